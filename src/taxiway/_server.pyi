@@ -1,0 +1,52 @@
+"""The data plane, as Python sees it: few calls, each taking and giving one JSON document.
+
+The documents are described in ARCHITECTURE.md, "The seam". ``taxiway.serve.server`` is the only importer.
+"""
+
+from typing import final
+
+class ServerError(Exception):
+    """A refusal of the data plane. ``args`` is ``(kind, message)``, the kind a gRPC code's name."""
+
+@final
+class LoadedVersion:
+    """A version in memory, warmed and ready to be published."""
+
+    @property
+    def id(self) -> int:
+        """What a table calls it; never used twice by one server."""
+
+    def describe(self) -> str:
+        """JSON: engine, signatures, load and warm-up times."""
+
+    def leases(self) -> int:
+        """How many requests and tables hold it now."""
+
+    def release(self, timeout_seconds: float) -> bool:
+        """Give up this claim, wait until every lease is returned, and free the memory.
+
+        Returns whether it was freed in time; when not, the last request frees it. The lock is released while waiting.
+        """
+
+@final
+class Server:
+    """The server: its listeners, its table, its loaded versions."""
+
+    def __init__(self, config: str) -> None: ...
+    def start(self) -> str:
+        """Open the ports. JSON: the addresses that were bound. Raises ServerError when a port is taken."""
+
+    def load(self, spec: str) -> LoadedVersion:
+        """Load and warm a version; blocks with the lock released. Raises ServerError."""
+
+    def publish(self, table: str) -> None:
+        """Replace the table by one pointer swap. Raises ServerError and keeps the old table when it is not valid."""
+
+    def stats(self) -> str:
+        """JSON: counters and gauges of the moment."""
+
+    def stop(self, drain_seconds: float) -> bool:
+        """Refuse new connections, finish requests for at most ``drain_seconds``, close. Returns whether all finished."""
+
+def libraries() -> str:
+    """JSON: what was compiled in (version, protocols)."""
