@@ -1,1 +1,15 @@
-//! placeholder
+//! The runtimes: TensorFlow and LiteRT through their C APIs.
+//!
+//! Nothing is linked at build time. The libraries are the ones in the installed Python wheels; [`open`] is told where
+//! they are and opens them when the first model needs them. This is the only crate with `unsafe`, and in it each
+//! `unsafe` block stands beside the rule of the C API that makes it sound. A C++ exception that leaves a library ends
+//! the process, as it would in any C program: neither library throws one on purpose.
+
+mod litert;
+mod open;
+mod spec;
+mod symbols;
+mod tensorflow;
+
+pub use open::open;
+pub use spec::{EngineChoice, Libraries, LoadSpec, SessionOptions, TensorFlowLibraries, WarmUp};

@@ -1,0 +1,125 @@
+//! What to load, as one document.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One version to load. Every key is required and an unknown one is refused: defaults live in one place, the
+/// settings table of the control plane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadSpec {
+    /// The model's name, for messages.
+    pub name: String,
+    /// The version's number, for messages.
+    pub version: i64,
+    /// The version's directory, absolute.
+    pub path: PathBuf,
+    /// Which runtime is to run it.
+    pub engine: EngineChoice,
+    /// The tags of the graph in the SavedModel: `serve`.
+    pub tags: Vec<String>,
+    /// Where the runtimes are.
+    pub libraries: Libraries,
+    /// How a runtime is to use the machine.
+    pub session: SessionOptions,
+    /// Whether the caller runs the version's own requests before it serves. Nothing here acts on it.
+    pub warm_up: WarmUp,
+}
+
+/// Which runtime is to run a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineChoice {
+    /// TensorFlow when the version has a SavedModel and the library is installed, else LiteRT when it has a
+    /// `model.tflite` and that library is.
+    Auto,
+    /// TensorFlow, or an error.
+    TensorFlow,
+    /// LiteRT, or an error.
+    LiteRt,
+}
+
+/// Where the runtimes are; null for one that is not installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Libraries {
+    /// TensorFlow's.
+    #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
+    pub tensorflow: Option<TensorFlowLibraries>,
+    /// `libLiteRt.so`.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub litert: Option<PathBuf>,
+}
+
+/// TensorFlow's two libraries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorFlowLibraries {
+    /// `libtensorflow_cc.so.2`.
+    pub core: PathBuf,
+    /// `libtensorflow_framework.so.2`.
+    pub framework: PathBuf,
+}
+
+/// How a runtime is to use the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionOptions {
+    /// Threads inside one operation; 0 leaves it to TensorFlow (all cores) and means 1 to LiteRT. TensorFlow has one
+    /// such pool in a process: the first model's number counts.
+    pub intra_op_threads: u32,
+    /// Threads that run independent operations of one request. 0 and 1 run a request on the thread that brought it,
+    /// which is fastest for small graphs and for many requests at once; more hand it to a pool of TensorFlow's.
+    pub inter_op_threads: u32,
+    /// The part of a GPU's memory that TensorFlow may take, 0 to 1; 0 leaves it to TensorFlow.
+    pub gpu_memory_fraction: f64,
+    /// Whether TensorFlow takes GPU memory as it needs it instead of all at once.
+    pub gpu_allow_growth: bool,
+    /// Whether an operation without a kernel on its device may run on another.
+    pub allow_soft_placement: bool,
+}
+
+/// Whether a version's own requests are run before it serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUp {
+    /// Whether they are.
+    pub enabled: bool,
+    /// How often each.
+    pub iterations: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{"name": "m", "version": 3, "path": "/models/m/3", "engine": "litert", "tags": ["serve"],
+        "libraries": {"tensorflow": {"core": "/cc", "framework": "/fw"}, "litert": null},
+        "session": {"intra_op_threads": 0, "inter_op_threads": 0, "gpu_memory_fraction": 0, "gpu_allow_growth": false,
+                    "allow_soft_placement": true},
+        "warm_up": {"enabled": true, "iterations": 1}}"#;
+
+    #[test]
+    fn the_document_is_read() {
+        let spec: LoadSpec = serde_json::from_str(DOCUMENT).unwrap();
+        assert_eq!((spec.engine, spec.libraries.litert.as_ref()), (EngineChoice::LiteRt, None));
+        assert_eq!(spec.libraries.tensorflow.unwrap().framework, PathBuf::from("/fw"));
+    }
+
+    #[test]
+    fn unknown_and_missing_keys_are_refused() {
+        for (from, to) in [
+            ("\"name\"", "\"nam\""),
+            ("\"litert\": null", "\"lite\": null"),
+            (", \"litert\": null", ""),
+            ("\"gpu_memory_fraction\": 0, ", ""),
+            ("\"litert\", \"tags\"", "\"onnx\", \"tags\""),
+            ("\"iterations\": 1", "\"iterations\": 1, \"more\": 2"),
+        ] {
+            assert!(DOCUMENT.contains(from), "{from}");
+            let refused = serde_json::from_str::<LoadSpec>(&DOCUMENT.replace(from, to));
+            assert!(refused.is_err(), "{from} as {to} was taken");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The TensorFlow engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+use taxiway_engine::{Call, Engine, Error, ErrorKind, Port, Result, Signature, Signatures, Tensor};
+
+use super::deadline::Pace;
+use super::executor::{self, Executor};
+use super::library::{self, Functions, Output};
+use super::options;
+use super::session::{Buffer, Handles, Session};
+use super::tensor::Handle;
+use crate::{LoadSpec, TensorFlowLibraries};
+
+/// Loads a SavedModel.
+///
+/// # Errors
+/// `NotFound` in TensorFlow Serving's words when the directory holds none, else TensorFlow's own with the path.
+pub(crate) fn open(spec: &LoadSpec, files: &TensorFlowLibraries) -> Result<Arc<dyn Engine>> {
+    if !holds_saved_model(&spec.path) {
+        return Err(no_saved_model(&spec.path));
+    }
+    let functions = library::load(files)?;
+    TensorFlowEngine::load(functions, spec).map(|engine| Arc::new(engine) as Arc<dyn Engine>).map_err(|error| {
+        let path = spec.path.display().to_string();
+        match error.message.contains(&path) {
+            true => error,
+            false => Error::new(error.kind, format!("{} (in the SavedModel {path})", error.message)),
+        }
+    })
+}
+
+/// Whether a directory is one that TensorFlow takes for a SavedModel.
+pub(crate) fn holds_saved_model(directory: &Path) -> bool {
+    ["saved_model.pb", "saved_model.pbtxt"].iter().any(|name| directory.join(name).is_file())
+}
+
+/// What TensorFlow Serving says of a directory without a SavedModel.
+pub(crate) fn no_saved_model(directory: &Path) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "Specified file path does not appear to contain a SavedModel bundle (should have a file called \
+             `saved_model.pb`)\nSpecified file path: {}",
+            directory.display()
+        ),
+    )
+}
+
+struct TensorFlowEngine {
+    functions: &'static Functions,
+    session: Session,
+    signatures: Signatures,
+    plans: BTreeMap<String, Plan>,
+    executor: Executor,
+    on_calling_thread: Buffer,
+    in_pool: Buffer,
+}
+
+/// A signature as positions in the graph, found once.
+struct Plan {
+    feeds: Vec<Output>,
+    fetches: Vec<Fetch>,
+    pace: Pace,
+}
+
+/// Where an output comes from.
+#[derive(Clone, Copy)]
+enum Fetch {
+    /// A tensor of the graph.
+    Graph(Output),
+    /// The input of this index itself, which TensorFlow refuses to fetch.
+    Input(usize),
+}
+
+impl TensorFlowEngine {
+    fn load(functions: &'static Functions, spec: &LoadSpec) -> Result<TensorFlowEngine> {
+        let load = |executor| {
+            Session::load(functions, &spec.path, &spec.tags, &options::config(&spec.session, executor))
+                .map(|(session, meta_graph)| (session, meta_graph, executor))
+        };
+        let (session, meta_graph, executor) = match executor::choose(&spec.path, &spec.session) {
+            Executor::General => load(Executor::General)?,
+            // An operation that the choice does not know of: the general executor takes all of them.
+            Executor::Calling => load(Executor::Calling).or_else(|error| match is_refusal(&error) {
+                true => load(Executor::General),
+                false => Err(error),
+            })?,
+        };
+        let signatures = Signatures::new(meta_graph.signature_def);
+        let plans = signatures
+            .callable()
+            .map(|signature| Ok((signature.name.clone(), plan(&session, signature)?)))
+            .collect::<Result<_>>()?;
+        let buffer = |bytes: Vec<u8>| Buffer::new(functions, &bytes);
+        let (on_calling_thread, in_pool) = (buffer(options::on_calling_thread()), buffer(options::in_pool(None)));
+        Ok(TensorFlowEngine { functions, session, signatures, plans, executor, on_calling_thread, in_pool })
+    }
+
+    fn fetch(&self, plan: &Plan, call: &Call<'_>) -> Result<Handles> {
+        let inputs: Handles =
+            call.inputs.iter().map(|tensor| Handle::from_tensor(self.functions, tensor)).collect::<Result<_>>()?;
+        let fetches: SmallVec<[Output; 4]> = call
+            .outputs
+            .iter()
+            .filter_map(|&index| match plan.fetches[index] {
+                Fetch::Graph(output) => Some(output),
+                Fetch::Input(_) => None,
+            })
+            .collect();
+        if fetches.is_empty() {
+            return Ok(Handles::new());
+        }
+        let run = |options: &Buffer| self.session.run(options, &plan.feeds, &inputs, &fetches);
+        match (self.executor, call.timeout) {
+            (Executor::General, None) => run(&self.in_pool),
+            (Executor::Calling, None) => run(&self.on_calling_thread),
+            (Executor::Calling, Some(timeout)) if plan.pace.is_well_within(timeout) => run(&self.on_calling_thread),
+            (_, timeout) => run(&Buffer::new(self.functions, &options::in_pool(timeout))),
+        }
+    }
+}
+
+impl Engine for TensorFlowEngine {
+    fn name(&self) -> &'static str {
+        "tensorflow"
+    }
+
+    fn signatures(&self) -> &Signatures {
+        &self.signatures
+    }
+
+    fn run(&self, call: &Call<'_>) -> Result<Vec<Tensor>> {
+        let plan = self.plans.get(&call.signature.name).ok_or_else(|| foreign(call.signature))?;
+        if call.inputs.len() != plan.feeds.len() || call.outputs.iter().any(|&index| index >= plan.fetches.len()) {
+            return Err(Error::internal(format!(
+                "signature \"{}\" was called with the tensors of another one",
+                call.signature.name
+            )));
+        }
+        let started = Instant::now();
+        let handles = self.fetch(plan, call)?;
+        let elapsed = started.elapsed();
+        plan.pace.note(elapsed);
+        if let Some(timeout) = call.timeout.filter(|&timeout| elapsed > timeout) {
+            return Err(too_late(elapsed, timeout));
+        }
+        let mut handles = handles.into_iter();
+        let answer = |&index: &usize| match plan.fetches[index] {
+            Fetch::Input(input) => Ok(call.inputs[input].clone()),
+            Fetch::Graph(_) => {
+                handles.next().ok_or_else(|| Error::internal("TensorFlow returned too few tensors"))?.into_tensor()
+            }
+        };
+        call.outputs.iter().map(answer).collect()
+    }
+}
+
+fn plan(session: &Session, signature: &Signature) -> Result<Plan> {
+    let find = |port: &Port| {
+        session.output(&port.tensor).ok_or_else(|| {
+            Error::new(
+                ErrorKind::FailedPrecondition,
+                format!(
+                    "signature \"{}\" names the tensor \"{}\", which the graph does not have",
+                    signature.name, port.tensor
+                ),
+            )
+        })
+    };
+    let feeds = signature.inputs.iter().map(find).collect::<Result<Vec<_>>>()?;
+    let fetches = signature.outputs.iter().map(|port| {
+        let output = find(port)?;
+        Ok(feeds.iter().position(|feed| *feed == output).map_or(Fetch::Graph(output), Fetch::Input))
+    });
+    Ok(Plan { fetches: fetches.collect::<Result<_>>()?, feeds, pace: Pace::default() })
+}
+
+/// Whether the single-threaded executor refused the graph.
+fn is_refusal(error: &Error) -> bool {
+    error.message.contains("Single-threaded executor does not support")
+}
+
+fn foreign(signature: &Signature) -> Error {
+    Error::internal(format!("signature \"{}\" is not one of this version", signature.name))
+}
+
+fn too_late(elapsed: Duration, timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::DeadlineExceeded,
+        format!("the run took {} ms, its deadline was {} ms", elapsed.as_millis(), timeout.as_millis()),
+    )
+}

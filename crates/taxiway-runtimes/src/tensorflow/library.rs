@@ -1,0 +1,137 @@
+//! TensorFlow's C API, as far as serving needs it.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use taxiway_engine::{Error, ErrorKind, Result};
+
+use crate::TensorFlowLibraries;
+use crate::symbols::{open_library, symbols};
+
+/// Types that only TensorFlow can look into.
+macro_rules! opaque {
+    ($($name:ident),*) => {
+        $(#[repr(C)]
+        pub(crate) struct $name {
+            _private: [u8; 0],
+        })*
+    };
+}
+
+opaque!(Graph, Operation, RawSession, RawStatus, RawTensor, SessionConfig);
+
+/// `TF_Output`: one output of an operation.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) operation: *mut Operation,
+    pub(crate) index: c_int,
+}
+
+// SAFETY: it only names an operation, which is immutable and lives as long as its graph.
+unsafe impl Send for Output {}
+// SAFETY: as above.
+unsafe impl Sync for Output {}
+
+/// `TF_Buffer`: bytes and how to free them.
+#[repr(C)]
+pub(crate) struct RawBuffer {
+    pub(crate) data: *const c_void,
+    pub(crate) length: usize,
+    pub(crate) free: Option<unsafe extern "C" fn(*mut c_void, usize)>,
+}
+
+/// `TF_TString`: 24 bytes whose inside is TensorFlow's own business.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+pub(crate) struct RawString {
+    pub(crate) inside: [u8; 24],
+}
+
+pub(crate) type FreeTensor = unsafe extern "C" fn(*mut c_void, usize, *mut c_void);
+
+symbols! {
+    /// The functions that are used.
+    Functions {
+        TF_NewStatus: fn() -> *mut RawStatus;
+        TF_DeleteStatus: fn(*mut RawStatus);
+        TF_GetCode: fn(*const RawStatus) -> c_int;
+        TF_Message: fn(*const RawStatus) -> *const c_char;
+        TF_NewBuffer: fn() -> *mut RawBuffer;
+        TF_NewBufferFromString: fn(*const c_void, usize) -> *mut RawBuffer;
+        TF_DeleteBuffer: fn(*mut RawBuffer);
+        TF_NewGraph: fn() -> *mut Graph;
+        TF_DeleteGraph: fn(*mut Graph);
+        TF_GraphOperationByName: fn(*mut Graph, *const c_char) -> *mut Operation;
+        TF_OperationNumOutputs: fn(*mut Operation) -> c_int;
+        TF_NewSessionOptions: fn() -> *mut SessionConfig;
+        TF_SetConfig: fn(*mut SessionConfig, *const c_void, usize, *mut RawStatus);
+        TF_DeleteSessionOptions: fn(*mut SessionConfig);
+        TF_LoadSessionFromSavedModel: fn(
+            *const SessionConfig, *const RawBuffer, *const c_char, *const *const c_char, c_int, *mut Graph,
+            *mut RawBuffer, *mut RawStatus,
+        ) -> *mut RawSession;
+        TF_CloseSession: fn(*mut RawSession, *mut RawStatus);
+        TF_DeleteSession: fn(*mut RawSession, *mut RawStatus);
+        TF_SessionRun: fn(
+            *mut RawSession, *const RawBuffer, *const Output, *const *mut RawTensor, c_int, *const Output,
+            *mut *mut RawTensor, c_int, *const *const Operation, c_int, *mut RawBuffer, *mut RawStatus,
+        );
+        TF_NewTensor: fn(c_int, *const i64, c_int, *mut c_void, usize, FreeTensor, *mut c_void) -> *mut RawTensor;
+        TF_DeleteTensor: fn(*mut RawTensor);
+        TF_TensorType: fn(*const RawTensor) -> c_int;
+        TF_NumDims: fn(*const RawTensor) -> c_int;
+        TF_Dim: fn(*const RawTensor, c_int) -> i64;
+        TF_TensorByteSize: fn(*const RawTensor) -> usize;
+        TF_TensorData: fn(*const RawTensor) -> *mut c_void;
+        TF_StringInit: fn(*mut RawString);
+        TF_StringCopy: fn(*mut RawString, *const c_char, usize);
+        TF_StringGetDataPointer: fn(*const RawString) -> *const c_char;
+        TF_StringGetSize: fn(*const RawString) -> usize;
+        TF_StringDealloc: fn(*mut RawString);
+    }
+}
+
+/// Libraries opened so far, by the path of the core.
+static OPENED: Mutex<BTreeMap<PathBuf, &'static Functions>> = Mutex::new(BTreeMap::new());
+
+/// TensorFlow from these files, opened on the first call.
+///
+/// # Errors
+/// `FailedPrecondition` when a file cannot be opened, or is of a TensorFlow without a function that is needed.
+pub(crate) fn load(files: &TensorFlowLibraries) -> Result<&'static Functions> {
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(functions) = opened.get(&files.core) {
+        return Ok(functions);
+    }
+    // The core needs the framework, and the linker takes one that is already there, wherever it came from.
+    open_library("TensorFlow", &files.framework)?;
+    let core = open_library("TensorFlow", &files.core)?;
+    // SAFETY: the types above are those of TensorFlow's headers, and the library is never closed.
+    let functions = unsafe { Functions::bind(core) }.map_err(|symbol| {
+        Error::new(
+            ErrorKind::FailedPrecondition,
+            format!(
+                "the TensorFlow library {} ({}) has no function {symbol}: TensorFlow 2.16 or newer is needed",
+                files.core.display(),
+                version(core)
+            ),
+        )
+    })?;
+    let functions: &'static Functions = Box::leak(Box::new(functions));
+    opened.insert(files.core.clone(), functions);
+    Ok(functions)
+}
+
+/// The version a library says it is.
+fn version(library: &libloading::os::unix::Library) -> String {
+    // SAFETY: the function has this type in every TensorFlow, and returns a constant.
+    unsafe {
+        match library.get::<unsafe extern "C" fn() -> *const c_char>(b"TF_Version") {
+            Ok(version) => format!("version {}", CStr::from_ptr(version()).to_string_lossy()),
+            Err(_) => "of unknown version".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! TensorFlow through its C API.
+
+mod deadline;
+mod engine;
+mod executor;
+mod library;
+mod options;
+mod session;
+mod status;
+mod tensor;
+
+pub(crate) use engine::{holds_saved_model, no_saved_model, open};
