@@ -1,0 +1,70 @@
+"""The page and the picture say what the document holds."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from bench import report
+
+
+def _load(connections: int, rate: float, p50_us: float) -> dict[str, Any]:
+    figures = {"requests": 10, "seconds": 1.0, "requests_per_second": rate}
+    figures |= {"p50_us": p50_us, "p95_us": 2 * p50_us, "p99_us": 3 * p50_us, "max_us": 4 * p50_us}
+    return {"connections": connections, **figures, "agreed": True, "windows": [figures], "histograms": [[[100, 10]]]}
+
+
+def _participant(name: str, rates: tuple[float, float]) -> dict[str, Any]:
+    loads = [_load(1, rates[0], 150), _load(16, rates[1], 1500)]
+    return {"name": name, "title": name.title(), "ready_seconds": 1.0, "rss_mib": 100.0, "loads": loads}
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    floors = {
+        "transport": [_load(1, 20_000, 50), _load(16, 20_000, 800)],
+        "engine": {"engine": "tensorflow", "median_us": 100},
+    }
+    scenario = {
+        "name": "s",
+        "title": "a <digit>",
+        "model": "m",
+        "protocol": "grpc",
+        "rows": 1,
+        "participants": [_participant("taxiway", (5000, 6000)), _participant("rival", (500, 400))],
+        "left_out": [{"name": "tfs", "why": "not on PATH"}],
+        "floors": floors,
+    }
+    return {"environment": {"cpu": "a fast one"}, "scenarios": [scenario]}
+
+
+def test_page_gives_ratios_at_each_concurrency(document: dict[str, Any]) -> None:
+    text = report.page(document)
+    assert "| Rival | 1 | 500 | **10.0** |" in text
+    assert "| Rival | 16 | 400 | **15.0** |" in text
+    assert "| cpu | a fast one |" in text
+    assert "tfs left out: not on PATH" in text
+
+
+def test_limits_compare_with_both_floors(document: dict[str, Any]) -> None:
+    text = "\n".join(report.limits(document["scenarios"][0]))
+    # 1 ÷ (100 µs + 50 µs) = 6,667 a second allowed, 6,000 reached; (150 - 100) ÷ 50 = 1.
+    assert "allow 6,667 requests/s; Taxiway reaches 0.90" in text
+    assert "is 1.00 times" in text
+
+
+def test_samples_are_kept_apart(document: dict[str, Any]) -> None:
+    figures, samples = report.split_samples(document)
+    assert samples["windows"]["s/rival/16"] == [[[100, 10]]]
+    assert samples["windows"]["s/no model/1"] == [[[100, 10]]]
+    assert "histograms" not in figures["scenarios"][0]["participants"][0]["loads"][0]
+    assert "histograms" in document["scenarios"][0]["participants"][0]["loads"][0]
+
+
+def test_picture_is_svg_with_bars_in_proportion(document: dict[str, Any]) -> None:
+    root = ElementTree.fromstring(report.picture(document["scenarios"][0]))
+    widths = [float(rect.get("width", "0")) for rect in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
+    assert widths[0] == pytest.approx(15 * widths[1], rel=0.01)
+    assert any(text.text == "6,000" for text in root.iter("{http://www.w3.org/2000/svg}text"))
