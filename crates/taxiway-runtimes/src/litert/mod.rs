@@ -1,8 +1,14 @@
 //! LiteRT through its C API.
-use std::path::Path;
-use std::sync::Arc;
-use taxiway_engine::{Engine, Error, Result};
+
+mod buffer;
+mod describe;
+mod engine;
+mod instance;
+mod library;
+mod model;
+mod pool;
+
+pub(crate) use engine::open;
+
+/// The file beside, or instead of, a SavedModel.
 pub(crate) const MODEL_FILE: &str = "model.tflite";
-pub(crate) fn open(_spec: &crate::LoadSpec, _library: &Path) -> Result<Arc<dyn Engine>> {
-    Err(Error::new(taxiway_engine::ErrorKind::Unimplemented, "LiteRT models are not loaded yet"))
-}

@@ -1,0 +1,188 @@
+//! The LiteRT engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+use taxiway_engine::{Call, Engine, Error, ErrorKind, Port, Result, Shape, Signature, Signatures, SpecShape, Tensor};
+
+use super::describe;
+use super::library;
+use super::model::{FileSignature, Model};
+use super::pool::Pool;
+use crate::LoadSpec;
+
+/// Loads `model.tflite`.
+///
+/// # Errors
+/// `NotFound` when the directory has none, else LiteRT's own with the path.
+pub(crate) fn open(spec: &LoadSpec, library: &Path) -> Result<Arc<dyn Engine>> {
+    let path = spec.path.join(super::MODEL_FILE);
+    if !path.is_file() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("no {} for the LiteRT engine in {}", super::MODEL_FILE, spec.path.display()),
+        ));
+    }
+    let model = Arc::new(Model::read(library::load(library)?, &path)?);
+    let with_path = |error: Error| Error::new(error.kind, format!("{}: {}", path.display(), error.message));
+    LiteRtEngine::new(model, spec).map(|engine| Arc::new(engine) as Arc<dyn Engine>).map_err(with_path)
+}
+
+struct LiteRtEngine {
+    signatures: Signatures,
+    plans: BTreeMap<String, Plan>,
+    pool: Pool,
+}
+
+/// A signature's place in the file, and how the orders of its tensors differ: callers' is by alias.
+struct Plan {
+    index: usize,
+    file: FileSignature,
+    /// For each input of the file, its index in `Call::inputs`.
+    inputs: Vec<usize>,
+    /// For each output of the signature, its index in the file.
+    outputs: Vec<usize>,
+}
+
+impl LiteRtEngine {
+    fn new(model: Arc<Model>, spec: &LoadSpec) -> Result<LiteRtEngine> {
+        let file = model.signatures()?;
+        let mut saved = describe::saved_signatures(&spec.path, &spec.tags);
+        let definitions = file.iter().map(|signature| {
+            let name = describe::name(signature);
+            (name.to_owned(), describe::definition(signature, saved.remove(name).as_ref()))
+        });
+        let signatures = Signatures::new(definitions.collect());
+        let pool = Pool::new(model, file.len(), spec.session.intra_op_threads)?;
+        let plans = file.into_iter().enumerate().filter_map(|(index, file)| {
+            let name = describe::name(&file).to_owned();
+            let signature = signatures.get(&name)?.ok()?;
+            let plan = plan(index, file, signature);
+            Some(plan.map(|plan| (name, plan)))
+        });
+        Ok(LiteRtEngine { plans: plans.collect::<Result<_>>()?, signatures, pool })
+    }
+
+    fn run_rows(&self, plan: &Plan, call: &Call<'_>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let inputs: SmallVec<[&Tensor; 4]> = plan.inputs.iter().map(|&index| &inputs[index]).collect();
+        let wanted: SmallVec<[usize; 4]> = call.outputs.iter().map(|&index| plan.outputs[index]).collect();
+        self.pool.lend(call.timeout, |instance| instance.run(plan.index, &plan.file, &inputs, &wanted))
+    }
+
+    /// LiteRT runs no empty batch. What it would answer is the answer to one row of zeros, less the row.
+    fn run_no_rows(&self, plan: &Plan, call: &Call<'_>) -> Result<Vec<Tensor>> {
+        let one_row = call.inputs.iter().map(with_one_row).collect::<Result<Vec<_>>>()?;
+        let answers = self.run_rows(plan, call, &one_row)?;
+        let empty = |(answer, &index): (Tensor, &usize)| {
+            let port = &call.signature.outputs[index];
+            match &port.shape {
+                SpecShape(Some(extents)) if extents.first() == Some(&None) => {
+                    let mut shape = Shape::from_slice(answer.shape());
+                    shape[0] = 0;
+                    Tensor::from_bytes(answer.dtype(), shape, bytes::Bytes::new())
+                }
+                _ => Err(Error::invalid(format!(
+                    "LiteRT runs no empty batch, and output \"{}\" is not one value a row",
+                    port.name
+                ))),
+            }
+        };
+        answers.into_iter().zip(call.outputs).map(empty).collect()
+    }
+}
+
+impl Engine for LiteRtEngine {
+    fn name(&self) -> &'static str {
+        "litert"
+    }
+
+    fn signatures(&self) -> &Signatures {
+        &self.signatures
+    }
+
+    fn run(&self, call: &Call<'_>) -> Result<Vec<Tensor>> {
+        let plan = self.plans.get(&call.signature.name).ok_or_else(|| {
+            Error::internal(format!("signature \"{}\" is not one of this version", call.signature.name))
+        })?;
+        // LiteRT's own checks are of names and positions; it would read past a tensor that is too small.
+        check_inputs(call)?;
+        if call.outputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let started = Instant::now();
+        let answers = match call.inputs.iter().any(Tensor::is_empty) {
+            true => self.run_no_rows(plan, call),
+            false => self.run_rows(plan, call, call.inputs),
+        }?;
+        let elapsed = started.elapsed();
+        match call.timeout {
+            // LiteRT cannot be stopped midway; an answer that is too late is not given all the same.
+            Some(timeout) if elapsed > timeout => Err(Error::new(
+                ErrorKind::DeadlineExceeded,
+                format!("the run took {} ms, its deadline was {} ms", elapsed.as_millis(), timeout.as_millis()),
+            )),
+            _ => Ok(answers),
+        }
+    }
+}
+
+fn plan(index: usize, file: FileSignature, signature: &Signature) -> Result<Plan> {
+    let missing = |name: &str| Error::internal(format!("tensor \"{name}\" is in the file and not in the signature"));
+    let find =
+        |ports: &[Port], name: &str| ports.iter().position(|port| port.name == name).ok_or_else(|| missing(name));
+    let inputs = file.inputs.iter().map(|tensor| find(&signature.inputs, &tensor.name)).collect::<Result<_>>()?;
+    let outputs = signature
+        .outputs
+        .iter()
+        .map(|port| file.outputs.iter().position(|tensor| tensor.name == port.name).ok_or_else(|| missing(&port.name)));
+    Ok(Plan { index, inputs, outputs: outputs.collect::<Result<_>>()?, file })
+}
+
+fn check_inputs(call: &Call<'_>) -> Result<()> {
+    let ports = &call.signature.inputs;
+    if call.inputs.len() != ports.len() || call.outputs.iter().any(|&index| index >= call.signature.outputs.len()) {
+        return Err(Error::internal(format!(
+            "signature \"{}\" was called with the tensors of another one",
+            call.signature.name
+        )));
+    }
+    for (tensor, port) in call.inputs.iter().zip(ports) {
+        if tensor.dtype() != port.dtype {
+            return Err(Error::invalid(format!(
+                "input \"{}\" is to be {} but {} is provided",
+                port.name,
+                port.dtype.name(),
+                tensor.dtype().name()
+            )));
+        }
+        if !port.shape.accepts(tensor.shape()) {
+            return Err(Error::invalid(format!(
+                "input \"{}\" of shape {:?} does not fit the signature's {}",
+                port.name,
+                tensor.shape(),
+                show(&port.shape)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn show(shape: &SpecShape) -> String {
+    let Some(extents) = &shape.0 else { return "unknown rank".to_owned() };
+    let extents: Vec<String> =
+        extents.iter().map(|extent| extent.map_or_else(|| "?".to_owned(), |extent| extent.to_string())).collect();
+    format!("[{}]", extents.join(", "))
+}
+
+/// The tensor with an extent of 1 wherever it has 0, all zeros; itself when it is not empty.
+fn with_one_row(tensor: &Tensor) -> Result<Tensor> {
+    if !tensor.is_empty() {
+        return Ok(tensor.clone());
+    }
+    let shape: Shape = tensor.shape().iter().map(|&extent| extent.max(1)).collect();
+    let length = shape.iter().product::<usize>() * tensor.dtype().size().unwrap_or(1);
+    Tensor::from_bytes(tensor.dtype(), shape, bytes::Bytes::from(vec![0; length]))
+}
