@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 from numpy.typing import NDArray
-from taxiway.wire.tensorflow_serving.apis import predict_pb2
+from taxiway.wire import message
 
 from bench.models import Built
 
@@ -54,7 +54,7 @@ def route(built: Built) -> str:
 
 
 def _grpc_body(built: Built, rows: NDArray[Any]) -> bytes:
-    request = predict_pb2.PredictRequest()
+    request = message("tensorflow.serving.PredictRequest")()
     request.model_spec.name = built.name
     request.model_spec.signature_name = "serving_default"
     tensor = request.inputs[built.input_name]
@@ -104,10 +104,10 @@ def _ask_grpc(case: Case, address: str, timeout_seconds: float) -> bytes:
         return call(channel, GRPC_METHOD, case.body, timeout_seconds)
 
 
-def call(channel: grpc.Channel, method: str, message: bytes, timeout_seconds: float) -> bytes:
-    """Call a method with a message that is bytes already; its answer, as bytes."""
+def call(channel: grpc.Channel, method: str, request: bytes, timeout_seconds: float) -> bytes:
+    """Call a method with a request that is bytes already; its answer, as bytes."""
     unary = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
-    return bytes(unary(message, timeout=timeout_seconds))
+    return bytes(unary(request, timeout=timeout_seconds))
 
 
 def _ask_rest(case: Case, url: str, timeout_seconds: float) -> bytes:
@@ -117,7 +117,7 @@ def _ask_rest(case: Case, url: str, timeout_seconds: float) -> bytes:
 
 
 def _grpc_values(body: bytes, output_name: str) -> NDArray[Any]:
-    tensor = predict_pb2.PredictResponse.FromString(body).outputs[output_name]
+    tensor = message("tensorflow.serving.PredictResponse").FromString(body).outputs[output_name]
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, np.float32).reshape(shape)

@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import grpc
-from taxiway.wire.tensorflow_serving.apis import get_model_status_pb2
+from taxiway.wire import message
 
 from bench import cases
 from bench.load import Target, framed, pinned
@@ -34,7 +35,9 @@ def engine(built: Built, rows: int, seconds: float) -> dict[str, Any]:
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     argv = [str(target / "release" / "examples" / "floor"), "--engine", "tensorflow", str(built.version)]
     argv += ["--rows", str(rows), "--seconds", f"{seconds:g}"]
-    result = subprocess.run(pinned(argv, SERVER_CORE), check=True, capture_output=True, text=True, timeout=120)
+    environment = {**os.environ, "TAXIWAY_SITE_PACKAGES": sysconfig.get_path("platlib"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = pinned(argv, SERVER_CORE)
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=120, env=environment)
     document = json.loads(result.stdout)
     if not isinstance(document, dict):
         raise ValueError(f"floor printed {result.stdout!r}")
@@ -45,11 +48,11 @@ def transport(built: Built, protocol: str, address: str, scratch: Path) -> Targe
     """A request to a running Taxiway that runs no model: GetModelStatus over gRPC, ``/healthz`` over REST."""
     if protocol == "rest":
         return Target(f"http://{address}/healthz", "rest", None)
-    request = get_model_status_pb2.GetModelStatusRequest()
+    request = message("tensorflow.serving.GetModelStatusRequest")()
     request.model_spec.name = built.name
-    message = request.SerializeToString()
+    status = bytes(request.SerializeToString())
     with grpc.insecure_channel(address) as channel:
-        answer = cases.call(channel, STATUS_METHOD, message, 5)
+        answer = cases.call(channel, STATUS_METHOD, status, 5)
     body = scratch / "status.grpc"
-    body.write_bytes(framed(message))
+    body.write_bytes(framed(status))
     return Target(f"http://{address}{STATUS_METHOD}", "grpc", body, len(answer))

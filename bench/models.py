@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 20261125
+_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,25 @@ def digits(side: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def _digits_mlp(home: Path) -> None:
-    """Flatten, Dense 100, Dense 10 on 28×28 images."""
+    """Flatten, Dense 100, Dense 10 on 28×28 images, as a SavedModel."""
+    model, images = _trained_mlp()
+    _publish(model, home, images)
+
+
+def _digits_mlp_litert(home: Path) -> None:
+    """The same as ``model.tflite`` and nothing else."""
+    import tensorflow as tf
+
+    model, images = _trained_mlp()
+    _publish(model, home, images)
+    version = home / "store" / home.name / "1"
+    flat = tf.lite.TFLiteConverter.from_saved_model(str(version)).convert()
+    shutil.rmtree(version)
+    version.mkdir()
+    (version / "model.tflite").write_bytes(flat)
+
+
+def _trained_mlp() -> tuple[Any, NDArray[np.float32]]:
     import keras
 
     keras.utils.set_random_seed(_SEED)
@@ -93,24 +112,23 @@ def _digits_mlp(home: Path) -> None:
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(images[64:], labels[64:], epochs=10, batch_size=64, verbose=0)
-    _publish(model, "digits-mlp", images, home)
+    model.fit(images[_KEPT:], labels[_KEPT:], epochs=10, batch_size=64, verbose=0)
+    return model, images
 
 
-def _publish(model: Any, name: str, images: NDArray[Any], home: Path) -> None:
+def _publish(model: Any, home: Path, images: NDArray[np.float32]) -> None:
+    """Publish the model as version 1 under its folder's name, and keep the first rows with the model's answers."""
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *images.shape[1:]], tf.float32, name="image")])
-    def serve(image: Any) -> dict[str, Any]:
-        return {"probabilities": model(image)}
-
-    tf.saved_model.save(model, str(home / "store" / name / "1"), signatures=serve)
-    rows = images[:64]
+    spec = tf.TensorSpec([None, *images.shape[1:]], tf.float32, name="image")
+    serve = tf.function(lambda image: {"probabilities": model(image)}, input_signature=[spec])
+    tf.saved_model.save(model, str(home / "store" / home.name / "1"), signatures=serve)
+    rows = images[:_KEPT]
     expected = np.asarray(model(rows))
     np.savez(home / "cases.npz", rows=rows, expected=expected, input_name="image", output_name="probabilities")
 
 
-_BUILDERS: dict[str, Callable[[Path], None]] = {"digits-mlp": _digits_mlp}
+_BUILDERS: dict[str, Callable[[Path], None]] = {"digits-mlp": _digits_mlp, "digits-mlp-litert": _digits_mlp_litert}
 NAMES = tuple(_BUILDERS)
 
 

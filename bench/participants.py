@@ -36,7 +36,7 @@ class Participant:
         environment: a file of ``environments/`` by name; empty: the interpreter that runs the bench.
         program: what must be on PATH; empty: nothing. A participant whose program is missing is left out and named.
         command: the command; ``{python}``, ``{peers}``, ``{model}``, ``{store}``, ``{version}``, ``{grpc}``, ``{rest}``
-            are replaced by the interpreter, this folder, the model's name, its store, the path of its version, two ports.
+            stand for the interpreter, this folder, the model, its store, its version on disk, and two ports.
         ready_seconds: how long it may take to its first right answer.
     """
 

@@ -86,7 +86,7 @@ def limits(scenario: dict[str, Any]) -> list[str]:
     engine = scenario["floors"].get("engine")
     if engine is None:
         return sentences
-    engine_us = float(engine["median_us"])
+    engine_us = float(engine["us_p50"])
     ours = scenario["participants"][0]["loads"]
     bare = scenario["floors"]["transport"]
     sentences.append(f"The bare engine ({engine['engine']}) needs {engine_us:.0f} µs for a request.")

@@ -25,7 +25,7 @@ def _participant(name: str, rates: tuple[float, float]) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     floors = {
         "transport": [_load(1, 20_000, 50), _load(16, 20_000, 800)],
-        "engine": {"engine": "tensorflow", "median_us": 100},
+        "engine": {"engine": "tensorflow", "us_p50": 100},
     }
     scenario = {
         "name": "s",

@@ -1,0 +1,1 @@
+"""Examples, one folder each; every one is run by a test."""

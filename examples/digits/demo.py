@@ -1,0 +1,226 @@
+"""The whole main job, on real handwritten digits: train, publish, serve, ask, replace under load, put back.
+
+    python -m examples.digits.demo
+
+Exits 1 when a request failed, when REST and gRPC answered differently, or when a step did not happen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+import taxiway
+from examples.digits.asking import Asked, Askers, Cases
+from examples.digits.story import Story, drawn, table
+
+ROOT = Path(__file__).parents[2]
+MODEL = "digits"
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
+
+
+class Unhappy(Exception):
+    """The story did not go as it should."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Tell the story; 0 when all of it went well."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "demo", help="emptied and used; default build/demo"
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long to ask before and after each change")
+    arguments = parser.parse_args(argv)
+    story = Story()
+    shutil.rmtree(arguments.folder, ignore_errors=True)
+    arguments.folder.mkdir(parents=True)
+    try:
+        tell(story, arguments.folder, arguments.seconds)
+    except (Unhappy, taxiway.errors.TaxiwayError) as error:
+        story.bad(f"This did not go well: {error}")
+        return 1
+    return 0
+
+
+def tell(story: Story, folder: Path, seconds: float) -> None:
+    """The story. Raises Unhappy where it goes wrong."""
+    store, candidate = folder / "models", folder / "candidate"
+    cases = trained(story, folder, store, candidate)
+    rest, grpc = free_port(), free_port()
+    urls = (f"http://127.0.0.1:{rest}", f"grpc://127.0.0.1:{grpc}")
+    with served(story, store, folder / "server.log", rest, grpc):
+        asked_once(story, urls, cases)
+        askers = Askers([urls[0], urls[1]] * 2, cases)
+        askers.start()
+        try:
+            moments = changed_under_load(story, askers, store, candidate, urls[0], seconds)
+        finally:
+            askers.stop()
+        reckoned(story, askers.asked(), moments)
+
+
+def trained(story: Story, folder: Path, store: Path, candidate: Path) -> Cases:
+    """Train two models; the first is version 1 in the store, the better one waits beside it."""
+    story.step("Train on 1,437 real handwritten digits, publish version 1")
+    training = ["--store", str(store), "--candidate", str(candidate), "--cases", str(folder / "cases.npz")]
+    with (folder / "training.log").open("w") as log:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "examples.digits.train", *training],
+            cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+        assert run.stdout is not None
+        for line in run.stdout:
+            story.say(line.rstrip())
+    if run.wait() != 0:
+        raise Unhappy(f"training ended with {run.returncode}; see {folder / 'training.log'}")
+    with np.load(folder / "cases.npz") as kept:
+        return Cases(kept["images"], kept["labels"], {1: kept["first"], 2: kept["better"]})
+
+
+@contextmanager
+def served(story: Story, store: Path, log: Path, rest: int, grpc: int) -> Iterator[None]:
+    """A server over the store until the block ends."""
+    story.step("Serve it over REST and gRPC")
+    argv = ["serve", shown(store), "--rest-port", str(rest), "--grpc-port", str(grpc)]
+    story.command(["taxiway", *argv])
+    began = time.perf_counter()
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "taxiway", *argv], cwd=ROOT, env=ENVIRONMENT, stdout=output, stderr=output
+        )
+    try:
+        wait_for_version_1(f"http://127.0.0.1:{rest}", server, log)
+        story.good(f"version 1 answers, {time.perf_counter() - began:.1f} s after the command was typed")
+        yield
+    finally:
+        server.terminate()
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            raise Unhappy(f"the server did not stop; see {log}") from None
+
+
+def wait_for_version_1(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the model answers; raises Unhappy when the server ends or takes half a minute."""
+    deadline = time.perf_counter() + 30
+    image = np.zeros((1, 8, 8), np.float32)
+    with taxiway.Client(url) as client:
+        while time.perf_counter() < deadline and server.poll() is None:
+            try:
+                client.predict(MODEL, {"image": image})
+                return
+            except taxiway.errors.TaxiwayError:
+                time.sleep(0.02)
+    raise Unhappy(f"the server did not come up; see {log}")
+
+
+def asked_once(story: Story, urls: Sequence[str], cases: Cases) -> None:
+    """The same five digits over both protocols; Unhappy when the answers differ."""
+    story.step("Ask for five digits it has never seen")
+    given = {}
+    for url in urls:
+        with taxiway.Client(url) as client:
+            answer = client.predict(MODEL, {"image": cases.images[:5]})
+        given[url] = answer["probabilities"]
+        digits = " ".join(str(digit) for digit in given[url].argmax(axis=1))
+        story.say(f"{url:<24} version {answer.version}: {digits}")
+    sure = given[urls[0]].max(axis=1)
+    read = given[urls[0]].argmax(axis=1)
+    for line in drawn(cases.images[:5], [f"a {digit} ({part:.0%})" for digit, part in zip(read, sure, strict=True)]):
+        story.say(line)
+    story.say(f"written were: {' '.join(str(label) for label in cases.labels[:5])}")
+    difference = max(float(np.abs(given[url] - cases.answers[1][:5]).max()) for url in urls)
+    if difference > 1e-5 or not np.allclose(given[urls[0]], given[urls[1]], atol=1e-6):
+        raise Unhappy(f"REST, gRPC and the model itself do not agree: {difference:g}")
+    story.good("REST, gRPC and the model in Keras give the same probabilities")
+
+
+def changed_under_load(
+    story: Story, askers: Askers, store: Path, candidate: Path, url: str, seconds: float
+) -> list[tuple[str, float]]:
+    """Publish version 2, then roll back, while being asked.
+
+    Returns:
+        The phases: what each is called, and the moment it ended.
+    """
+    story.step("Keep asking from four threads, two over REST and two over gRPC")
+    time.sleep(seconds)
+    moments = [("before: version 1", time.perf_counter())]
+
+    story.step("Publish the better one while they ask")
+    taxiway_command(story, ["publish", shown(candidate), MODEL, "--store", shown(store)])
+    moments.append(("while version 2 takes over", arrived(story, askers, 2, moments[-1][1])))
+    time.sleep(seconds)
+    moments.append(("after: version 2", time.perf_counter()))
+
+    story.step("Put version 1 back with one command, still under load")
+    taxiway_command(story, ["rollback", MODEL, "--server", url])
+    moments.append(("while version 1 comes back", arrived(story, askers, 1, moments[-1][1])))
+    time.sleep(seconds)
+    moments.append(("after: version 1 again", time.perf_counter()))
+    return moments
+
+
+def arrived(story: Story, askers: Askers, version: int, since: float) -> float:
+    """The moment from which every thread is answered by a version; Unhappy when it takes a minute."""
+    moment = askers.wait_for(version, 60)
+    if moment is None:
+        raise Unhappy(f"version {version} did not take over within a minute")
+    story.good(f"version {version} answers everyone, {moment - since:.1f} s after the command was typed")
+    return moment
+
+
+def reckoned(story: Story, asked: Sequence[Asked], moments: Sequence[tuple[str, float]]) -> None:
+    """The table; Unhappy when a request failed."""
+    story.step("What the callers saw")
+    phases: list[tuple[str, Sequence[Asked]]] = []
+    start = 0.0
+    for title, end in moments:
+        phases.append((title, [one for one in asked if start <= one.answered < end]))
+        start = end
+    phases.append(("altogether", asked))
+    for line in table(phases):
+        story.wide(line)
+    problems = [one.problem for one in asked if one.problem]
+    if problems:
+        raise Unhappy(f"{len(problems)} requests failed, the first with: {problems[0]}")
+    story.good(f"{len(asked):,} requests, every one answered correctly by the version it names, none failed")
+
+
+def taxiway_command(story: Story, argv: list[str]) -> None:
+    """Run a command of Taxiway and show it with what it prints."""
+    story.command(["taxiway", *argv])
+    run = subprocess.run(
+        [sys.executable, "-m", "taxiway", *argv], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+    )
+    for line in (run.stdout + run.stderr).splitlines():
+        story.say(line)
+    if run.returncode != 0:
+        raise Unhappy(f"taxiway {argv[0]} ended with {run.returncode}")
+
+
+def shown(path: Path) -> str:
+    """The path as one would type it in the root of the repository."""
+    return os.path.relpath(path, ROOT)
+
+
+def free_port() -> int:
+    """A port nothing listens on at this moment."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
