@@ -1,0 +1,1 @@
+"""The commands. Each is a module; ``main`` holds the table of them."""

@@ -1,0 +1,98 @@
+"""The command ``taxiway``: one table of commands, each imported when it is called.
+
+Exit codes: 0 done, 1 what was asked for failed, 2 the call was wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from taxiway import __version__
+from taxiway.cli import output
+from taxiway.errors import InvalidArgument, TaxiwayError
+
+__all__ = ["COMMANDS", "main", "taxiway"]
+
+# name: (module:command, what `taxiway --help` says). In the order of a model's life. The sentence stands here so that
+# the list of commands imports none of them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "publish": ("taxiway.cli.publish:publish", "Put a SavedModel into a store as its next version."),
+    "serve": ("taxiway.cli.serve:serve", "Serve models over REST and gRPC."),
+    "predict": ("taxiway.cli.predict:predict", "Ask a server."),
+    "status": ("taxiway.cli.status:status", "Show which versions serve."),
+    "inspect": ("taxiway.cli.inspect:inspect", "Show a model's signatures, sizes and lineage."),
+    "rollback": ("taxiway.cli.rollback:rollback", "Put the previous version back."),
+    "hold": ("taxiway.cli.hold:hold", "Keep a version from being served."),
+    "release": ("taxiway.cli.hold:release", "Let held versions be served again."),
+    "history": ("taxiway.cli.history:history", "Show what was changed, when, by whom."),
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are rows of :data:`COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = COMMANDS.get(cmd_name)
+        if row is None:
+            return None
+        module, _, attribute = row[0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: taxiway serve models/",
+)
+@click.version_option(__version__, prog_name="taxiway", message="%(prog)s %(version)s")
+def taxiway() -> None:
+    """Take a TensorFlow or Keras model from trained to trusted."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what follows ``taxiway``; the process's own when None.
+
+    Returns:
+        The exit code. What went wrong stands on standard error, as ``error: …`` and ``hint: …``.
+    """
+    try:
+        code = taxiway.main(None if arguments is None else list(arguments), prog_name="taxiway", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        output.print_error(error.format_message(), _usage_hint(error))
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        output.print_error("interrupted")
+        return 130
+    except TaxiwayError as error:
+        output.print_error(error.message, error.hint)
+        return 2 if isinstance(error, InvalidArgument) else 1
+    except BrokenPipeError:
+        # The reader (`head`, a closed pager) has what it wanted. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _usage_hint(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{context.command_path} --help" if context is not None else None
