@@ -134,7 +134,7 @@ def reference_variables(root: Path) -> None:
     def build() -> tuple[dict[str, Any], dict[str, Any]]:
         x = v1.placeholder(tf.float32, [None, 1], "x")
         slope = v1.get_variable("slope", initializer=0.5, use_resource=False)
-        branch = v1.cond(tf.reduce_sum(x) > 0.0, lambda: x * slope, lambda: x)
+        branch = v1.cond(tf.size(x) > 0, lambda: x * slope, lambda: x)
         return {"x": x}, {"x": x, "y": v1.identity(branch + 2.0, "y")}
 
     v1.disable_control_flow_v2()
@@ -187,8 +187,14 @@ def signatures(root: Path) -> None:
     convert(source, list(functions), root / "signatures")
 
 
+def positives(root: Path) -> None:
+    """The places of the positive values: an output whose size depends on values."""
+    save(root / "positives", [spec("x", [1000])], lambda x: {"places": tf.where(x > 0.0)})
+    convert(root / "positives", ["serving_default"])
+
+
 MODELS = [half_plus_two, several, scalars, types, product, strings, any_rank, counter, loop, reference_variables]
-MODELS += [endless, digits, signatures]
+MODELS += [endless, digits, signatures, positives]
 
 
 def main(target: Path) -> None:

@@ -1,7 +1,7 @@
 //! Memory that LiteRT reads from and writes to.
 //!
 //! It is ours and larger than what it holds, not memory lent by a request: LiteRT's kernels read a little past the
-//! end of an input, and LiteRT writes past the end of an output whose size it finds out only while it runs.
+//! end of an input, and LiteRT trusts whoever says how large an output's buffer is to be right.
 
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::{NonNull, null, null_mut};
@@ -13,10 +13,10 @@ use super::library::{Layout, Library, Raw, TensorType};
 /// Room behind an input, for reads past its end.
 pub(crate) const INPUT_SLACK: usize = 256;
 
-/// Room behind an output, for writes past its end. Zeroed memory of this size comes from the system unmapped: what
-/// is never written costs addresses, not memory.
-pub(crate) const OUTPUT_SLACK: usize = 64 << 20;
+/// Room behind an output, for writes past its end. Its first bytes are the guard.
+pub(crate) const OUTPUT_SLACK: usize = 64 << 10;
 
+/// What LiteRT asks of memory that it is lent.
 const ALIGNMENT: usize = 64;
 
 /// What stands behind an output before a run, and must stand there after it.

@@ -10,7 +10,7 @@ use taxiway_engine::{Call, Engine, Error, ErrorKind, Port, Result, Shape, Signat
 
 use super::describe;
 use super::library;
-use super::model::{FileSignature, Model};
+use super::model::{FileSignature, FileTensor, Model};
 use super::pool::Pool;
 use crate::LoadSpec;
 
@@ -130,6 +130,17 @@ impl Engine for LiteRtEngine {
 }
 
 fn plan(index: usize, file: FileSignature, signature: &Signature) -> Result<Plan> {
+    let is_open = |tensor: &&FileTensor| tensor.extents.contains(&-1);
+    if let (None, Some(output)) = (file.inputs.iter().find(is_open), file.outputs.iter().find(is_open)) {
+        return Err(Error::new(
+            ErrorKind::Unimplemented,
+            format!(
+                "the size of output \"{}\" of signature \"{}\" depends on values, which LiteRT cannot be given a \
+                 buffer for: serve the SavedModel on the TensorFlow engine",
+                output.name, signature.name
+            ),
+        ));
+    }
     let missing = |name: &str| Error::internal(format!("tensor \"{name}\" is in the file and not in the signature"));
     let find =
         |ports: &[Port], name: &str| ports.iter().position(|port| port.name == name).ok_or_else(|| missing(name));

@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use taxiway_engine::{Error, Result, Shape, Tensor};
+use taxiway_engine::{Error, ErrorKind, Result, Shape, Tensor};
 
 use super::buffer::{Buffer, INPUT_SLACK, OUTPUT_SLACK};
 use super::library::{Layout, Library, Raw};
@@ -109,7 +109,12 @@ impl Instance {
             slot.inputs.push(Buffer::new(library, port.element, tensor.shape(), length, INPUT_SLACK)?);
             slot.shapes.push(Shape::from_slice(tensor.shape()));
         }
-        for (shape, port) in self.output_shapes(index, signature, true)?.into_iter().zip(&signature.outputs) {
+        let shapes = self.output_shapes(index, signature, true).map_err(|error| match error.kind {
+            // Each input fits the signature; LiteRT only now finds that they do not fit each other.
+            ErrorKind::Internal => Error::invalid(format!("{}: {:?} do not go together", error.message, slot.shapes)),
+            _ => error,
+        })?;
+        for (shape, port) in shapes.into_iter().zip(&signature.outputs) {
             let length = byte_length(&shape, port.dtype.size().unwrap_or(1))?;
             let buffer = Buffer::new(library, port.element, &shape, length, OUTPUT_SLACK)?;
             slot.outputs.push(Answer { buffer, shape, length });

@@ -1,0 +1,84 @@
+//! What LiteRT takes beyond the suite: files with several signatures, with and without a SavedModel beside them.
+
+mod fixtures;
+
+use fixtures::{fixtures, predict, predict_with};
+use taxiway_engine::{ErrorKind, SpecShape, Tensor};
+use taxiway_runtimes::EngineChoice::{LiteRt, TensorFlow};
+
+fn images(rows: usize) -> Tensor {
+    let values: Vec<f32> = (0..rows * 784).map(|i| (i % 17) as f32 / 17.0).collect();
+    Tensor::from_values([rows, 784], &values).expect("784 values a row")
+}
+
+#[test]
+fn both_runtimes_give_the_same_answers() {
+    let Some(fixtures) = fixtures() else { return };
+    let (tensorflow, litert) = (fixtures.load("digits", TensorFlow), fixtures.load("digits", LiteRt));
+    for rows in [1, 8, 3] {
+        let answers = [&tensorflow, &litert].map(|engine| predict(engine.as_ref(), &[images(rows)]).unwrap().remove(0));
+        assert_eq!(answers[0].shape(), [rows, 10]);
+        assert_eq!(answers[1].shape(), [rows, 10]);
+        let [left, right] = answers.each_ref().map(|answer| answer.values::<f32>().unwrap());
+        assert!(left.iter().zip(right.iter()).all(|(l, r)| (l - r).abs() < 1e-5), "{left:?} {right:?}");
+    }
+}
+
+#[test]
+fn a_file_alone_tells_its_own_signatures() {
+    let Some(fixtures) = fixtures() else { return };
+    let (alone, beside) = (fixtures.load("digits_lite", LiteRt), fixtures.load("digits", LiteRt));
+    let signature = |engine: &std::sync::Arc<dyn taxiway_engine::Engine>| {
+        engine.signatures().get("serving_default").unwrap().unwrap().clone()
+    };
+    let (alone_signature, beside_signature) = (signature(&alone), signature(&beside));
+    assert_eq!(alone_signature.inputs[0].shape, SpecShape(Some(vec![None, Some(784)])));
+    assert_eq!(alone_signature.outputs[0].shape, SpecShape(Some(vec![None, Some(10)])));
+    assert_eq!(alone_signature.inputs[0].shape, beside_signature.inputs[0].shape);
+    assert_eq!(beside_signature.inputs[0].tensor, "serving_default_image:0");
+    let answers = [&alone, &beside].map(|engine| predict(engine.as_ref(), &[images(2)]).unwrap());
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn signatures_of_one_file_run_side_by_side() {
+    let Some(fixtures) = fixtures() else { return };
+    let engine = fixtures.load("signatures", LiteRt);
+    let names: Vec<_> = engine.signatures().callable().map(|signature| signature.name.as_str()).collect();
+    assert_eq!(names, ["double", "square", "total"]);
+    for rows in [1usize, 3, 2] {
+        let x = Tensor::from_values([rows, 4], &vec![1.5f32; rows * 4]).unwrap();
+        let double = predict_with(engine.as_ref(), "double", std::slice::from_ref(&x)).unwrap();
+        assert_eq!(double, [Tensor::from_values([rows, 4], &vec![3.0f32; rows * 4]).unwrap()]);
+        let total = predict_with(engine.as_ref(), "total", &[x]).unwrap();
+        assert_eq!(total, [Tensor::from_values([], &[6.0 * rows as f32]).unwrap()]);
+        let v = Tensor::from_values([3], &[1.0f32, 2.0, 3.0]).unwrap();
+        let square = predict_with(engine.as_ref(), "square", &[v]).unwrap();
+        assert_eq!(square, [Tensor::from_values([3], &[1.0f32, 4.0, 9.0]).unwrap()]);
+    }
+}
+
+#[test]
+fn an_empty_batch_without_an_answer_a_row_is_refused() {
+    let Some(fixtures) = fixtures() else { return };
+    let engine = fixtures.load("signatures", LiteRt);
+    let none = Tensor::from_values::<f32>([0, 4], &[]).unwrap();
+    assert_eq!(predict_with(engine.as_ref(), "total", &[none]).unwrap_err().kind, ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_named() {
+    let Some(fixtures) = fixtures() else { return };
+    let engine = fixtures.load("digits", LiteRt);
+    let narrow = Tensor::from_values([2, 783], &vec![0.0f32; 2 * 783]).unwrap();
+    let error = predict(engine.as_ref(), &[narrow]).unwrap_err();
+    assert_eq!(error.message, "input \"image\" of shape [2, 783] does not fit the signature's [?, 784]");
+}
+
+#[test]
+fn an_output_whose_size_depends_on_values_is_refused_when_it_is_loaded() {
+    let Some(fixtures) = fixtures() else { return };
+    let error = taxiway_runtimes::open(&fixtures.spec("positives", LiteRt)).err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Unimplemented);
+    assert!(error.message.contains("output \"places\""), "{error}");
+}
