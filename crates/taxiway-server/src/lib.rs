@@ -1,2 +1,4 @@
-//! placeholder
-pub mod batch;
+//! The request path between the wire and an engine.
+#![forbid(unsafe_code)]
+
+pub mod json;
