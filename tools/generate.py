@@ -1,0 +1,68 @@
+"""Writes every file that is made from another one; with ``--check`` says which are out of date instead.
+
+    python tools/generate.py [--check]
+
+A generated file is one row of :data:`FILES`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+
+def descriptors() -> bytes:
+    """Everything under ``proto/`` as one FileDescriptorSet, google's own files included."""
+    from grpc_tools import protoc
+
+    root = ROOT / "proto"
+    protos = sorted(str(path.relative_to(root)) for path in root.rglob("*.proto"))
+    with tempfile.TemporaryDirectory() as directory:
+        out = Path(directory) / "descriptors.binpb"
+        arguments = ["protoc", f"-I{root}", f"-I{Path(protoc.__file__).parent / '_proto'}", "--include_imports"]
+        if protoc.main([*arguments, f"--descriptor_set_out={out}", *protos]):
+            raise SystemExit("protoc failed")
+        return out.read_bytes()
+
+
+def tensorflow_serving_flags() -> bytes:
+    """The reference page of ``taxiway-model-server``'s flags."""
+    from tools import tensorflow_serving_flags as page
+
+    return page.render().encode()
+
+
+# path: what makes its content
+FILES: dict[str, Callable[[], bytes]] = {
+    "src/taxiway/wire/descriptors.binpb": descriptors,
+    "docs/reference/tensorflow-serving-flags.md": tensorflow_serving_flags,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write, or check, the generated files.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file is out of date")
+    check = parser.parse_args().check
+    stale = 0
+    for name, make in FILES.items():
+        path, content = ROOT / name, make()
+        if path.exists() and path.read_bytes() == content:
+            continue
+        stale += 1
+        if check:
+            print(f"{name} is out of date: run python tools/generate.py")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            print(f"wrote {name}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
