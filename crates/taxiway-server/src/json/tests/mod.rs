@@ -1,5 +1,9 @@
 //! Tables of what TensorFlow Serving says, properties against serde_json, and hostile bodies.
 
+mod answers;
+mod examples;
+mod hostile;
+mod properties;
 mod requests;
 mod syntax;
 
