@@ -31,6 +31,13 @@ def descriptors() -> bytes:
         return out.read_bytes()
 
 
+def messages_stub() -> bytes:
+    """The types of the message classes."""
+    from tools import wire_stub
+
+    return wire_stub.render(descriptors()).encode()
+
+
 def tensorflow_serving_flags() -> bytes:
     """The reference page of ``taxiway-model-server``'s flags."""
     from tools import tensorflow_serving_flags as page
@@ -41,6 +48,7 @@ def tensorflow_serving_flags() -> bytes:
 # path: what makes its content
 FILES: dict[str, Callable[[], bytes]] = {
     "src/taxiway/wire/descriptors.binpb": descriptors,
+    "src/taxiway/wire/messages.pyi": messages_stub,
     "docs/reference/tensorflow-serving-flags.md": tensorflow_serving_flags,
 }
 
