@@ -1,0 +1,42 @@
+"""``taxiway history``."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import click
+
+from taxiway.cli import output
+from taxiway.cli.admin_client import AdminClient
+
+__all__ = ["history"]
+
+
+@click.command(epilog="Example: taxiway history digits --limit 5")
+@click.argument("model", required=False)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most how many.")
+@output.server_option
+@output.json_option
+def history(model: str | None, limit: int, server: str, as_json: bool) -> None:
+    """Show what was changed, when and by whom, the newest first."""
+    events = AdminClient(server).get("history", limit=limit, model=model)["events"]
+    output.print_value(events, as_json, _show)
+
+
+def _show(events: list[dict[str, Any]]) -> None:
+    if not events:
+        output.print_line("nothing was changed yet")
+        return
+    rows = [[_when(e["at"]), e["model"], e["kind"], _detail(e["kind"], e["data"]), e["who"]] for e in events]
+    output.print_table(("WHEN (UTC)", "MODEL", "WHAT", "VERSION", "WHO"), rows)
+
+
+def _when(at: float) -> str:
+    return datetime.datetime.fromtimestamp(at, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _detail(kind: str, data: dict[str, Any]) -> str:
+    if kind == "rollback":
+        return f"{data['from']} to {data['to']}"
+    return "all" if data.get("version") is None else str(data["version"])

@@ -1,0 +1,92 @@
+"""``taxiway status``."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from taxiway.cli import output
+from taxiway.cli.admin_client import AdminClient, get_json
+from taxiway.errors import NotFound, Unavailable
+
+__all__ = ["status"]
+
+_COLUMNS = ("MODEL", "VERSION", "STATE", "ENGINE", "LOAD MS", "RUN US", "NOTE")
+_RIGHT = ("VERSION", "LOAD MS", "RUN US")
+
+
+@click.command(epilog="Example: taxiway status digits")
+@click.argument("model", required=False)
+@output.server_option
+@output.json_option
+def status(model: str | None, server: str, as_json: bool) -> int:
+    """Show which versions serve, and why others do not.
+
+    The version with a star answers requests that name none. Exit code 1 when a model does not serve.
+    """
+    models = _models(server, model)
+    output.print_value(models, as_json, _show)
+    return 0 if all(one["ready"] for one in models) else 1
+
+
+def _models(server: str, model: str | None) -> list[dict[str, Any]]:
+    client = AdminClient(server)
+    try:
+        if model is not None:
+            return [client.get(f"models/{quote(model, safe='')}")]
+        return list(client.get("status")["models"])
+    except Unavailable:
+        return _from_serving_port(server, model)
+
+
+def _from_serving_port(server: str, model: str | None) -> list[dict[str, Any]]:
+    """What the serving port tells, of any server that speaks TensorFlow Serving's routes."""
+    if model is None:
+        listed = get_json(server, "/v1/models").get("models", [])
+        names = [one["name"] if isinstance(one, dict) else str(one) for one in listed]
+    else:
+        names = [model]
+    return [_from_route(server, name) for name in names]
+
+
+def _from_route(server: str, name: str) -> dict[str, Any]:
+    document = get_json(server, f"/v1/models/{quote(name, safe='')}")
+    if not isinstance(document, dict) or "model_version_status" not in document:
+        raise NotFound(f"{server} tells nothing about model {name}")
+    versions = [
+        {
+            "version": int(one["version"]),
+            "state": one["state"],
+            "default": False,
+            "note": one["status"]["error_message"],
+            "engine": None,
+            "load_ms": None,
+            "run_us": None,
+        }
+        for one in document["model_version_status"]
+    ]
+    serving = [one for one in versions if one["state"] == "AVAILABLE"]
+    return {"name": name, "ready": bool(serving), "reason": "", "versions": versions}
+
+
+def _show(models: list[dict[str, Any]]) -> None:
+    if not models:
+        output.print_line("no models")
+        return
+    rows = [row for model in models for row in _rows(model)]
+    output.print_table(_COLUMNS, rows, right=_RIGHT)
+
+
+def _rows(model: dict[str, Any]) -> list[list[object]]:
+    name = model["name"]
+    rows: list[list[object]] = []
+    for one in model["versions"]:
+        numbers = [f"{one[key]:,.0f}" if one[key] is not None else "" for key in ("load_ms", "run_us")]
+        star = "* " if one["default"] else ""
+        rows.append([name, f"{star}{one['version']}", one["state"], one["engine"], *numbers, one["note"]])
+        name = ""
+    if not model["ready"]:
+        rows.append([name, "", "NOT SERVING", "", "", "", model["reason"]])
+    return rows

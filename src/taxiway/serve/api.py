@@ -1,0 +1,280 @@
+"""Serving from Python: :func:`serve`, and the handle it returns."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from taxiway.clock import Clock, SystemClock
+from taxiway.errors import DeadlineExceeded, InvalidArgument, NotFound
+from taxiway.journal import Journal, MemoryJournal
+from taxiway.serve.dataplane import DataPlane
+from taxiway.serve.loop import Loop, Surroundings
+from taxiway.serve.operate import Operator
+from taxiway.serve.source import DirectorySource, Poller, discover, holds_versions
+from taxiway.settings import ModelSettings, Settings, read_settings
+from taxiway.types import JsonObject
+
+if TYPE_CHECKING:
+    from taxiway.serve.admin import AdminServer
+
+__all__ = ["Paths", "ServeHandle", "Watched", "open_journal", "serve", "sort_paths", "start"]
+
+_REACHABLE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+
+PathLike = str | os.PathLike[str]
+Paths = PathLike | Mapping[str, PathLike]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is served: models by name, and directories whose children are models, now and later."""
+
+    models: Mapping[str, Path]
+    roots: tuple[Path, ...] = ()
+
+
+def sort_paths(paths: Paths) -> Watched:
+    """Tell a model (its children are versions) from a directory of models.
+
+    Raises:
+        NotFound: no such directory.
+        InvalidArgument: it is one version, not a model.
+    """
+    if isinstance(paths, Mapping):
+        return Watched({name: Path(path) for name, path in paths.items()})
+    path = Path(paths)
+    if not path.is_dir():
+        raise NotFound(f"no such directory: {path}", hint="give a directory of models, or one model's")
+    if any((path / name).is_file() for name in ("saved_model.pb", "model.tflite")):
+        raise InvalidArgument(
+            f"{path} is one version, not a model", hint=f"move it to NAME/1/ and serve NAME={path.parent}"
+        )
+    if holds_versions(path):
+        return Watched({path.resolve().name: path})
+    return Watched({}, (path,))
+
+
+def open_journal(state: str) -> Journal:
+    """The journal in a state directory; one in memory when ``state`` is empty."""
+    if not state:
+        return MemoryJournal()
+    from taxiway.journal.sqlite import SqliteJournal
+
+    return SqliteJournal(Path(state) / "journal.db")
+
+
+class ServeHandle:
+    """A running server. Made by :func:`serve`; leaving its ``with`` block stops it."""
+
+    def __init__(self, settings: Settings, watched: Watched, plane: DataPlane, clock: Clock | None = None) -> None:
+        from taxiway.serve.server import load_spec
+
+        self.settings = settings
+        self._watched = watched
+        self._plane = plane
+        self._clock = clock or SystemClock()
+        self._journal = open_journal(settings.server.state)
+        self._loads = ThreadPoolExecutor(settings.server.load_threads, thread_name_prefix="taxiway-load")
+        # Unloads wait for requests. One that has to wait must not keep another from beginning.
+        self._unloads = ThreadPoolExecutor(8, thread_name_prefix="taxiway-unload")
+        spec = load_spec(settings.server)
+        around = Surroundings(plane, self._journal, self._loads, self._unloads, spec, self._clock)
+        self.loop = Loop(around, settings.server)
+        self.operator = Operator(self.loop, self._journal, self._clock)
+        self._poller = Poller(self._clock, settings.server.poll_seconds, self._look)
+        self._sources: dict[str, DirectorySource] = {}
+        self._addresses: JsonObject = {}
+        self._admin: AdminServer | None = None
+        self._stopped = threading.Event()
+
+    def _start(self) -> ServeHandle:
+        self._addresses = self._plane.start()
+        self.loop.start()
+        self._look()
+        self._poller.start()
+        return self
+
+    def start_admin(self) -> str | None:
+        """Open the admin API, after the serving ports: its libraries take a while to import. Returns its URL."""
+        if self.settings.server.admin_port >= 0 and self._admin is None:
+            from taxiway.serve.admin import AdminServer
+
+            self._admin = AdminServer(self)
+            self._admin.start()
+        return self.admin_url
+
+    @property
+    def url(self) -> str:
+        """Where REST answers, ``http://…``; empty when it is off."""
+        return self._address("rest", "http")
+
+    @property
+    def grpc_url(self) -> str:
+        """Where gRPC answers, ``grpc://…``; empty when it is off."""
+        return self._address("grpc", "grpc")
+
+    @property
+    def admin_url(self) -> str | None:
+        """Where the admin API answers; None while it is off."""
+        return self._admin.url if self._admin is not None else None
+
+    def wait_ready(self, timeout_seconds: float | None = 60.0) -> None:
+        """Wait until every model serves.
+
+        Raises:
+            DeadlineExceeded: it took too long; the message says what is missing.
+        """
+        if not self.loop.wait_until(
+            lambda models: all(m.default is not None for m in models.values()), timeout_seconds
+        ):
+            missing = [f"{m['name']}: {m['reason']}" for m in self.status() if not m["ready"]]
+            raise DeadlineExceeded(
+                f"not ready after {timeout_seconds} s: {'; '.join(missing)}", hint="see .status() for each version"
+            )
+
+    def wait_settled(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until each model serves, or everything it has was tried once; whether it came to that in time."""
+        return self.loop.wait_until(
+            lambda models: all(m.settled() and not m.copying() for m in models.values()), timeout_seconds
+        )
+
+    def wait_default(self, model: str, version: int, timeout_seconds: float = 60.0) -> bool:
+        """Wait until ``version`` answers requests for ``model`` that name none; whether it came to that in time."""
+        return self.loop.wait_until(
+            lambda models: model in models and models[model].default == version, timeout_seconds
+        )
+
+    def status(self, model: str | None = None) -> list[JsonObject]:
+        """Every model (or one) with its versions; see ``/api/v1/status``."""
+        return self.loop.status(model)
+
+    def stats(self) -> JsonObject:
+        """Counters and gauges of the data plane."""
+        return self._plane.stats()
+
+    def rollback(
+        self, model: str, to: int | None = None, *, who: str = "python", wait_seconds: float = 60.0
+    ) -> JsonObject:
+        """Put an earlier version back; see :meth:`taxiway.serve.operate.Operator.rollback`."""
+        return self.operator.rollback(model, to, who, wait_seconds)
+
+    def stop(self) -> bool:
+        """Finish what is under way and end. Returns whether every request was finished; again, does nothing."""
+        if self._stopped.is_set():
+            return True
+        self._stopped.set()
+        self._poller.stop()
+        if self._admin is not None:
+            self._admin.stop()
+        drained = self._plane.stop(self.settings.server.drain_seconds)
+        self.loop.stop()
+        self._loads.shutdown(wait=False, cancel_futures=True)
+        self._unloads.shutdown(wait=False, cancel_futures=True)
+        self._journal.close()
+        return drained
+
+    def __enter__(self) -> ServeHandle:  # noqa: PYI034 - Self is newer than Python 3.10
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _look(self) -> None:
+        """Look at every directory: for models in the roots, for versions in the models."""
+        server = self.settings.server
+        before = set(self._sources)
+        for name, path in self._discovered().items():
+            if name not in self._sources:
+                self._sources[name] = DirectorySource(path, server.quiet_seconds, self._clock)
+        if set(self._sources) != before or not before:
+            self.loop.want({name: self._model_settings(name) for name in self._sources})
+        for name, source in self._sources.items():
+            self.loop.observe(name, source.look())
+
+    def _discovered(self) -> dict[str, Path]:
+        found = {name: Path(model.source) for name, model in self.settings.models.items()}
+        for root in self._watched.roots:
+            try:
+                found = {**discover(root), **found}
+            except OSError:
+                continue  # those found before are still watched, and say what is wrong with them
+        return {**found, **self._watched.models}
+
+    def _model_settings(self, name: str) -> ModelSettings:
+        return self.settings.models.get(name) or replace(self.settings.defaults, source=str(self._sources[name].path))
+
+    def _address(self, protocol: str, scheme: str) -> str:
+        bound = self._addresses.get(protocol)
+        return f"{scheme}://{_reachable(bound)}" if bound else ""
+
+
+def _reachable(address: str) -> str:
+    """An address that can be called on this machine: 0.0.0.0 and [::] only say where to listen."""
+    host, _, port = address.rpartition(":")
+    return f"{_REACHABLE.get(host, host)}:{port}"
+
+
+def start(settings: Settings, watched: Watched, plane: DataPlane | None = None) -> ServeHandle:
+    """Open the ports and begin to load; returns at once. The admin API is not opened yet."""
+    if plane is None:
+        from taxiway.serve.server import NativeDataPlane
+
+        plane = NativeDataPlane(settings.server)
+    handle = ServeHandle(settings, watched, plane)
+    try:
+        return handle._start()
+    except BaseException:
+        handle.stop()
+        raise
+
+
+def serve(
+    paths: Paths,
+    *,
+    rest_port: int = 0,
+    grpc_port: int = 0,
+    admin_port: int = 0,
+    state: str = "",
+    wait_seconds: float = 60.0,
+    **settings: Any,
+) -> ServeHandle:
+    """Serve models from this process, until the handle is stopped.
+
+    Args:
+        paths: a directory of models, one model's directory, or ``{name: directory}``.
+        rest_port, grpc_port, admin_port: 0 lets the system choose, -1 is off.
+        state: a directory for the journal; empty forgets operators' decisions with the process.
+        wait_seconds: how long to wait for the models; it is no error when some do not serve by then.
+        settings: any other setting by its name, a server's or (for every model) a model's.
+
+    Returns:
+        A handle whose ports answer; every model serves, or its :meth:`ServeHandle.status` says why not. Used as a
+        context manager it stops at the end of the block.
+
+    Raises:
+        InvalidArgument: an unknown setting or a wrong value.
+        NotFound: no such directory.
+        Unavailable: a port is taken.
+    """
+    from taxiway.settings import rows
+
+    ports = {"rest_port": rest_port, "grpc_port": grpc_port, "admin_port": admin_port, "state": state}
+    of_models = {name: settings.pop(name) for name in list(settings) if name in rows("defaults")}
+    read = read_settings(environ={}, server={**ports, **settings}, defaults=of_models)
+    handle = start(read, sort_paths(paths))
+    try:
+        handle.start_admin()
+        handle.wait_settled(wait_seconds)
+    except BaseException:
+        handle.stop()
+        raise
+    return handle

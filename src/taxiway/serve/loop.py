@@ -1,0 +1,326 @@
+"""The loop that closes the gap between what is wanted and what serves: observe → plan → act → publish.
+
+One thread owns all state. Everything that happens elsewhere (a load that ended, a look at a directory, an operator's
+command) arrives as a call in the inbox, and wakes it; there is no waiting by sleeping.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from taxiway.clock import Clock, SystemClock
+from taxiway.errors import Internal, TaxiwayError, Unavailable
+from taxiway.journal import Event, Journal, ModelState, apply, replay
+from taxiway.serve import fleet
+from taxiway.serve.dataplane import DataPlane, Loaded
+from taxiway.serve.fleet import Model
+from taxiway.serve.lifecycle import Change, Record, State, follow
+from taxiway.serve.plan import Action, Load, Unload, choose_default, keep_after_swap, plan
+from taxiway.serve.retry import Backoff
+from taxiway.serve.source import Observation
+from taxiway.settings import ModelSettings, ServerSettings
+from taxiway.types import JsonObject
+
+__all__ = ["Loop", "Surroundings"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the loop acts through. ``spec`` makes the document for one load; ``random`` gives numbers from 0 to 1."""
+
+    plane: DataPlane
+    journal: Journal
+    loads: Executor
+    unloads: Executor
+    spec: Callable[[str, int, str, ModelSettings], JsonObject]
+    clock: Clock = field(default_factory=SystemClock)
+    random: Callable[[], float] = random.random
+
+
+class Loop:
+    """The control plane's one loop. Construct it, :meth:`want` models, then :meth:`start` or :meth:`step` it."""
+
+    def __init__(self, around: Surroundings, settings: ServerSettings) -> None:
+        self._around = around
+        self._settings = settings
+        self._backoff = Backoff(
+            settings.retry_first_seconds, settings.retry_longest_seconds, attempts=settings.load_attempts
+        )
+        self._models: dict[str, Model] = {}
+        self._states: dict[str, ModelState] = replay(around.journal.read())
+        self._published: JsonObject | None = None
+        self._releases: list[tuple[Model, int, Loaded]] = []
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._waiters: list[tuple[Callable[[Mapping[str, Model]], bool], Future[bool]]] = []
+        self._thread = threading.Thread(target=self._run, name="taxiway-loop", daemon=True)
+
+    # Called from any thread.
+
+    def start(self) -> None:
+        """Run in a thread until :meth:`stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. What serves goes on serving with the last table."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+        for _, reached in self._waiters:
+            reached.set_result(False)
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have ``call`` run in the loop's thread."""
+        self._inbox.put(call)
+        self._wake.set()
+
+    def ask(self, question: Callable[[], T], timeout_seconds: float = 30.0) -> T:
+        """Run ``question`` in the loop's thread and return, or raise, what it does.
+
+        Raises:
+            Unavailable: the loop has stopped, or is stuck.
+        """
+        answer: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                answer.set_result(question())
+            except Exception as error:  # noqa: BLE001 - the asker gets it, whatever it is
+                answer.set_exception(error)
+
+        if self._stopping:
+            raise Unavailable("the server is stopping")
+        self.post(run)
+        try:
+            return answer.result(timeout_seconds)
+        except FutureTimeout:
+            raise Unavailable("the control plane did not answer in time") from None
+
+    def want(self, models: Mapping[str, ModelSettings]) -> None:
+        """Make these the configured models; one that is left out is unloaded."""
+        self.post(lambda: self._want(dict(models)))
+
+    def observe(self, name: str, observation: Observation) -> None:
+        """Say what a look at a model's source found."""
+
+        def take() -> None:
+            if name in self._models:
+                self._models[name].observed = self._merged(self._models[name], observation)
+
+        self.post(take)
+
+    def wait_until(self, check: Callable[[Mapping[str, Model]], bool], timeout_seconds: float | None) -> bool:
+        """Wait until ``check`` holds after some step; whether it did in time. ``check`` runs in the loop's thread."""
+        reached: Future[bool] = Future()
+        waiter = (check, reached)
+        self.ask(lambda: self._waiters.append(waiter))
+        try:
+            return reached.result(timeout_seconds)
+        except FutureTimeout:
+            self.post(lambda: self._waiters.remove(waiter) if waiter in self._waiters else None)
+            return False
+
+    def status(self, name: str | None = None) -> list[JsonObject]:
+        """The models (one, when ``name`` says which) for people; see :func:`taxiway.serve.fleet.status`."""
+
+        def read() -> list[JsonObject]:
+            now = self._around.clock.monotonic()
+            return [fleet.status(m, now) for key, m in sorted(self._models.items()) if name in (None, key)]
+
+        return self.ask(read)
+
+    # Called in the loop's thread.
+
+    def record(self, model: Model, event: Event) -> Event:
+        """Journal a change and make it the model's state; the next step acts on it."""
+        kept = self._around.journal.append(event)
+        model.state = self._states[model.name] = apply(model.state, kept)
+        return kept
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The models; only the loop's thread may look."""
+        return self._models
+
+    def step(self) -> float | None:
+        """Take in what arrived, decide, act, publish.
+
+        Returns:
+            Monotonic seconds at which something is due by itself; None when nothing is.
+        """
+        while not self._inbox.empty():
+            self._inbox.get_nowait()()
+        now = self._around.clock.monotonic()
+        for model in self._models.values():
+            self._advance(model, now)
+        self._forget()
+        self._publish()
+        self._answer_waiters()
+        return self._due(now)
+
+    def _answer_waiters(self) -> None:
+        for check, reached in self._waiters:
+            try:
+                if check(self._models):
+                    reached.set_result(True)
+            except Exception as error:  # noqa: BLE001 - the waiter gets it, whatever it is
+                reached.set_exception(error)
+        self._waiters = [waiter for waiter in self._waiters if not waiter[1].done()]
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                due = self.step()
+            except Exception:  # what serves must not depend on whether one step could be taken
+                log.exception("A step of the control loop failed.")
+                due = self._around.clock.monotonic() + 1.0
+            if self._inbox.empty():
+                left = None if due is None else max(due - self._around.clock.monotonic(), 0.0)
+                self._around.clock.wait(self._wake, left)
+
+    def _want(self, models: dict[str, ModelSettings]) -> None:
+        for name, settings in models.items():
+            if name in self._models:
+                self._models[name].settings, self._models[name].leaving = settings, False
+            else:
+                self._models[name] = Model(name, settings, state=self._states.get(name, ModelState()))
+        for name, model in self._models.items():
+            model.leaving = name not in models
+
+    @staticmethod
+    def _merged(model: Model, seen: Observation) -> Observation:
+        """A directory that cannot be read says nothing about its versions: those known before are still there."""
+        if seen.problem and model.observed is not None:
+            return Observation(model.observed.found, seen.problem)
+        return seen
+
+    def _advance(self, model: Model, now: float) -> None:
+        if model.observed is None and not model.leaving:
+            return
+        default = choose_default(model.view())
+        if default != model.default:
+            self._swap(model, default, now)
+        for action in plan(model.view(), now):
+            self._act(model, action)
+
+    def _swap(self, model: Model, default: int | None, now: float) -> None:
+        keep = model.settings
+        log.info("%s: version %s answers, before %s", model.name, default, model.default)
+        count = keep.keep_previous if keep.keep_previous_seconds > 0 else 0
+        model.kept = keep_after_swap(model.kept, model.default, default, now + keep.keep_previous_seconds, count)
+        model.default = default
+
+    def _act(self, model: Model, action: Action) -> None:
+        if isinstance(action, Load):
+            self._load(model, action)
+        elif isinstance(action, Unload):
+            state = follow(model.records[action.version].state, Change.UNLOAD)
+            model.move(action.version, state=state)
+            # Not given up before the table without it is out: until then a request may still be led to it.
+            self._releases.append((model, action.version, model.loaded.pop(action.version)))
+        else:
+            record = model.records[action.version]
+            state = follow(record.state, Change.CANCEL) if record.state is State.START else record.state
+            model.move(action.version, state=state, dropped=True, ended_at=self._around.clock.monotonic())
+
+    def _load(self, model: Model, action: Load) -> None:
+        version = action.version
+        record = model.records.get(version)
+        if record is None or record.state is State.END:
+            record = Record(version, action.path)
+        model.records[version] = record
+        model.move(version, state=follow(record.state, Change.LOAD))
+        try:
+            spec = self._around.spec(model.name, version, action.path, model.settings)
+            future = self._around.loads.submit(self._around.plane.load, spec)
+        except TaxiwayError as error:
+            self._failed(model, version, error)
+            return
+        future.add_done_callback(lambda done: self.post(lambda: self._loaded(model, version, done)))
+
+    def _loaded(self, model: Model, version: int, done: Future[Loaded]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._failed(model, version, error)
+            return
+        loaded = done.result()
+        model.loaded[version], model.described[version] = loaded, loaded.describe()
+        state = follow(model.records[version].state, Change.LOADED)
+        model.move(version, state=state, loaded_id=loaded.id, error=None, attempts=0)
+        log.info("%s: version %d is loaded", model.name, version)
+
+    def _failed(self, model: Model, version: int, error: BaseException) -> None:
+        known = error if isinstance(error, TaxiwayError) else Internal(f"{type(error).__name__}: {error}")
+        record = model.records[version]
+        attempts = record.attempts + 1
+        delay = self._backoff.delay_seconds(attempts, self._around.random)
+        now = self._around.clock.monotonic()
+        model.move(
+            version,
+            state=follow(record.state, Change.GAVE_UP if delay is None else Change.FAILED),
+            attempts=attempts,
+            retry_at=now + (delay or 0.0),
+            error=(known.kind, known.message),
+            ended_at=now,
+        )
+        log.warning("%s: version %d failed to load (attempt %d): %s", model.name, version, attempts, known.message)
+
+    def _publish(self) -> None:
+        table = fleet.table(self._models, self._published is not None and bool(self._published["ready"]))
+        if table != self._published:
+            try:
+                self._around.plane.publish(table)
+            except TaxiwayError as error:
+                log.error("The data plane refused a table and keeps the last one: %s", error.message)
+                return
+            self._published = table
+        for model, version, loaded in self._releases:
+            future = self._around.unloads.submit(loaded.release, self._settings.drain_seconds)
+            # Freed now or, past the time, with its last request: either way it is gone from here.
+            future.add_done_callback(self._unloaded(model, version))
+        self._releases.clear()
+
+    def _unloaded(self, model: Model, version: int) -> Callable[[Future[bool]], None]:
+        def take() -> None:
+            state = follow(model.records[version].state, Change.UNLOADED)
+            model.described.pop(version, None)
+            model.move(version, state=state, loaded_id=None, ended_at=self._around.clock.monotonic())
+            log.info("%s: version %d is unloaded", model.name, version)
+
+        return lambda _: self.post(take)
+
+    def _forget(self) -> None:
+        """Drop the oldest ended versions, and models that are configured no longer and hold nothing."""
+        for model in self._models.values():
+            over = sorted((r.ended_at, v) for v, r in model.records.items() if r.state is State.END and r.dropped)
+            for _, version in over[: max(len(over) - self._settings.history_versions, 0)]:
+                del model.records[version]
+        gone = [
+            n for n, m in self._models.items() if m.leaving and all(r.state is State.END for r in m.records.values())
+        ]
+        for name in gone:
+            del self._models[name]
+
+    def _due(self, now: float) -> float | None:
+        moments = [
+            record.retry_at
+            for model in self._models.values()
+            for record in model.records.values()
+            if record.state is State.START
+        ]
+        moments += [until for model in self._models.values() for until in model.kept.values() if until > now]
+        return min(moments, default=None)

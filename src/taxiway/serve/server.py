@@ -1,0 +1,173 @@
+"""The compiled data plane behind :class:`taxiway.serve.dataplane.DataPlane`. Nothing else imports ``taxiway._server``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from taxiway.errors import FailedPrecondition, TaxiwayError, error_of_kind
+from taxiway.settings import ModelSettings, ServerSettings
+from taxiway.types import JsonObject
+
+if TYPE_CHECKING:
+    from taxiway import _server
+
+__all__ = ["NativeDataPlane", "find_libraries", "load_spec"]
+
+T = TypeVar("T")
+_LIMITS = (
+    "max_body_bytes",
+    "max_inflated_bytes",
+    "max_tensor_bytes",
+    "max_connections",
+    "max_queued_requests",
+    "request_timeout_ms",
+    "header_timeout_ms",
+)
+_SESSION = (
+    "intra_op_threads",
+    "inter_op_threads",
+    "gpu_memory_fraction",
+    "gpu_allow_growth",
+    "allow_soft_placement",
+)
+
+
+class NativeDataPlane:
+    """The server in Rust."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        # Read by TensorFlow's library when it is loaded: its start-up chatter would bury ours.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        try:
+            from taxiway import _server
+        except ImportError as error:
+            raise FailedPrecondition(
+                f"the data plane is not there: {error}", hint="install Taxiway, or build it: make build"
+            ) from error
+        self._refusals: type[Exception] = _server.ServerError
+        self._server = self._told(lambda: _server.Server(json.dumps(_config(settings))))
+
+    def start(self) -> JsonObject:
+        """Open the ports."""
+        return _object(self._told(self._server.start))
+
+    def load(self, spec: JsonObject) -> _NativeVersion:
+        """Load and warm a version."""
+        return _NativeVersion(self._told(lambda: self._server.load(json.dumps(spec))))
+
+    def publish(self, table: JsonObject) -> None:
+        """Swap the table."""
+        self._told(lambda: self._server.publish(json.dumps(table)))
+
+    def stats(self) -> JsonObject:
+        """Counters and gauges."""
+        return _object(self._told(self._server.stats))
+
+    def stop(self, drain_seconds: float) -> bool:
+        """Drain and close."""
+        return self._told(lambda: self._server.stop(drain_seconds))
+
+    def _told(self, call: Callable[[], T]) -> T:
+        """What ``call`` returns; a refusal becomes an error of its kind."""
+        try:
+            return call()
+        except self._refusals as refusal:
+            raise _as_error(refusal) from refusal
+
+
+class _NativeVersion:
+    """A version in the data plane's memory."""
+
+    def __init__(self, loaded: _server.LoadedVersion) -> None:
+        self._loaded = loaded
+
+    @property
+    def id(self) -> int:
+        """What a table calls it."""
+        return self._loaded.id
+
+    def describe(self) -> JsonObject:
+        """Engine, signatures, times."""
+        return _object(self._loaded.describe())
+
+    def leases(self) -> int:
+        """Claims on it."""
+        return self._loaded.leases()
+
+    def release(self, timeout_seconds: float) -> bool:
+        """Give it up and wait."""
+        return self._loaded.release(timeout_seconds)
+
+
+def _as_error(refusal: Exception) -> TaxiwayError:
+    kind, message = refusal.args if len(refusal.args) == 2 else ("INTERNAL", str(refusal))
+    return error_of_kind(str(kind), str(message))
+
+
+def _object(text: str) -> JsonObject:
+    document: JsonObject = json.loads(text)
+    return document
+
+
+def _config(settings: ServerSettings) -> JsonObject:
+    def listen(port: int) -> JsonObject | None:
+        return None if port < 0 else {"host": settings.host, "port": port}
+
+    return {
+        "rest": listen(settings.rest_port),
+        "grpc": listen(settings.grpc_port),
+        "io_threads": settings.io_threads,
+        "compute_threads": settings.compute_threads,
+        "limits": _picked(settings, _LIMITS),
+        "cors": settings.cors,
+        "tensor_content": settings.tensor_content,
+    }
+
+
+def _picked(settings: ServerSettings, names: tuple[str, ...]) -> dict[str, Any]:
+    values = dataclasses.asdict(settings)
+    return {name: values[name] for name in names}
+
+
+def load_spec(server: ServerSettings) -> Callable[[str, int, str, ModelSettings], JsonObject]:
+    """What makes the document for one load, on a machine as it is now."""
+    libraries = find_libraries()
+    session = _picked(server, _SESSION)
+
+    def spec(name: str, version: int, path: str, model: ModelSettings) -> JsonObject:
+        return {
+            "name": name,
+            "version": version,
+            "path": path,
+            "engine": model.engine,
+            "tags": list(model.tags),
+            "libraries": libraries,
+            "session": session,
+            "warm_up": {"enabled": model.warm_up, "iterations": model.warm_up_iterations},
+        }
+
+    return spec
+
+
+def find_libraries() -> JsonObject:
+    """Where the engines' C libraries are; None for one that is not installed. Imports neither package."""
+    tensorflow = _in_package("tensorflow", "libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib")
+    framework = _in_package("tensorflow", "libtensorflow_framework.so.2", "libtensorflow_framework.2.dylib")
+    both = {"core": tensorflow, "framework": framework} if tensorflow and framework else None
+    return {"tensorflow": both, "litert": _in_package("ai_edge_litert", "libLiteRt.so", "libLiteRt.dylib")}
+
+
+def _in_package(package: str, *names: str) -> str | None:
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    folders = list(spec.submodule_search_locations or []) if spec is not None else []
+    paths = [Path(folder) / name for folder in folders for name in names]
+    return next((str(path) for path in paths if path.is_file()), None)

@@ -1,0 +1,8 @@
+"""Every setting there is: one table of rows, read from ``taxiway.toml``, the environment and the command line."""
+
+from __future__ import annotations
+
+from taxiway.settings.read import read_settings
+from taxiway.settings.table import SECTIONS, ModelSettings, Row, ServerSettings, Settings, rows
+
+__all__ = ["SECTIONS", "ModelSettings", "Row", "ServerSettings", "Settings", "read_settings", "rows"]

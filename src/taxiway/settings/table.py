@@ -1,0 +1,136 @@
+"""The table of settings. Each field below is a row: name, type, default, and one sentence; the unit ends the name.
+
+The frozen dataclasses are the table, so that a setting cannot be documented and not exist, or exist untyped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["LATEST", "SECTIONS", "ModelSettings", "Policy", "Row", "ServerSettings", "Settings", "environment", "rows"]
+
+MIB = 1 << 20
+
+
+def row(default: Any, sentence: str, *, least: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+    """A field that is a setting.
+
+    Args:
+        default: its value when nothing says otherwise.
+        sentence: what it does, for people.
+        least: the smallest number it may be.
+        choices: the only texts it may be.
+    """
+    return field(default=default, metadata={"sentence": sentence, "least": least, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which versions of a model are wanted: the ``latest`` so many, or these ``numbers``, or (both None) all."""
+
+    latest: int | None = 1
+    numbers: tuple[int, ...] | None = None
+
+
+LATEST = Policy()
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """``[server]``: the process, its ports and its limits. Ports: 0 lets the system choose, -1 is off."""
+
+    host: str = row("127.0.0.1", "The address to listen on; 0.0.0.0 is every IPv4 interface.")
+    rest_port: int = row(8501, "The port of REST; 0 lets the system choose, -1 is off.", least=-1)
+    grpc_port: int = row(8500, "The port of gRPC; 0 lets the system choose, -1 is off.", least=-1)
+    admin_port: int = row(8502, "The port of the admin API; 0 lets the system choose, -1 is off.", least=-1)
+    state: str = row("state/", "The directory of the server's own state, such as its journal; empty keeps none.")
+    token_file: str = row("", "A file with the bearer token of the admin API; TAXIWAY_TOKEN holds the token itself.")
+    poll_seconds: float = row(1.0, "How often the model directories are looked at.", least=0.01)
+    quiet_seconds: float = row(2.0, "How long a version without a manifest must not have changed.", least=0)
+    drain_seconds: float = row(30.0, "How long requests under way may take at shutdown and before an unload.", least=0)
+    load_threads: int = row(2, "How many versions load at once.", least=1)
+    load_attempts: int = row(6, "How often a version is tried before it is given up.", least=1)
+    retry_first_seconds: float = row(1.0, "The wait after the first failed load; it doubles each time.", least=0)
+    retry_longest_seconds: float = row(60.0, "The longest wait between two attempts to load.", least=0)
+    history_versions: int = row(16, "How many ended versions of a model are still listed.", least=0)
+    io_threads: int = row(0, "Threads for connections; 0 is one a core.", least=0)
+    compute_threads: int = row(0, "Threads that run models; 0 is one a core.", least=0)
+    max_body_bytes: int = row(64 * MIB, "The longest request body.", least=1)
+    max_inflated_bytes: int = row(100 * MIB, "The longest request body after decompression.", least=1)
+    max_tensor_bytes: int = row(256 * MIB, "The largest tensor of a request.", least=1)
+    max_connections: int = row(4096, "Connections at once; more are refused.", least=1)
+    max_queued_requests: int = row(1024, "Requests waiting to run; more are refused.", least=1)
+    request_timeout_ms: int = row(30_000, "How long a request may take.", least=1)
+    header_timeout_ms: int = row(10_000, "How long a client may take to send the head of a request.", least=1)
+    cors: bool = row(False, "Whether REST answers may be read by web pages of other origins.")
+    tensor_content: bool = row(False, "Whether gRPC answers hold tensors as raw bytes instead of typed fields.")
+    intra_op_threads: int = row(0, "Threads inside one operation; 0 leaves it to the engine.", least=0)
+    inter_op_threads: int = row(0, "Threads for independent operations; 0 runs a request on one thread.", least=0)
+    gpu_memory_fraction: float = row(0.0, "The part of a GPU's memory to take, 0 to 1; 0 leaves it open.", least=0)
+    gpu_allow_growth: bool = row(False, "Whether GPU memory is taken as needed instead of all at once.")
+    allow_soft_placement: bool = row(True, "Whether an operation may run on another device than asked for.")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """``[models.NAME]``, and ``[defaults]`` for what a model's own section does not say."""
+
+    source: str = row("", "The directory that holds the model's versions.")
+    versions: Policy = row(  # noqa: RUF009 - a frozen default is no call's business
+        LATEST, 'Which versions: "latest", "all", [3, 4] or { latest = 2 }.'
+    )
+    engine: str = row("auto", "What runs it.", choices=("auto", "tensorflow", "litert"))
+    tags: tuple[str, ...] = row(("serve",), "The tags of the graph in the SavedModel.")
+    labels: Mapping[str, int] = row(None, "Names for versions, as { stable = 3 }; requests may ask for them.")
+    warm_up: bool = row(True, "Whether a version's warm-up requests run before it serves.")
+    warm_up_iterations: int = row(1, "How often each warm-up request runs.", least=1)
+    keep_previous: int = row(1, "How many versions stay loaded after they were replaced.", least=0)
+    keep_previous_seconds: float = row(3600.0, "For how long; 0 is not at all.", least=0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", dict(self.labels or {}))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything: the server's settings, each model's by name, and a model's that has no section of its own."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    defaults: ModelSettings = field(default_factory=ModelSettings)
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
+
+
+SECTIONS: dict[str, type] = {"server": ServerSettings, "defaults": ModelSettings}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting. ``environment`` is empty for what only makes sense for one model."""
+
+    section: str
+    name: str
+    type: Any
+    default: Any
+    environment: str
+    sentence: str
+    least: float | None
+    choices: tuple[str, ...]
+
+
+def environment(section: str, name: str) -> str:
+    """The environment variable of a setting: TAXIWAY_ and its name."""
+    return "" if (section, name) in {("defaults", "source"), ("defaults", "labels")} else f"TAXIWAY_{name.upper()}"
+
+
+def rows(section: str) -> dict[str, Row]:
+    """The settings of a section, by name."""
+    cls = SECTIONS[section]
+    types = typing.get_type_hints(cls)
+    return {
+        f.name: Row(section, f.name, types[f.name], f.default, environment(section, f.name), **f.metadata)
+        for f in dataclasses.fields(cls)
+    }

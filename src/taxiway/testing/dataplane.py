@@ -1,0 +1,120 @@
+"""A data plane without a network: it keeps tables and counts leases, and its loads fail when a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from taxiway.errors import InvalidArgument, TaxiwayError
+from taxiway.types import JsonObject
+
+__all__ = ["FakeDataPlane", "FakeVersion"]
+
+
+class FakeVersion:
+    """A version in no memory. ``held_by`` is how many requests hold it."""
+
+    def __init__(self, number: int, spec: JsonObject) -> None:
+        self._id = number
+        self.spec = spec
+        self.held_by = 0
+        self.released = False
+        self.published: Callable[[], bool] = lambda: False
+
+    @property
+    def id(self) -> int:
+        """What a table calls it."""
+        return self._id
+
+    def describe(self) -> JsonObject:
+        """A description."""
+        name, version = self.spec["name"], self.spec["version"]
+        return {
+            "id": self.id,
+            "name": name,
+            "version": version,
+            "engine": "fake",
+            "load_ms": 1.0,
+            "warm_up_ms": 0.5,
+            "warm_up_requests": 1,
+            "run_us": 10.0,
+            "signatures": {},
+        }
+
+    def leases(self) -> int:
+        """Requests that hold it, and the table when it is in it."""
+        return self.held_by + int(self.published())
+
+    def release(self, timeout_seconds: float) -> bool:
+        """Give it up.
+
+        Raises:
+            AssertionError: a request can still be led to it, or it was given up before.
+        """
+        assert not self.published(), f"{self.spec['name']}:{self.spec['version']} is released while it is published"
+        assert not self.released, "released twice"
+        self.released = True
+        return self.held_by == 0
+
+
+class FakeDataPlane:
+    """Keeps every table in ``tables``. ``fail`` maps (model, version) to the errors of its next loads, first first."""
+
+    def __init__(self) -> None:
+        self.tables: list[JsonObject] = []
+        self.versions: dict[int, FakeVersion] = {}
+        self.specs: list[JsonObject] = []
+        self.fail: dict[tuple[str, int], list[Exception]] = {}
+        self.on_publish: Callable[[JsonObject], None] = lambda table: None
+        self.stopped = False
+
+    @property
+    def table(self) -> JsonObject:
+        """What is served."""
+        return self.tables[-1] if self.tables else {"models": {}}
+
+    def default(self, model: str) -> int | None:
+        """The version that answers."""
+        entry: dict[str, Any] = self.table["models"].get(model, {})
+        return entry.get("default")
+
+    def serving(self, model: str) -> list[int]:
+        """The versions that can be asked for."""
+        return sorted(map(int, self.table["models"].get(model, {}).get("versions", {})))
+
+    def start(self) -> JsonObject:
+        """Open nothing."""
+        return {"rest": "127.0.0.1:1", "grpc": "127.0.0.1:2"}
+
+    def load(self, spec: JsonObject) -> FakeVersion:
+        """Load nothing, or fail as told."""
+        self.specs.append(spec)
+        failures = self.fail.get((spec["name"], spec["version"]), [])
+        if failures:
+            raise failures.pop(0)
+        version = FakeVersion(len(self.versions) + 1, spec)
+        version.published = lambda: any(
+            version.id in entry["versions"].values() for entry in self.table["models"].values()
+        )
+        self.versions[version.id] = version
+        return version
+
+    def publish(self, table: JsonObject) -> None:
+        """Check and keep a table."""
+        for name, entry in table["models"].items():
+            for number in entry["versions"].values():
+                if number not in self.versions or self.versions[number].released:
+                    raise InvalidArgument(f"{name} names a version that is not loaded: {number}")
+            if entry["default"] is not None and str(entry["default"]) not in entry["versions"]:
+                raise TaxiwayError(f"the default of {name} is not among its versions", kind="INVALID_ARGUMENT")
+        self.tables.append(table)
+        self.on_publish(table)
+
+    def stats(self) -> JsonObject:
+        """No traffic."""
+        return {"connections": 0, "requests_total": 0, "requests_in_flight": 0, "queued": 0}
+
+    def stop(self, drain_seconds: float) -> bool:
+        """Stop."""
+        self.stopped = True
+        return True

@@ -1,0 +1,49 @@
+"""The suite that every journal passes. Use: subclass :class:`JournalContract` and give it a fixture ``journal``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from taxiway.journal import Event, Journal
+
+__all__ = ["JournalContract"]
+
+
+def _event(model: str, version: int) -> Event:
+    return Event(kind="hold", model=model, who="suite", at=1.5, data={"version": version, "text": "é\n"})
+
+
+class JournalContract:
+    """What holds for any journal."""
+
+    def test_events_come_back_as_they_were_in_order(self, journal: Journal) -> None:
+        """Ids count up, nothing is changed on the way."""
+        kept = [journal.append(_event("m", version)) for version in (1, 2, 3)]
+        assert [event.id for event in kept] == sorted({event.id for event in kept})
+        assert journal.read() == kept
+        assert kept[0] == Event("hold", "m", "suite", 1.5, {"version": 1, "text": "é\n"}, kept[0].id)
+
+    def test_read_goes_on_after_an_id(self, journal: Journal) -> None:
+        """A reader takes up where it left off."""
+        kept = [journal.append(_event("m", version)) for version in (1, 2, 3)]
+        assert journal.read(kept[1].id) == kept[2:]
+        assert journal.read(kept[2].id) == []
+
+    def test_recent_is_newest_first_and_bounded(self, journal: Journal) -> None:
+        """The history of one model, or of all."""
+        kept = [journal.append(_event(model, 1)) for model in ("a", "b", "a")]
+        assert journal.recent(2) == [kept[2], kept[1]]
+        assert journal.recent(5, "a") == [kept[2], kept[0]]
+        assert journal.recent(5, "none") == []
+
+    def test_many_threads_may_append(self, journal: Journal) -> None:
+        """No event is lost, no id is given twice."""
+        with ThreadPoolExecutor(8) as pool:
+            ids = [event.id for event in pool.map(lambda n: journal.append(_event("m", n)), range(64))]
+        assert len(set(ids)) == 64
+        assert sorted(ids) == [event.id for event in journal.read()]
+
+    def test_close_may_be_repeated(self, journal: Journal) -> None:
+        """Closing twice does nothing."""
+        journal.close()
+        journal.close()
