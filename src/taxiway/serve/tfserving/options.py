@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from taxiway.errors import InvalidArgument, Unimplemented
 from taxiway.serve.tfserving.files import read_text_message
-from taxiway.serve.tfserving.flags import Value
+from taxiway.serve.tfserving.flags import FLAGS, State, Value
 from taxiway.serve.tfserving.model_config import ModelEntry, single_model_config, transition
 from taxiway.serve.tfserving.platform import Platform, read_platforms
 from taxiway.wire import message
@@ -22,6 +22,7 @@ __all__ = [
     "Observe",
     "ServerOptions",
     "Tls",
+    "check_available",
     "read_options",
 ]
 
@@ -160,6 +161,17 @@ def read_options(values: Mapping[str, Value]) -> ServerOptions:
     )
 
 
+def check_available(values: Mapping[str, Value]) -> None:
+    """Refuse flags that ask for what this server does not have and cannot do without.
+
+    Raises:
+        Unimplemented: a flag whose state is REFUSED was given.
+    """
+    for flag in FLAGS:
+        if flag.state is State.REFUSED and values[flag.name] != flag.value:
+            raise Unimplemented(f"--{flag.name} is not available.", hint=flag.sentence)
+
+
 def _check_flags(values: Mapping[str, Value]) -> None:
     """The refusals that need no file, in tensorflow_model_server's order."""
     if not values["port"] and not values["grpc_socket_path"]:
@@ -170,8 +182,6 @@ def _check_flags(values: Mapping[str, Value]) -> None:
         raise InvalidArgument("Either use_alts_credentials must be false or ssl_config_file must be empty.")
     if not values["model_base_path"] and not values["model_config_file"]:
         raise InvalidArgument("Both server_options.model_base_path and server_options.model_config_file are empty!")
-    if values["use_alts_credentials"]:
-        raise Unimplemented("ALTS credentials are not available.", hint="use --ssl_config_file instead")
     for flag in ("port", "rest_api_port"):
         if not 0 <= int(values[flag]) <= 65535:
             raise InvalidArgument(f"--{flag} must be between 0 and 65535; was {values[flag]}")

@@ -29,7 +29,6 @@ class Session:
     inter_op_threads: int
     gpu_memory_fraction: float
     gpu_allow_growth: bool
-    allow_soft_placement: bool
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,6 @@ def _platform_of(config: Any) -> Platform:
             inter_op_threads=session.inter_op_parallelism_threads,
             gpu_memory_fraction=session.gpu_options.per_process_gpu_memory_fraction,
             gpu_allow_growth=session.gpu_options.allow_growth,
-            allow_soft_placement=session.allow_soft_placement,
         ),
         batching=batching_of(config.batching_parameters) if config.HasField("batching_parameters") else None,
         batching_per_model=config.enable_per_model_batching_params,

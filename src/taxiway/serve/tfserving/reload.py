@@ -19,7 +19,7 @@ from taxiway.errors import DeadlineExceeded, InvalidArgument, TaxiwayError
 from taxiway.serve.tfserving.model_config import Available, ModelEntry, check_labels, transition
 from taxiway.wire import message
 
-__all__ = ["Fleet", "Policy", "Reloader", "Unserved"]
+__all__ = ["Policy", "Reloader", "Roster", "Unserved"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Unserved:
         return f"{{{{name: {self.model} version: {self.version}}} due to error: {self.error.kind}: {self.error.message}}}, "
 
 
-class Fleet(Protocol):
+class Roster(Protocol):
     """The models of the control plane, as a reload needs them."""
 
     def want(self, models: tuple[ModelEntry, ...]) -> None:
@@ -68,8 +68,8 @@ class Policy:
 class Reloader:
     """The config in force, and the only one to change it."""
 
-    def __init__(self, fleet: Fleet, platforms: Iterable[str], policy: Policy) -> None:
-        self._fleet = fleet
+    def __init__(self, roster: Roster, platforms: Iterable[str], policy: Policy) -> None:
+        self._roster = roster
         self._platforms = frozenset(platforms)
         self._policy = policy
         self._lock = threading.Lock()
@@ -96,8 +96,8 @@ class Reloader:
             if self._policy.strict:
                 check_labels(models, {}, {}, self._policy.allow_labels_for_unavailable)
             self._models = models
-            self._fleet.want(models)
-            unserved = self._fleet.wait([model.name for model in models], None) or []
+            self._roster.want(models)
+            unserved = self._roster.wait([model.name for model in models], None) or []
             self._warn_of_labels(models)
             return unserved
 
@@ -120,33 +120,33 @@ class Reloader:
             self._check_labels(checked_first)
             if self._policy.strict:
                 self._models = models
-                self._fleet.want(models)
+                self._roster.want(models)
                 self._wait_for(new)
                 return
             self._bring_up(new)
             self._models = models
-            self._fleet.want(models)
+            self._roster.want(models)
 
     def _bring_up(self, new: tuple[ModelEntry, ...]) -> None:
         """Load ``new`` beside the models in force; put those back alone when it fails."""
         if not new:
             return
         before = self._models or ()
-        self._fleet.want(before + new)
+        self._roster.want(before + new)
         try:
             self._wait_for(new)
             self._check_labels(new)
         except TaxiwayError:
-            self._fleet.want(before)
+            self._roster.want(before)
             raise
 
     def _check_labels(self, models: Iterable[ModelEntry]) -> None:
         current = {model.name: model.labels for model in self._models or ()}
-        check_labels(models, self._fleet.available(), current, self._policy.allow_labels_for_unavailable)
+        check_labels(models, self._roster.available(), current, self._policy.allow_labels_for_unavailable)
 
     def _wait_for(self, models: tuple[ModelEntry, ...]) -> None:
         names = [model.name for model in models]
-        unserved = self._fleet.wait(names, self._policy.timeout_seconds)
+        unserved = self._roster.wait(names, self._policy.timeout_seconds)
         if unserved is None:
             raise DeadlineExceeded(
                 f"{', '.join(names)} did not become available within {self._policy.timeout_seconds:g} seconds",
@@ -156,7 +156,7 @@ class Reloader:
             raise TaxiwayError(did_not_become_available("model(s)", unserved))
 
     def _warn_of_labels(self, models: Iterable[ModelEntry]) -> None:
-        available = self._fleet.available()
+        available = self._roster.available()
         for model in models:
             for label, version in model.labels.items():
                 if version not in available.get(model.name, ()):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
-from taxiway.serve.tfserving.options import ServerOptions, Tls, read_options
+from taxiway.errors import InvalidArgument, NotFound, Unimplemented
+from taxiway.serve.tfserving.flags import FLAGS, State, Type, defaults
+from taxiway.serve.tfserving.options import ServerOptions, Tls, check_available, read_options
 from taxiway.serve.tfserving.syntax import parse
 
 
@@ -52,10 +53,14 @@ def test_a_command_line_that_cannot_start_a_server(arguments: list[str], text: s
     assert caught.value.message == text
 
 
-def test_security_that_cannot_be_had_stops_the_server() -> None:
-    with pytest.raises(TaxiwayError, match="ALTS") as caught:
-        with_model("--use_alts_credentials")
-    assert caught.value.kind == "UNIMPLEMENTED"
+def test_what_cannot_be_had_and_cannot_be_done_without_stops_the_server() -> None:
+    refused = [flag for flag in FLAGS if flag.state is State.REFUSED]
+    assert "use_alts_credentials" in [flag.name for flag in refused]
+    for flag in refused:
+        value = "true" if flag.type is Type.BOOL else "x"
+        with pytest.raises(Unimplemented, match=f"^--{flag.name} is not available.$"):
+            check_available(parse([f"--{flag.name}={value}"]).values)
+    check_available(defaults())
 
 
 def test_a_missing_config_file_is_not_found() -> None:

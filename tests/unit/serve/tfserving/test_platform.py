@@ -60,10 +60,10 @@ def test_all_three_thread_flags_contradict_each_other() -> None:
 
 
 def test_a_session_config_file_holds_unless_a_flag_says_otherwise(tmp_path: Path) -> None:
-    text = "intra_op_parallelism_threads: 6 allow_soft_placement: true gpu_options { allow_growth: true }"
+    text = "intra_op_parallelism_threads: 6 gpu_options { allow_growth: true }"
     values = defaults() | {"tensorflow_session_config_file": written(tmp_path, text)}
     session = read_platforms(values)["tensorflow"].session
-    assert (session.intra_op_threads, session.allow_soft_placement, session.gpu_allow_growth) == (6, True, True)
+    assert (session.intra_op_threads, session.gpu_allow_growth) == (6, True)
     assert read_platforms(values | parallelism(2, 0, 0))["tensorflow"].session.intra_op_threads == 2
 
 

@@ -17,7 +17,7 @@ from taxiway.wire import message
 BROKEN = NotFound("Could not find SavedModel")
 
 
-class FakeFleet:
+class FakeRoster:
     """Models that load at once: version 1 of each, none of those in ``broken``, never those in ``slow``."""
 
     def __init__(self, broken: Iterable[str] = (), slow: Iterable[str] = ()) -> None:
@@ -47,9 +47,9 @@ def config(*names: str, labels: str = "") -> Any:
     return text_format.Parse(text, message("tensorflow.serving.ModelServerConfig")())
 
 
-def started(fleet: FakeFleet, *names: str, **policy: Any) -> Reloader:
+def started(roster: FakeRoster, *names: str, **policy: Any) -> Reloader:
     reloader = Reloader(
-        fleet,
+        roster,
         ["tensorflow"],
         Policy(**{"strict": False, "allow_labels_for_unavailable": False, "timeout_seconds": 5.0} | policy),
     )
@@ -62,23 +62,23 @@ def in_force(reloader: Reloader) -> list[str]:
 
 
 def test_a_reload_replaces_the_whole_list_and_adds_before_it_removes() -> None:
-    fleet = FakeFleet()
-    reloader = started(fleet, "a", "b")
+    roster = FakeRoster()
+    reloader = started(roster, "a", "b")
     reloader.reload(config("c", "b"))
-    assert fleet.wanted == [("a", "b"), ("a", "b", "c"), ("c", "b")]
-    assert fleet.waited == [(["a", "b"], None), (["c"], 5.0)]
+    assert roster.wanted == [("a", "b"), ("a", "b", "c"), ("c", "b")]
+    assert roster.waited == [(["a", "b"], None), (["c"], 5.0)]
     assert in_force(reloader) == ["c", "b"]
 
 
 def test_models_that_stay_are_not_waited_for() -> None:
-    fleet = FakeFleet()
-    started(fleet, "a").reload(config("a"))
-    assert fleet.waited == [(["a"], None)]
+    roster = FakeRoster()
+    started(roster, "a").reload(config("a"))
+    assert roster.waited == [(["a"], None)]
 
 
 def test_a_new_model_that_fails_leaves_the_old_config() -> None:
-    fleet = FakeFleet(broken=["c", "d"])
-    reloader = started(fleet, "a")
+    roster = FakeRoster(broken=["c", "d"])
+    reloader = started(roster, "a")
     with pytest.raises(TaxiwayError) as caught:
         reloader.reload(config("c", "d"))
     reason = "due to error: NOT_FOUND: Could not find SavedModel"
@@ -89,33 +89,33 @@ def test_a_new_model_that_fails_leaves_the_old_config() -> None:
             f"{{{{{{name: c version: 1}} {reason}}}, {{{{name: d version: 1}} {reason}}}, }}"
         ),
     )
-    assert fleet.wanted[-1] == ("a",) and in_force(reloader) == ["a"]
+    assert roster.wanted[-1] == ("a",) and in_force(reloader) == ["a"]
     reloader.reload(config("b"))
     assert in_force(reloader) == ["b"]
 
 
 def test_a_new_model_that_takes_too_long_leaves_the_old_config() -> None:
-    fleet = FakeFleet(slow=["c"])
-    reloader = started(fleet, "a")
+    roster = FakeRoster(slow=["c"])
+    reloader = started(roster, "a")
     with pytest.raises(DeadlineExceeded, match="^c did not become available within 5 seconds$"):
         reloader.reload(config("a", "c"))
-    assert fleet.wanted[-1] == ("a",) and in_force(reloader) == ["a"]
+    assert roster.wanted[-1] == ("a",) and in_force(reloader) == ["a"]
 
 
 def test_a_config_that_is_refused_touches_nothing() -> None:
-    fleet = FakeFleet()
-    reloader = started(fleet, "a")
+    roster = FakeRoster()
+    reloader = started(roster, "a")
     with pytest.raises(InvalidArgument, match="Illegal to list model b multiple times in config list"):
         reloader.reload(config("b", "b"))
-    assert fleet.wanted == [("a",)] and in_force(reloader) == ["a"]
+    assert roster.wanted == [("a",)] and in_force(reloader) == ["a"]
 
 
 def test_strict_keeps_the_new_config_of_a_reload_that_failed() -> None:
-    fleet = FakeFleet(broken=["c"])
-    reloader = started(fleet, "a", strict=True, timeout_seconds=None)
+    roster = FakeRoster(broken=["c"])
+    reloader = started(roster, "a", strict=True, timeout_seconds=None)
     with pytest.raises(TaxiwayError, match="1 model\\(s\\) did not become available"):
         reloader.reload(config("c"))
-    assert fleet.wanted == [("a",), ("c",)] and fleet.waited[-1] == (["c"], None)
+    assert roster.wanted == [("a",), ("c",)] and roster.waited[-1] == (["c"], None)
     assert in_force(reloader) == ["c"]
 
 
@@ -123,17 +123,17 @@ LABEL = 'version_labels {{ key: "stable" value: {} }}'
 
 
 def test_labels_of_a_first_config_wait_for_their_version(caplog: pytest.LogCaptureFixture) -> None:
-    fleet = FakeFleet()
-    reloader = started(fleet)
+    roster = FakeRoster()
+    reloader = started(roster)
     reloader.reload(config("a", labels=LABEL.format(1)))
     assert in_force(reloader) == ["a"]
-    other = started(FakeFleet())
+    other = started(FakeRoster())
     other.start(transition(None, config("a", labels=LABEL.format(2)), ["tensorflow"]))
     assert "Label stable of model a points to version 2, which does not serve yet." in caplog.text
 
 
 def test_strict_refuses_labels_of_a_first_config() -> None:
-    reloader = started(FakeFleet(), strict=True)
+    reloader = started(FakeRoster(), strict=True)
     with pytest.raises(FailedPrecondition, match="^Request to assign label to version 1 of model a, which is not"):
         reloader.start(transition(None, config("a", labels=LABEL.format(1)), ["tensorflow"]))
     assert in_force(reloader) == []
@@ -141,23 +141,23 @@ def test_strict_refuses_labels_of_a_first_config() -> None:
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b")])
 def test_a_label_of_a_version_that_does_not_serve_is_refused(names: tuple[str, ...]) -> None:
-    fleet = FakeFleet()
-    reloader = started(fleet, "a")
+    roster = FakeRoster()
+    reloader = started(roster, "a")
     with pytest.raises(FailedPrecondition, match="^Request to assign label to version 2 of model a, which is not"):
         reloader.reload(config(*names, labels=LABEL.format(2)))
-    assert fleet.wanted == [("a",)]
+    assert roster.wanted == [("a",)]
 
 
 def test_a_label_of_a_new_model_is_checked_after_its_load() -> None:
-    fleet = FakeFleet()
-    reloader = started(fleet, "a")
+    roster = FakeRoster()
+    reloader = started(roster, "a")
     with pytest.raises(FailedPrecondition, match="version 2 of model b"):
         reloader.reload(config("b", labels=LABEL.format(2)))
-    assert fleet.wanted[-1] == ("a",) and in_force(reloader) == ["a"]
+    assert roster.wanted[-1] == ("a",) and in_force(reloader) == ["a"]
 
 
 def test_the_flag_allows_labels_not_in_use() -> None:
-    reloader = started(FakeFleet(), "a", allow_labels_for_unavailable=True)
+    reloader = started(FakeRoster(), "a", allow_labels_for_unavailable=True)
     reloader.reload(config("a", labels=LABEL.format(2)))
     with pytest.raises(FailedPrecondition):
         reloader.reload(config("a", labels=LABEL.format(3)))
@@ -169,7 +169,7 @@ def request(of: Any, *metrics: str) -> bytes:
 
 def test_the_call_answers_ok_and_how_far_counters_went() -> None:
     counts = iter([10, 0, 12, 0])
-    answer = started(FakeFleet(), "a").handle(request(config("b"), "/x", "/none"), lambda name: next(counts))
+    answer = started(FakeRoster(), "a").handle(request(config("b"), "/x", "/none"), lambda name: next(counts))
     response = message("tensorflow.serving.ReloadConfigResponse").FromString(answer)
     assert (response.status.error_code, response.status.error_message) == (0, "")
     assert [(one.name, one.int64_value_increase) for one in response.metric] == [("/x", 2), ("/none", 0)]
@@ -179,7 +179,7 @@ def test_the_call_answers_ok_and_how_far_counters_went() -> None:
 def test_the_call_takes_lists_only(text: str) -> None:
     of = text_format.Parse(text, message("tensorflow.serving.ModelServerConfig")())
     with pytest.raises(InvalidArgument) as caught:
-        started(FakeFleet(), "a").handle(request(of))
+        started(FakeRoster(), "a").handle(request(of))
     assert caught.value.message == (
         "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported"
     )
@@ -187,13 +187,13 @@ def test_the_call_takes_lists_only(text: str) -> None:
 
 def test_bytes_that_are_no_request_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="not a ReloadConfigRequest"):
-        started(FakeFleet(), "a").handle(b"\xff\xff")
+        started(FakeRoster(), "a").handle(b"\xff\xff")
 
 
 def test_reloads_take_turns() -> None:
     entered, go_on = threading.Event(), threading.Event()
 
-    class Waiting(FakeFleet):
+    class Waiting(FakeRoster):
         def wait(self, names: Iterable[str], timeout_seconds: float | None) -> list[Unserved] | None:
             names = list(names)
             if "b" in names:
@@ -201,18 +201,18 @@ def test_reloads_take_turns() -> None:
                 assert go_on.wait(10)
             return super().wait(names, timeout_seconds)
 
-    fleet = Waiting()
-    reloader = started(fleet, "a")
+    roster = Waiting()
+    reloader = started(roster, "a")
     first = threading.Thread(target=reloader.reload, args=[config("a", "b")])
     second = threading.Thread(target=reloader.reload, args=[config("a", "b", "c")])
     first.start()
     assert entered.wait(10)
     second.start()
-    assert fleet.wanted[-1] == ("a", "b")
+    assert roster.wanted[-1] == ("a", "b")
     go_on.set()
     first.join(10), second.join(10)
     assert in_force(reloader) == ["a", "b", "c"]
-    assert fleet.waited[-1][0] == ["c"]
+    assert roster.waited[-1][0] == ["c"]
 
 
 def test_the_sentence_of_a_server_that_cannot_start() -> None:
@@ -248,8 +248,8 @@ def write(path: Path, *names: str) -> None:
 
 
 def test_the_file_is_applied_at_each_interval_until_stopped(tmp_path: Path) -> None:
-    path, clock, fleet = tmp_path / "models.config", StepClock(), FakeFleet()
-    reloader = started(fleet, "a")
+    path, clock, roster = tmp_path / "models.config", StepClock(), FakeRoster()
+    reloader = started(roster, "a")
     poller = ConfigPoller(str(path), 7, reloader, clock)
     poller.start()
     for names in (["a", "b"], ["b"]):
@@ -282,24 +282,24 @@ def test_a_file_with_an_error_is_logged_and_changes_nothing(
     path = tmp_path / "models.config"
     if text is not None:
         path.write_text(text)
-    fleet = FakeFleet()
-    reloader = started(fleet, "a")
+    roster = FakeRoster()
+    reloader = started(roster, "a")
     ConfigPoller(str(path), 7, reloader, StepClock()).poll()
     assert logged in caplog.text
-    assert in_force(reloader) == ["a"] and fleet.wanted == [("a",)]
+    assert in_force(reloader) == ["a"] and roster.wanted == [("a",)]
 
 
 def test_a_fault_in_one_reading_does_not_end_the_polling(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, clock = tmp_path / "models.config", StepClock()
     write(path, "a")
 
-    class Faulty(FakeFleet):
+    class Faulty(FakeRoster):
         def want(self, models: object) -> None:
             raise RuntimeError("a fault")
 
-    fleet = FakeFleet()
-    reloader = started(fleet, "a")
-    reloader._fleet = Faulty()
+    roster = FakeRoster()
+    reloader = started(roster, "a")
+    reloader._roster = Faulty()
     poller = ConfigPoller(str(path), 7, reloader, clock)
     poller.start()
     for _ in range(2):

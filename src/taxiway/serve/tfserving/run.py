@@ -1,0 +1,76 @@
+"""The process: signals, the native data plane, and the one thing TensorFlow Serving forgives, a taken REST port."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+import socket
+import threading
+
+from taxiway.clock import SystemClock
+from taxiway.serve.server import NativeDataPlane, load_spec
+from taxiway.serve.tfserving.options import ServerOptions
+from taxiway.serve.tfserving.service import ModelServer
+from taxiway.serve.tfserving.translate import server_settings
+
+__all__ = ["run"]
+
+log = logging.getLogger(__name__)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(options: ServerOptions) -> int:
+    """Serve until SIGTERM or SIGINT, also while models still load.
+
+    Returns:
+        0, after a signal.
+
+    Raises:
+        TaxiwayError: the server could not start.
+    """
+    ended = threading.Event()
+    # Handlers of our own also make a process 1, which has no default ones, listen to signals.
+    before = {one: signal.signal(one, lambda *_: ended.set()) for one in _SIGNALS}
+    try:
+        return _run(_with_free_rest_port(options), ended)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _run(options: ServerOptions, ended: threading.Event) -> int:
+    settings = server_settings(options)
+    server = ModelServer(options, NativeDataPlane(settings), load_spec(settings), SystemClock())
+    failures: list[Exception] = []
+
+    def start() -> None:
+        try:
+            server.start()
+        except Exception as error:  # noqa: BLE001 - raised again in the main thread
+            failures.append(error)
+            ended.set()
+
+    # In a thread of its own: models may take for ever to come, and a signal must end the process all the same.
+    threading.Thread(target=start, name="taxiway-start", daemon=True).start()
+    ended.wait()
+    server.stop()
+    if failures:
+        raise failures[0]
+    return 0
+
+
+def _with_free_rest_port(options: ServerOptions) -> ServerOptions:
+    """``options`` without REST when its port is taken; TensorFlow Serving goes on with gRPC then."""
+    port = options.listen.rest_port
+    if port is None:
+        return options
+    family = socket.AF_INET6 if ":" in options.listen.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.listen.host, port))
+            return options
+        except OSError as error:
+            log.error("Failed to start HTTP Server at localhost:%d: %s", port, error.strerror)
+    return dataclasses.replace(options, listen=dataclasses.replace(options.listen, rest_port=None))

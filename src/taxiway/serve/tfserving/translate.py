@@ -1,0 +1,83 @@
+"""From TensorFlow Serving's options to the control plane's settings. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from taxiway.serve.tfserving.model_config import ModelEntry, VersionPolicy
+from taxiway.serve.tfserving.options import ServerOptions
+from taxiway.serve.tfserving.platform import Platform
+from taxiway.settings import ModelSettings, ServerSettings
+from taxiway.settings.table import Policy
+from taxiway.types import JsonObject
+
+__all__ = ["Spec", "model_settings", "server_settings", "spec_by_platform"]
+
+Spec = Callable[[str, int, str, ModelSettings], JsonObject]
+"""Makes the document for one load from a model's name, a version, its path and the model's settings."""
+
+# gRPC's own largest message; TensorFlow Serving sets no limit on bodies, and what it took must be taken here.
+_LARGEST_BYTES = 2**31 - 1
+_OFF = -1
+
+
+def server_settings(options: ServerOptions) -> ServerSettings:
+    """The settings of the process."""
+    listen, loading, behaviour = options.listen, options.loading, options.behaviour
+    return ServerSettings(
+        host=listen.host,
+        rest_port=listen.rest_port or _OFF,
+        grpc_port=listen.grpc_port or _OFF,
+        admin_port=_OFF,
+        state="",
+        drain_seconds=behaviour.drain_seconds,
+        load_threads=loading.load_threads or max(os.cpu_count() or 1, 2),
+        load_attempts=loading.max_retries + 1,
+        retry_first_seconds=loading.retry_interval_seconds,
+        retry_longest_seconds=loading.retry_interval_seconds,
+        max_body_bytes=_LARGEST_BYTES,
+        max_tensor_bytes=_LARGEST_BYTES,
+        request_timeout_ms=max(listen.rest_timeout_ms, 1),
+        cors=listen.cors,
+        tensor_content=behaviour.tensor_content,
+    )
+
+
+def model_settings(entry: ModelEntry, platforms: Mapping[str, Platform]) -> ModelSettings:
+    """The settings of one model. A version that was replaced is not kept: there it is gone, and asked for, not found."""
+    platform = platforms[entry.platform]
+    return ModelSettings(
+        source=entry.base_path,
+        versions=_policy(entry.policy),
+        tags=platform.tags,
+        labels=dict(entry.labels),
+        warm_up=platform.warm_up.enabled,
+        warm_up_iterations=platform.warm_up.iterations,
+        keep_previous=0,
+        keep_previous_seconds=0.0,
+    )
+
+
+def _policy(policy: VersionPolicy) -> Policy:
+    if policy.kind == "specific":
+        return Policy(latest=None, numbers=policy.versions)
+    return Policy(latest=None) if policy.kind == "all" else Policy(latest=policy.count)
+
+
+def spec_by_platform(spec: Spec, platform_of: Callable[[str], Platform]) -> Spec:
+    """``spec`` with the session and the choice of engine of each model's platform."""
+
+    def by_platform(name: str, version: int, path: str, model: ModelSettings) -> JsonObject:
+        platform = platform_of(name)
+        lite = platform.tflite.preferred and Path(path, "model.tflite").is_file()
+        return {
+            **spec(name, version, path, model),
+            "engine": "litert" if lite else model.engine,
+            # Soft placement always: a model that was saved on GPUs must serve on a machine without.
+            "session": {**dataclasses.asdict(platform.session), "allow_soft_placement": True},
+        }
+
+    return by_platform
