@@ -37,6 +37,7 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "error_of_kind",
+    "kind_of_code",
 ]
 
 # kind: (gRPC code, HTTP status)
@@ -189,3 +190,8 @@ def error_of_kind(kind: str | int, message: str, *, http: bool = False) -> Taxiw
     if kind not in _CODES:
         kind = "UNKNOWN"
     return _BY_KIND.get(kind, TaxiwayError)(message, kind=kind)
+
+
+def kind_of_code(code: int) -> str:
+    """The name of a gRPC code's number; ``OK`` of 0, ``UNKNOWN`` of a number that is none."""
+    return "OK" if code == 0 else _BY_CODE.get(code, "UNKNOWN")

@@ -1,0 +1,6 @@
+"""The Python client: ``taxiway.Client("http://…")`` or ``taxiway.Client("grpc://…")``. It needs no TensorFlow."""
+
+from taxiway.client.answer import Answer, Metadata, VersionStatus
+from taxiway.client.client import Client
+
+__all__ = ["Answer", "Client", "Metadata", "VersionStatus"]

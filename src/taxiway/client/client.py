@@ -1,0 +1,246 @@
+"""The client."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from taxiway.client.answer import Answer, Metadata, VersionStatus
+from taxiway.client.inputs import Inputs, check_outputs, named_arrays
+from taxiway.client.retry import Retrying
+from taxiway.client.transport import Call, Deadline, Target, Transport
+from taxiway.clock import Clock, SystemClock
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
+from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
+
+__all__ = ["Client"]
+
+_GRPC_PORT = 8500
+_MAX_VERSIONS_KNOWN = 256
+# What a server keeps; it replaces any other id by one of its own.
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+
+
+class Client:
+    """Asks a server, Taxiway or TensorFlow Serving, over REST or gRPC. Threads may share one.
+
+        with taxiway.Client("grpc://localhost:8500") as client:
+            answer = client.predict("digits", {"image": images})
+            answer["probabilities"], answer.version
+
+    Both protocols take the same inputs and give arrays of the same dtypes. What a model takes and gives is asked once a
+    version, so the first prediction costs one call more.
+
+    Args:
+        url: ``http://host:port`` (``https://`` too) or ``grpc://host:port``.
+        timeout_seconds: how long a call may take, retries included.
+        retries: how often to ask again at most, when nobody was there or the server turned the call away before any
+            work. A call that may have been worked on is never asked again.
+        clock: what tells the time and waits.
+
+    Raises:
+        InvalidArgument: the URL is none of these.
+    """
+
+    def __init__(
+        self, url: str, *, timeout_seconds: float = 60.0, retries: int = 3, clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._timeout_seconds = timeout_seconds
+        Deadline(self._clock, timeout_seconds)
+        self._transport: Transport = Retrying(_transport(url), retries, self._clock)
+        self._url = url
+        self._lock = threading.Lock()
+        self._latest: dict[Target, Metadata] = {}
+        self._known: dict[tuple[str, int], Metadata] = {}
+
+    def predict(
+        self,
+        model: str,
+        inputs: Inputs,
+        *,
+        signature: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+        outputs: Sequence[str] = (),
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Answer:
+        """Ask a model.
+
+        Args:
+            model: its name.
+            inputs: arrays (or what numpy makes arrays of) by input name; a bare one when the model has one input.
+            signature: which way to ask; ``serving_default`` when None.
+            version: which version must answer.
+            label: the label of the version that must answer; not together with ``version``.
+            outputs: which outputs to give back; all when empty.
+            request_id: your id for the request: it comes back, and stands in the server's logs.
+            timeout_seconds: for this call.
+
+        Returns:
+            The outputs by name.
+
+        Raises:
+            taxiway.errors.TaxiwayError: of the kind that the server, or the way to it, gave. InvalidArgument also when
+                the inputs do not fit the signature.
+        """
+        target, deadline = _target(model, version, label), self._deadline(timeout_seconds)
+        name = signature or DEFAULT_SIGNATURE
+        found = _signature(self._latest_of(target, deadline), name)
+        check_outputs(outputs, found)
+        call = Call(
+            target=target,
+            signature=name,
+            inputs=named_arrays(inputs, found),
+            outputs=tuple(outputs),
+            request_id=_checked(request_id),
+            signature_of=lambda answered: _signature(self._metadata_of(target, answered, deadline), name),
+        )
+        try:
+            reply = self._transport.predict(call, deadline)
+        except (InvalidArgument, FailedPrecondition, NotFound):
+            # A newer version may take other inputs than the one we know of.
+            self._forget(target)
+            raise
+        self._note(target, reply.version, deadline)
+        return Answer(reply.outputs, model, reply.version, reply.request_id)
+
+    def status(
+        self, model: str, *, version: int | None = None, timeout_seconds: float | None = None
+    ) -> tuple[VersionStatus, ...]:
+        """The versions of a model and how they do, newest first; one of them when ``version`` is given.
+
+        Raises:
+            NotFound: the server has no such model or version.
+        """
+        return self._transport.status(_target(model, version, None), self._deadline(timeout_seconds))
+
+    def metadata(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Metadata:
+        """What a version takes and gives: its signatures, as the server has them now.
+
+        Raises:
+            NotFound: the server has no such model or version.
+        """
+        return self._fetch(_target(model, version, label), self._deadline(timeout_seconds))
+
+    def models(self, *, timeout_seconds: float | None = None) -> tuple[str, ...]:
+        """The names of the models served.
+
+        Raises:
+            Unimplemented: over gRPC, which has no such call.
+        """
+        return self._transport.models(self._deadline(timeout_seconds))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self._url!r})"
+
+    def _deadline(self, timeout_seconds: float | None) -> Deadline:
+        return Deadline(self._clock, self._timeout_seconds if timeout_seconds is None else timeout_seconds)
+
+    def _latest_of(self, target: Target, deadline: Deadline) -> Metadata:
+        return self._latest.get(target) or self._fetch(target, deadline)
+
+    def _metadata_of(self, target: Target, version: int | None, deadline: Deadline) -> Metadata:
+        """What the version that answered gives."""
+        latest = self._latest_of(target, deadline)
+        if version is None or version == latest.version:
+            return latest
+        known = self._known.get((target.model, version))
+        if known is not None:
+            return known
+        try:
+            return self._fetch(Target(target.model, version), deadline)
+        except TaxiwayError:
+            # It answered and is gone again, or the time is up. The answer is there; versions seldom differ in dtypes.
+            return latest
+
+    def _note(self, target: Target, version: int | None, deadline: Deadline) -> None:
+        """Remember that a version answers for a target, so that the next call is made to fit it."""
+        metadata = self._metadata_of(target, version, deadline)
+        with self._lock:
+            self._latest[target] = metadata
+
+    def _fetch(self, target: Target, deadline: Deadline) -> Metadata:
+        metadata = self._transport.metadata(target, deadline)
+        with self._lock:
+            if len(self._known) >= _MAX_VERSIONS_KNOWN:
+                self._known.clear()
+                self._latest.clear()
+            self._latest[target] = metadata
+            if metadata.version is not None:
+                self._known[target.model, metadata.version] = metadata
+        return metadata
+
+    def _forget(self, target: Target) -> None:
+        with self._lock:
+            known = self._latest.pop(target, None)
+            if known is not None and known.version is not None:
+                self._known.pop((target.model, known.version), None)
+
+
+def _transport(url: str) -> Transport:
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme == "grpc" and host and parts.path in ("", "/"):
+        from taxiway.client.transports.grpc import GrpcTransport
+
+        return GrpcTransport(f"[{host}]:{port or _GRPC_PORT}" if ":" in host else f"{host}:{port or _GRPC_PORT}")
+    if parts.scheme in ("http", "https") and host and not parts.query:
+        from taxiway.client.transports.rest import RestTransport
+
+        return RestTransport(url)
+    raise InvalidArgument(
+        f"{url!r} is no address of a server.", hint="Give http://host:8501 for REST or grpc://host:8500 for gRPC."
+    )
+
+
+def _target(model: str, version: int | None, label: str | None) -> Target:
+    if not model:
+        raise InvalidArgument("ModelSpec has no name specified.", hint="Say which model to ask.")
+    if version is not None and label is not None:
+        raise InvalidArgument(f"Version {version} and label {label!r} are both given.", hint="Give one of them.")
+    return Target(model, version, label)
+
+
+def _signature(metadata: Metadata, name: str) -> Signature:
+    found = metadata.signatures.get(name)
+    if found is None:
+        raise InvalidArgument(
+            f'Serving signature name: "{name}" not found in signature def',
+            hint=f"{metadata.model} has {', '.join(metadata.signatures) or 'no signatures'}.",
+        )
+    return found
+
+
+def _checked(request_id: str | None) -> str | None:
+    if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
+        raise InvalidArgument(
+            f"{request_id!r} cannot be a request id.", hint="Use 1 to 128 printable ASCII characters, no spaces."
+        )
+    return request_id
