@@ -211,13 +211,15 @@ class Loop:
     def _advance(self, model: Model, now: float) -> None:
         if model.observed is None and not model.leaving:
             return
-        default = choose_default(model.view())
-        if default != model.default:
-            self._swap(model, default, now)
+        self._choose(model, now)
         for action in plan(model.view(), now):
             self._act(model, action)
+        self._choose(model, now)  # what answered may be among what leaves, when nothing is wanted any more
 
-    def _swap(self, model: Model, default: int | None, now: float) -> None:
+    def _choose(self, model: Model, now: float) -> None:
+        default = choose_default(model.view())
+        if default == model.default:
+            return
         keep = model.settings
         log.info("%s: version %s answers, before %s", model.name, default, model.default)
         count = keep.keep_previous if keep.keep_previous_seconds > 0 else 0

@@ -198,7 +198,7 @@ def keep_after_swap(
     after = {version: when for version, when in kept.items() if version not in (old, new)}
     if old is not None and new is not None and old != new:
         after[old] = until
-    newest = sorted(after, key=lambda version: after[version], reverse=True)[:count]
+    newest = sorted(after, key=lambda version: (after[version], version == old), reverse=True)[:count]
     return {version: after[version] for version in newest}
 
 

@@ -1,0 +1,102 @@
+"""Where settings come from, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from taxiway.errors import InvalidArgument, NotFound
+from taxiway.settings import SECTIONS, read_settings, reference, rows
+from taxiway.settings.table import Policy
+
+
+def toml(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "taxiway.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults() -> None:
+    settings = read_settings(environ={})
+    assert (settings.server.host, settings.server.rest_port, settings.server.grpc_port) == ("127.0.0.1", 8501, 8500)
+    assert settings.defaults.versions == Policy(latest=1)
+
+
+def test_the_later_counts_more(tmp_path: Path) -> None:
+    file = toml(tmp_path, "[server]\nrest_port = 1\ngrpc_port = 1\nadmin_port = 1\n")
+    environ = {"TAXIWAY_GRPC_PORT": "2", "TAXIWAY_ADMIN_PORT": "2", "TAXIWAY_CORS": "yes"}
+    server = read_settings(file, environ=environ, server={"admin_port": 3}).server
+    assert (server.rest_port, server.grpc_port, server.admin_port, server.cors) == (1, 2, 3, True)
+
+
+def test_models_take_defaults_and_their_own(tmp_path: Path) -> None:
+    file = toml(
+        tmp_path,
+        '[defaults]\nengine = "litert"\nkeep_previous = 2\n[models.a]\nsource = "m/a"\nengine = "tensorflow"\n'
+        'versions = [3, 4]\nlabels = { stable = 3 }\n[models.b]\nsource = "/m/b"\nversions = { latest = 2 }\n',
+    )
+    models = read_settings(file, environ={}).models
+    assert (models["a"].engine, models["b"].engine, models["b"].keep_previous) == ("tensorflow", "litert", 2)
+    assert (models["a"].versions, models["b"].versions) == (Policy(None, (3, 4)), Policy(2))
+    assert (models["a"].source, models["b"].source) == (str(tmp_path / "m/a"), "/m/b")
+    assert models["a"].labels == {"stable": 3}
+
+
+def test_what_the_file_calls_state_is_beside_the_file(tmp_path: Path) -> None:
+    file = toml(tmp_path, '[server]\nstate = "s"\n')
+    assert read_settings(file, environ={}).server.state == str(tmp_path / "s")
+    assert read_settings(file, environ={}, server={"state": "t"}).server.state == "t"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("[servr]\n", "unknown key 'servr'", "did you mean 'server'?"),
+        ("[server]\nrest_prot = 1\n", "unknown key 'rest_prot'", "did you mean 'rest_port'?"),
+        ('[models.m]\nsorce = "x"\n', "unknown key 'sorce' in [models.m]", "did you mean 'source'?"),
+        ('[server]\nrest_port = "a"\n', "rest_port in [server]", "The port of REST"),
+        ("[server]\nrest_port = true\n", "cannot be True", "The port of REST"),
+        ("[server]\npoll_seconds = 0\n", "0.01 is the least", ""),
+        ('[models.m]\nsource = "x"\nengine = "onnx"\n', "cannot be 'onnx'", "auto, tensorflow, litert"),
+        ('[models.m]\nsource = "x"\nversions = "newest"\n', "cannot be 'newest'", "latest"),
+        ('[models.m]\nsource = "x"\nlabels = { a = "b" }\n', "labels in [models.m]", ""),
+        ("[models.m]\n", "model m has no source", "DIRECTORY"),
+        ('[models."a/b"]\nsource = "x"\n', "cannot be called 'a/b'", ""),
+        ("server = 3\n", "is not a table", None),
+        ("[server\n", "is not TOML", None),
+    ],
+)
+def test_refusals(tmp_path: Path, text: str, message: str, hint: str | None) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        read_settings(toml(tmp_path, text), environ={})
+    assert message in refused.value.message
+    assert hint is None or hint in str(refused.value.hint)
+
+
+def test_wrong_variables_and_missing_files() -> None:
+    with pytest.raises(InvalidArgument, match="TAXIWAY_REST_PORT"):
+        read_settings(environ={"TAXIWAY_REST_PORT": "many"})
+    with pytest.raises(NotFound, match="nowhere"):
+        read_settings("nowhere.toml", environ={})
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"), [("all", Policy(None)), ("latest", Policy(1)), ("3,4", Policy(None, (3, 4)))]
+)
+def test_versions_from_the_environment(text: str, policy: Policy) -> None:
+    assert read_settings(environ={"TAXIWAY_VERSIONS": text}).defaults.versions == policy
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_row_has_its_sentence_and_its_line_in_the_reference(section: str) -> None:
+    page = reference.render()
+    for row in rows(section).values():
+        assert row.sentence.endswith("."), row.name
+        assert f"| `{row.name}` |" in page
+        assert not row.environment or f"`{row.environment}`" in page
+
+
+def test_two_settings_never_share_a_variable() -> None:
+    names = [row.environment for section in SECTIONS for row in rows(section).values() if row.environment]
+    assert len(names) == len(set(names))
