@@ -21,6 +21,7 @@ Spec = Callable[[str, int, str, ModelSettings], JsonObject]
 
 # gRPC's own largest message; TensorFlow Serving sets no limit on bodies, and what it took must be taken here.
 _LARGEST_BYTES = 2**31 - 1
+_FOREVER_MS = 2**31 - 1
 _OFF = -1
 
 
@@ -40,7 +41,7 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         retry_longest_seconds=loading.retry_interval_seconds,
         max_body_bytes=_LARGEST_BYTES,
         max_tensor_bytes=_LARGEST_BYTES,
-        request_timeout_ms=max(listen.rest_timeout_ms, 1),
+        request_timeout_ms=listen.rest_timeout_ms if listen.rest_timeout_ms > 0 else _FOREVER_MS,
         cors=listen.cors,
         tensor_content=behaviour.tensor_content,
     )

@@ -29,6 +29,7 @@ def test_flags_that_are_settings() -> None:
     assert (given.request_timeout_ms, given.cors, given.tensor_content) == (70, True, True)
     assert (given.drain_seconds, given.load_threads) == (3, 7)
     assert settings().load_threads >= 2
+    assert settings("--rest_api_timeout_in_ms=0").request_timeout_ms > 10**9
 
 
 def test_retries_follow_the_first_attempt_at_one_interval() -> None:
