@@ -20,7 +20,8 @@ class AdminClient:
     """The admin API of the server that ``server`` names.
 
     Args:
-        server: its REST or its admin address. The admin API stands on the port after REST's unless it was moved.
+        server: its REST or its admin address. The admin API stands on the port after REST's, or after
+            gRPC's when that is the one after REST's, unless it was moved.
     """
 
     def __init__(self, server: str) -> None:
@@ -28,7 +29,8 @@ class AdminClient:
         self.server = server.rstrip("/")
         port = parts.port or 8501
         host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-        self._addresses = [f"{parts.scheme}://{host}:{port + 1}", f"{parts.scheme}://{host}:{port}"]
+        ports = [number for number in (port + 1, port + 2, port) if number <= 65535]
+        self._addresses = [f"{parts.scheme}://{host}:{number}" for number in ports]
 
     def get(self, path: str, **query: Any) -> Any:
         """The document at ``/api/v1/PATH``."""

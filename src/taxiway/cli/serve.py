@@ -35,7 +35,7 @@ _MODELS_FIRST_SECONDS = 1.5
 @click.option("--host", metavar="ADDRESS", help="Listen on this address; 0.0.0.0 is every one.  [default: 127.0.0.1]")
 @click.option("--rest-port", type=int, metavar="PORT", help="REST; 0 lets the system choose.  [default: 8501]")
 @click.option("--grpc-port", type=int, metavar="PORT", help="gRPC; 0 lets the system choose.  [default: 8500]")
-@click.option("--admin-port", type=int, metavar="PORT", help="Admin API.  [default: REST port + 1]")
+@click.option("--admin-port", type=int, metavar="PORT", help="Admin API.  [default: the next after REST's]")
 @click.option("--config", metavar="FILE", help="A taxiway.toml.")
 @click.option("--state", metavar="DIRECTORY", help="The server's own state.  [default: state/]")
 @click.option("--engine", type=click.Choice(["auto", "tensorflow", "litert"]), help="What runs the models.")
@@ -101,7 +101,8 @@ def _read(
     ports = settings.server
     # Two servers on one machine need not be told three ports each: the admin API stands beside REST.
     if ports.admin_port == ServerSettings.admin_port and ports.rest_port != ServerSettings.rest_port:
-        admin = ports.rest_port + 1 if 0 < ports.rest_port < 65535 else 0
+        beside = ports.rest_port + (2 if ports.grpc_port == ports.rest_port + 1 else 1)
+        admin = beside if 1 < beside <= 65535 else 0
         settings = dataclasses.replace(settings, server=dataclasses.replace(ports, admin_port=admin))
     return settings, Watched(models, tuple(roots))
 
