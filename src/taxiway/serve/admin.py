@@ -279,7 +279,12 @@ class AdminServer:
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
         config = uvicorn.Config(
-            application(handle, token), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            application(handle, token),
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
