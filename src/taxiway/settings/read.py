@@ -136,6 +136,8 @@ def _value(value: Any, row: Row, where: str) -> Any:
         raise InvalidArgument(f"{row.name} in {where} cannot be {value!r}", hint=row.sentence)
     if row.least is not None and checked < row.least:
         raise InvalidArgument(f"{row.name} in {where} is {value}, but {row.least:g} is the least", hint=row.sentence)
+    if row.most is not None and checked > row.most:
+        raise InvalidArgument(f"{row.name} in {where} is {value}, but {row.most:g} is the most", hint=row.sentence)
     if row.choices and checked not in row.choices:
         raise InvalidArgument(f"{row.name} in {where} cannot be {value!r}", hint=f"one of {', '.join(row.choices)}")
     return checked

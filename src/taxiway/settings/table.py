@@ -16,16 +16,23 @@ __all__ = ["LATEST", "SECTIONS", "ModelSettings", "Policy", "Row", "ServerSettin
 MIB = 1 << 20
 
 
-def row(default: Any, sentence: str, *, least: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+def row(
+    default: Any,
+    sentence: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
     """A field that is a setting.
 
     Args:
         default: its value when nothing says otherwise.
         sentence: what it does, for people.
-        least: the smallest number it may be.
+        least, most: the smallest and the largest number it may be.
         choices: the only texts it may be.
     """
-    return field(default=default, metadata={"sentence": sentence, "least": least, "choices": choices})
+    return field(default=default, metadata={"sentence": sentence, "least": least, "most": most, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,9 @@ class ServerSettings:
     """``[server]``: the process, its ports and its limits. Ports: 0 lets the system choose, -1 is off."""
 
     host: str = row("127.0.0.1", "The address to listen on; 0.0.0.0 is every IPv4 interface.")
-    rest_port: int = row(8501, "The port of REST; 0 lets the system choose, -1 is off.", least=-1)
-    grpc_port: int = row(8500, "The port of gRPC; 0 lets the system choose, -1 is off.", least=-1)
-    admin_port: int = row(8502, "The port of the admin API; 0 lets the system choose, -1 is off.", least=-1)
+    rest_port: int = row(8501, "The port of REST; 0 lets the system choose, -1 is off.", least=-1, most=65535)
+    grpc_port: int = row(8500, "The port of gRPC; 0 lets the system choose, -1 is off.", least=-1, most=65535)
+    admin_port: int = row(8502, "The port of the admin API; 0 lets the system choose, -1 is off.", least=-1, most=65535)
     state: str = row("state/", "The directory of the server's own state, such as its journal; empty keeps none.")
     token_file: str = row("", "A file with the bearer token of the admin API; TAXIWAY_TOKEN holds the token itself.")
     poll_seconds: float = row(1.0, "How often the model directories are looked at.", least=0.01)
@@ -70,7 +77,9 @@ class ServerSettings:
     tensor_content: bool = row(False, "Whether gRPC answers hold tensors as raw bytes instead of typed fields.")
     intra_op_threads: int = row(0, "Threads inside one operation; 0 leaves it to the engine.", least=0)
     inter_op_threads: int = row(0, "Threads for independent operations; 0 runs a request on one thread.", least=0)
-    gpu_memory_fraction: float = row(0.0, "The part of a GPU's memory to take, 0 to 1; 0 leaves it open.", least=0)
+    gpu_memory_fraction: float = row(
+        0.0, "The part of a GPU's memory to take, 0 to 1; 0 leaves it open.", least=0, most=1
+    )
     gpu_allow_growth: bool = row(False, "Whether GPU memory is taken as needed instead of all at once.")
     allow_soft_placement: bool = row(True, "Whether an operation may run on another device than asked for.")
 
@@ -118,6 +127,7 @@ class Row:
     environment: str
     sentence: str
     least: float | None
+    most: float | None
     choices: tuple[str, ...]
 
 

@@ -57,6 +57,7 @@ def test_what_the_file_calls_state_is_beside_the_file(tmp_path: Path) -> None:
         ('[models.m]\nsorce = "x"\n', "unknown key 'sorce' in [models.m]", "did you mean 'source'?"),
         ('[server]\nrest_port = "a"\n', "rest_port in [server]", "The port of REST"),
         ("[server]\nrest_port = true\n", "cannot be True", "The port of REST"),
+        ("[server]\nrest_port = 65536\n", "65535 is the most", "The port of REST"),
         ("[server]\npoll_seconds = 0\n", "0.01 is the least", ""),
         ('[models.m]\nsource = "x"\nengine = "onnx"\n', "cannot be 'onnx'", "auto, tensorflow, litert"),
         ('[models.m]\nsource = "x"\nversions = "newest"\n', "cannot be 'newest'", "latest"),
