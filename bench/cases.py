@@ -11,9 +11,9 @@ from typing import Any
 import grpc
 import numpy as np
 from numpy.typing import NDArray
-from taxiway.wire import message
 
 from bench.models import Built
+from taxiway.wire import message
 
 GRPC_METHOD = "/tensorflow.serving.PredictionService/Predict"
 _FLOAT32 = 1

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from taxiway.wire import message
 
 from bench import cases
 from bench.load import Target, framed, pinned
 from bench.models import Built
 from bench.participants import ROOT
 from bench.process import SERVER_CORE
+from taxiway.wire import message
 
 STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
 
