@@ -1,0 +1,78 @@
+"""Import rules that import-linter cannot hold: purity, the extension's one importer, nothing private across packages."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "taxiway"
+# Modules that decide. They get the time and what was observed as arguments.
+PURE = ("serve/plan.py", "serve/lifecycle.py")
+# Of Python's own modules, what such a module may use: values and types, nothing that acts or observes.
+PURE_MODULES = {
+    "__future__", "bisect", "collections", "collections.abc", "dataclasses", "enum", "functools", "itertools", "math",
+    "operator", "typing",
+}  # fmt: skip
+TAXIWAY_PURE = ("taxiway.errors", "taxiway.types", "taxiway.settings", "taxiway.journal", "taxiway.serve.lifecycle")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module a file imports, wherever it does; `from a import b` counts as a and as a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def modules(tree: ast.AST) -> set[str]:
+    """As :func:`imports`, without the names imported from a module."""
+    named = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    return named | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_deciding_neither_acts_nor_observes(name: str) -> None:
+    impure = {
+        module
+        for module in modules(parsed(SOURCE / name))
+        if module not in PURE_MODULES and not module.startswith(TAXIWAY_PURE)
+    }
+    assert impure == set()
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_deciding_opens_and_prints_nothing(name: str) -> None:
+    called = {
+        node.func.id
+        for node in ast.walk(parsed(SOURCE / name))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert called & {"open", "print", "input", "exec", "eval", "__import__"} == set()
+
+
+def test_one_module_imports_the_extension() -> None:
+    importers = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        if any(name == "taxiway._server" or name.startswith("taxiway._server.") for name in imports(parsed(path)))
+    }
+    assert importers == {"serve/server.py"}
+
+
+def test_no_file_is_named_for_nothing() -> None:
+    banned = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}
+    assert [str(path) for path in SOURCE.rglob("*.py") if path.stem in banned or path.parent.name in banned] == []
+
+
+def test_the_standard_modules_a_pure_file_may_use_exist() -> None:
+    assert {name.partition(".")[0] for name in PURE_MODULES} <= sys.stdlib_module_names
