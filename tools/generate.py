@@ -38,6 +38,34 @@ def messages_stub() -> bytes:
     return wire_stub.render(descriptors()).encode()
 
 
+def settings() -> bytes:
+    """The reference page of every setting."""
+    from taxiway.settings import reference
+
+    return reference.render().encode()
+
+
+def commands() -> bytes:
+    """The reference page of the commands."""
+    from tools import commands_reference
+
+    return commands_reference.render().encode()
+
+
+def errors() -> bytes:
+    """The reference page of the kinds of errors."""
+    from tools import errors_reference
+
+    return errors_reference.render().encode()
+
+
+def metrics() -> bytes:
+    """The reference page of the metrics."""
+    from tools import metrics_reference
+
+    return metrics_reference.render().encode()
+
+
 def tensorflow_serving_flags() -> bytes:
     """The reference page of ``taxiway-model-server``'s flags."""
     from tools import tensorflow_serving_flags as page
@@ -49,6 +77,10 @@ def tensorflow_serving_flags() -> bytes:
 FILES: dict[str, Callable[[], bytes]] = {
     "src/taxiway/wire/descriptors.binpb": descriptors,
     "src/taxiway/wire/messages.pyi": messages_stub,
+    "docs/reference/commands.md": commands,
+    "docs/reference/errors.md": errors,
+    "docs/reference/metrics.md": metrics,
+    "docs/reference/settings.md": settings,
     "docs/reference/tensorflow-serving-flags.md": tensorflow_serving_flags,
 }
 

@@ -33,7 +33,7 @@ class Cases:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: when it was sent and answered (seconds of one clock), by which version, and what was wrong with it."""
+    """One request: when it was sent and answered (seconds of one clock), by which version, and what was wrong."""
 
     sent: float
     answered: float

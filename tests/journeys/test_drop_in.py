@@ -166,7 +166,7 @@ def test_the_images_entry_point_serves_what_the_environment_names(
     assert server.version_of("half") == 1
     assert server.logged(f"Exporting HTTP/REST API at:localhost:{server.rest} ...")
     assert server.logged(f"Running gRPC ModelServer at 127.0.0.1:{server.grpc} ...")
-    probe = [sys.executable, ROOT / "docker" / "healthcheck.py"]
+    probe = [sys.executable, str(ROOT / "docker" / "healthcheck.py")]
     subprocess.run(probe, env={"TAXIWAY_HEALTH_PORT": str(server.rest)}, timeout=30, check=True)
     assert server.end() == 0
 

@@ -1,5 +1,7 @@
 """The Python client: ``taxiway.Client("http://…")`` or ``taxiway.Client("grpc://…")``. It needs no TensorFlow."""
 
+from __future__ import annotations
+
 from taxiway.client.answer import Answer, Metadata, VersionStatus
 from taxiway.client.client import Client
 

@@ -1,4 +1,4 @@
-"""All that the loop knows, model by model, and two readings of it: the table that is served, the status that is shown."""
+"""All that the loop knows, model by model, and two readings of it: the table served, the status shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled data plane behind :class:`taxiway.serve.dataplane.DataPlane`. Nothing else imports ``taxiway._server``."""
+"""The compiled data plane behind :class:`taxiway.serve.dataplane.DataPlane`. The only importer of it."""
 
 from __future__ import annotations
 

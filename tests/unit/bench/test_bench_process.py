@@ -31,9 +31,11 @@ def test_a_server_that_ends_is_reported_with_what_it_said(tmp_path: Path) -> Non
 
 
 def test_a_server_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
-    with Process([sys.executable, "-c", _FOREVER], tmp_path / "log") as server:
-        with pytest.raises(StartFailed, match="not ready after 0 s"):
-            server.wait_until(lambda: False, 0.05)
+    with (
+        Process([sys.executable, "-c", _FOREVER], tmp_path / "log") as server,
+        pytest.raises(StartFailed, match="not ready after 0 s"),
+    ):
+        server.wait_until(lambda: False, 0.05)
 
 
 def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import taxiway
 from examples.digits import asking
 from examples.digits.asking import Askers, Cases, ask
 from taxiway.errors import Unavailable
@@ -63,7 +64,7 @@ def test_other_answers_are_problems(version: int, truth: int, problem: str) -> N
 
 
 def test_askers_see_a_version_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "taxiway", SimpleNamespace(Client=_Client, errors=asking.taxiway.errors))
+    monkeypatch.setattr(asking, "taxiway", SimpleNamespace(Client=_Client, errors=taxiway.errors))
     monkeypatch.setattr(_Client, "version", 1)
     monkeypatch.setattr(_Client, "truth", 1)
     askers = Askers(["http://one", "grpc://two"], CASES, pace_seconds=0.0005)

@@ -12,7 +12,7 @@ from taxiway.serve.retry import Backoff
 
 
 def test_every_state_is_reached_and_left() -> None:
-    assert {after for after in TRANSITIONS.values()} == set(State)
+    assert set(TRANSITIONS.values()) == set(State)
     assert {before for before, _ in TRANSITIONS} == set(State)
 
 

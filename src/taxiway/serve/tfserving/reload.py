@@ -33,7 +33,8 @@ class Unserved:
     error: TaxiwayError
 
     def __str__(self) -> str:
-        return f"{{{{name: {self.model} version: {self.version}}} due to error: {self.error.kind}: {self.error.message}}}, "
+        reason = f"{self.error.kind}: {self.error.message}"
+        return f"{{{{name: {self.model} version: {self.version}}} due to error: {reason}}}, "
 
 
 class Roster(Protocol):

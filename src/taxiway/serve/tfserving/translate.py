@@ -48,7 +48,7 @@ def server_settings(options: ServerOptions) -> ServerSettings:
 
 
 def model_settings(entry: ModelEntry, platforms: Mapping[str, Platform]) -> ModelSettings:
-    """The settings of one model. A version that was replaced is not kept: there it is gone, and asked for, not found."""
+    """The settings of one model. A replaced version is not kept: there it is gone, and asked for, not found."""
     platform = platforms[entry.platform]
     return ModelSettings(
         source=entry.base_path,

@@ -70,7 +70,7 @@ def test_a_session_config_file_holds_unless_a_flag_says_otherwise(tmp_path: Path
 def test_batching_without_a_file_has_the_defaults_and_the_servers_pool_name() -> None:
     platform = read_platforms(defaults() | {"enable_batching": True})["tensorflow"]
     assert platform.batching == batching_of(parameters('thread_pool_name { value: "model_server_batch_threads" }'))
-    assert platform.batching is not None and platform.batching.max_batch_rows == 1000
+    assert platform.batching.max_batch_rows == 1000
 
 
 def test_batching_from_a_file(tmp_path: Path) -> None:

@@ -210,7 +210,8 @@ def test_reloads_take_turns() -> None:
     second.start()
     assert roster.wanted[-1] == ("a", "b")
     go_on.set()
-    first.join(10), second.join(10)
+    first.join(10)
+    second.join(10)
     assert in_force(reloader) == ["a", "b", "c"]
     assert roster.waited[-1][0] == ["c"]
 
