@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from taxiway import __version__
 from taxiway.errors import TaxiwayError
 from taxiway.serve.tfserving.files import BadProtobufFile
 from taxiway.serve.tfserving.flags import FLAGS, State, Value
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(usage(program), end="")
         return FAILED
     if arguments.values["version"]:
-        print(f"TensorFlow ModelServer: {SERVING_VERSION}+taxiway.{_version('taxiway')}")
+        print(f"TensorFlow ModelServer: {SERVING_VERSION}+taxiway.{__version__}")
         print(f"TensorFlow Library: {_version('tensorflow', 'tensorflow-cpu', 'tensorflow-gpu')}")
         return 0
     if arguments.unknown:
