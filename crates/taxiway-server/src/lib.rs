@@ -1,5 +1,38 @@
-//! The request path between the wire and an engine.
+//! The data plane: what answers requests.
+//!
+//! A request flows through the modules in this order, whatever protocol brought it:
+//!
+//! 1. `transport`: a connection within the limit, its bytes made one request of one protocol;
+//! 2. `admit`: limits and the deadline, before anything is spent;
+//! 3. `table`: name, version and label become a [`lease::Lease`] on a loaded version;
+//! 4. `execute`: the engine runs, on this thread or on a pool;
+//! 5. `render`: the answer, straight from the tensors.
+//!
+//! `api` holds what the protocols share, so that they agree by construction. [`Server`] is the whole of it.
 #![forbid(unsafe_code)]
 
+mod admit;
+mod api;
 pub mod batch;
+mod config;
+mod execute;
 pub mod json;
+mod lease;
+mod loaded;
+mod metrics;
+mod render;
+mod server;
+mod table;
+mod transport;
+mod warm_up;
+
+/// TensorFlow Serving's messages, generated from `proto/tensorflow_serving`.
+#[allow(missing_docs, clippy::all, unreachable_pub)]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/tensorflow.serving.rs"));
+}
+
+pub use config::{Endpoint, Limits, ServerConfig};
+pub use loaded::{Fresh, LoadedVersion};
+pub use server::{Addresses, Server};
+pub use warm_up::WarmUpOptions;

@@ -1,0 +1,65 @@
+//! The server.
+
+use std::time::Instant;
+
+use pyo3::prelude::*;
+use taxiway_engine::Result;
+use taxiway_runtimes::LoadSpec;
+use taxiway_server::{Fresh, WarmUpOptions};
+
+use crate::errors::{raise, read, seconds};
+use crate::loaded::LoadedVersion;
+
+/// The server: its listeners, its table, its loaded versions.
+#[pyclass(frozen, module = "taxiway._server")]
+pub(crate) struct Server(taxiway_server::Server);
+
+#[pymethods]
+impl Server {
+    #[new]
+    fn new(config: &str) -> PyResult<Server> {
+        let config = read("a server's configuration", config).map_err(raise)?;
+        taxiway_server::Server::new(config).map(Server).map_err(raise)
+    }
+
+    /// Open the ports. JSON: the addresses that were bound.
+    fn start(&self, py: Python<'_>) -> PyResult<String> {
+        let addresses = py.detach(|| self.0.start()).map_err(raise)?;
+        let shown = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
+        Ok(serde_json::json!({"rest": shown(addresses.rest), "grpc": shown(addresses.grpc)}).to_string())
+    }
+
+    /// Load and warm a version; blocks with the lock released.
+    fn load(&self, py: Python<'_>, spec: &str) -> PyResult<LoadedVersion> {
+        let spec = read("a version to load", spec).map_err(raise)?;
+        py.detach(|| load(&self.0, &spec)).map_err(raise)
+    }
+
+    /// Replace the table by one pointer swap.
+    fn publish(&self, py: Python<'_>, table: &str) -> PyResult<()> {
+        py.detach(|| self.0.publish(table)).map_err(raise)
+    }
+
+    /// JSON: counters and gauges of the moment.
+    fn stats(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.stats().to_string())
+    }
+
+    /// Refuse new connections, finish requests for at most ``drain_seconds``, close.
+    fn stop(&self, py: Python<'_>, drain_seconds: f64) -> PyResult<bool> {
+        let drain = seconds(drain_seconds).map_err(raise)?;
+        Ok(py.detach(|| self.0.stop(drain)))
+    }
+}
+
+fn load(server: &taxiway_server::Server, spec: &LoadSpec) -> Result<LoadedVersion> {
+    let began = Instant::now();
+    let engine = taxiway_runtimes::open(spec)?;
+    let fresh = Fresh { name: spec.name.clone(), version: spec.version, engine, load_time: began.elapsed() };
+    let warm_up = WarmUpOptions {
+        enabled: spec.warm_up.enabled,
+        iterations: spec.warm_up.iterations,
+        max_tensor_bytes: server.max_tensor_bytes(),
+    };
+    server.add(fresh, &spec.path, warm_up).map(LoadedVersion)
+}

@@ -1,0 +1,147 @@
+//! What a server is told when it is made.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use taxiway_engine::{Error, Result};
+
+/// A server's configuration. Every key is required and an unknown one is refused: defaults live in one place, the
+/// settings table of the control plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where REST is served; null for nowhere.
+    #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
+    pub rest: Option<Endpoint>,
+    /// Where gRPC is served; null for nowhere.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub grpc: Option<Endpoint>,
+    /// Threads that read, decode, run quick models and write; 0 is one for each core.
+    pub io_threads: usize,
+    /// Threads that run models slower than a hop between threads; 0 is one for each core.
+    pub compute_threads: usize,
+    /// What bounds a client.
+    pub limits: Limits,
+    /// Whether REST answers carry the headers that let any web page read them.
+    pub cors: bool,
+    /// Whether gRPC answers carry tensors as `tensor_content` instead of typed fields.
+    pub tensor_content: bool,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// A name or an IP address.
+    pub host: String,
+    /// 0 takes a free one.
+    pub port: u16,
+}
+
+/// What bounds a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The largest body, as received.
+    pub max_body_bytes: usize,
+    /// The largest body after decompression.
+    pub max_inflated_bytes: usize,
+    /// The largest tensor a request may ask for; a few bytes on the wire can describe a huge one.
+    pub max_tensor_bytes: usize,
+    /// Connections open at once, both protocols together. One more is accepted and closed, so that its client learns
+    /// at once what waiting in the backlog would hide.
+    pub max_connections: usize,
+    /// Requests that may wait for a compute thread; one more is refused as unavailable.
+    pub max_queued_requests: usize,
+    /// How long a request may take from its header to its answer; 0 sets no limit.
+    pub request_timeout_ms: u64,
+    /// How long a client may take to send a request's header, and how long a REST connection may be idle between
+    /// requests; 0 sets no limit.
+    pub header_timeout_ms: u64,
+}
+
+impl ServerConfig {
+    /// # Errors
+    /// `InvalidArgument` when a limit is zero that cannot be.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let limits = &self.limits;
+        let positive = [
+            ("max_body_bytes", limits.max_body_bytes),
+            ("max_inflated_bytes", limits.max_inflated_bytes),
+            ("max_tensor_bytes", limits.max_tensor_bytes),
+            ("max_connections", limits.max_connections),
+            ("max_queued_requests", limits.max_queued_requests),
+        ];
+        match positive.into_iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(Error::invalid(format!("limits.{name} must be at least 1"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn io_threads(&self) -> usize {
+        or_cores(self.io_threads)
+    }
+
+    pub(crate) fn compute_threads(&self) -> usize {
+        or_cores(self.compute_threads)
+    }
+}
+
+impl Limits {
+    pub(crate) fn request_timeout(&self) -> Option<Duration> {
+        milliseconds(self.request_timeout_ms)
+    }
+
+    pub(crate) fn header_timeout(&self) -> Option<Duration> {
+        milliseconds(self.header_timeout_ms)
+    }
+}
+
+fn milliseconds(value: u64) -> Option<Duration> {
+    (value > 0).then(|| Duration::from_millis(value))
+}
+
+fn or_cores(threads: usize) -> usize {
+    match threads {
+        0 => std::thread::available_parallelism().map_or(1, Into::into),
+        threads => threads,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "io_threads": 0,
+        "compute_threads": 2, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
+        "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "header_timeout_ms": 5},
+        "cors": false, "tensor_content": false}"#;
+
+    #[test]
+    fn the_document_is_read() {
+        let config: ServerConfig = serde_json::from_str(DOCUMENT).unwrap();
+        config.validate().unwrap();
+        assert!(config.io_threads() >= 1);
+        assert_eq!(config.compute_threads(), 2);
+        assert_eq!(config.limits.request_timeout(), None);
+        assert_eq!(config.limits.header_timeout(), Some(Duration::from_millis(5)));
+    }
+
+    #[test]
+    fn unknown_and_missing_keys_are_refused() {
+        for (from, to) in
+            [("\"cors\": false, ", ""), ("\"grpc\": null, ", ""), ("\"cors\"", "\"tls\": 1, \"cors\""), ("0,", "-1,")]
+        {
+            assert!(DOCUMENT.contains(from), "{from}");
+            let refused = serde_json::from_str::<ServerConfig>(&DOCUMENT.replacen(from, to, 1));
+            assert!(refused.is_err(), "{from} as {to} was taken");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused_by_its_name() {
+        let mut config: ServerConfig = serde_json::from_str(DOCUMENT).unwrap();
+        config.limits.max_connections = 0;
+        assert!(config.validate().unwrap_err().message.contains("limits.max_connections"));
+    }
+}

@@ -1,0 +1,71 @@
+//! How long a version's runs take, as far as is known.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A run quicker than this costs less than handing it to another thread and back on a busy machine.
+const HOP_NS: u64 = 100_000;
+
+/// Nothing was measured yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// A moving mean of a version's run times, begun with what warm-up measured.
+///
+/// Two threads may overwrite each other's reading; the mean then misses one, which does not matter.
+#[derive(Debug)]
+pub(crate) struct Pace(AtomicU64);
+
+impl Pace {
+    /// A pace that begins with this run time; `None` when none is known.
+    pub(crate) fn new(run_time: Option<Duration>) -> Pace {
+        Pace(AtomicU64::new(run_time.map_or(UNKNOWN, nanoseconds)))
+    }
+
+    /// Whether a run takes less than a hop to another thread. What is not known to be quick is not.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.0.load(Ordering::Relaxed) < HOP_NS
+    }
+
+    /// Learns from a run.
+    pub(crate) fn learn(&self, run_time: Duration) {
+        let (mean, now) = (self.0.load(Ordering::Relaxed), nanoseconds(run_time));
+        let learned = match mean {
+            UNKNOWN => now,
+            mean => mean - mean / 16 + now / 16,
+        };
+        self.0.store(learned, Ordering::Relaxed);
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    // Half the range, so that a sum of two never overflows.
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_quick() {
+        let pace = Pace::new(None);
+        assert!(!pace.is_quick());
+        pace.learn(Duration::from_micros(10));
+        assert!(pace.is_quick());
+    }
+
+    #[test]
+    fn one_slow_run_does_not_move_it_and_many_do() {
+        let pace = Pace::new(Some(Duration::from_micros(10)));
+        pace.learn(Duration::from_millis(1));
+        assert!(pace.is_quick());
+        for _ in 0..8 {
+            pace.learn(Duration::from_millis(1));
+        }
+        assert!(!pace.is_quick());
+        for _ in 0..80 {
+            pace.learn(Duration::from_micros(10));
+        }
+        assert!(pace.is_quick());
+    }
+}

@@ -1,0 +1,158 @@
+//! Loaded versions: an engine with its name, its measurements and its claims.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use http::HeaderValue;
+use serde_json::{Value, json};
+use taxiway_engine::proto::SignatureDef;
+use taxiway_engine::{DType, Engine};
+
+use crate::execute::Pace;
+use crate::lease::Claims;
+use crate::metrics::VersionMetrics;
+use crate::server::Registry;
+use crate::warm_up::WarmedUp;
+
+/// A version fresh from its runtime, which a server has yet to warm up and take.
+pub struct Fresh {
+    /// The model's name.
+    pub name: String,
+    /// The version's number.
+    pub version: i64,
+    /// What runs it.
+    pub engine: Arc<dyn Engine>,
+    /// How long the runtime took to load it.
+    pub load_time: Duration,
+}
+
+/// A version that requests can run.
+pub(crate) struct Loaded {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) version: i64,
+    pub(crate) engine: Arc<dyn Engine>,
+    /// The version's number as the header of an answer.
+    pub(crate) header: HeaderValue,
+    pub(crate) metrics: Arc<VersionMetrics>,
+    pub(crate) pace: Pace,
+    pub(crate) claims: Arc<Claims>,
+}
+
+impl Loaded {
+    pub(crate) fn new(id: u64, fresh: Fresh, metrics: Arc<VersionMetrics>, run_time: Option<Duration>) -> Loaded {
+        Loaded {
+            id,
+            name: fresh.name,
+            version: fresh.version,
+            engine: fresh.engine,
+            header: HeaderValue::from(fresh.version),
+            metrics,
+            pace: Pace::new(run_time),
+            claims: Arc::default(),
+        }
+    }
+}
+
+/// The control plane's hold on a loaded version.
+pub struct LoadedVersion {
+    id: u64,
+    description: String,
+    claims: Arc<Claims>,
+    held: Mutex<Option<Arc<Loaded>>>,
+    registry: Weak<Registry>,
+}
+
+impl LoadedVersion {
+    pub(crate) fn new(loaded: Arc<Loaded>, registry: &Arc<Registry>, description: &Value) -> LoadedVersion {
+        LoadedVersion {
+            id: loaded.id,
+            description: description.to_string(),
+            claims: Arc::clone(&loaded.claims),
+            held: Mutex::new(Some(loaded)),
+            registry: Arc::downgrade(registry),
+        }
+    }
+
+    /// What a table calls it.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Engine, signatures, load and warm-up times, as a JSON document.
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// How many requests and tables hold it now.
+    pub fn leases(&self) -> usize {
+        self.claims.count()
+    }
+
+    /// Gives up this hold, waits until every lease is returned, and frees the memory on the calling thread. From the
+    /// call on no table can name it. Returns whether it was freed in time; when not, the last request frees it.
+    pub fn release(&self, timeout: Duration) -> bool {
+        let held = self.give_up();
+        let none_left = self.claims.wait_for_none(timeout);
+        drop(held); // only now, so that the freeing does not fall on a request's thread
+        none_left
+    }
+
+    fn give_up(&self) -> Option<Arc<Loaded>> {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.forget(self.id);
+        }
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for LoadedVersion {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// The description of a version: see the seam's `describe`.
+pub(crate) fn description(loaded: &Loaded, load_time: Duration, warmed: &WarmedUp) -> Value {
+    let signatures = loaded.engine.signatures().definitions();
+    let signatures: serde_json::Map<String, Value> =
+        signatures.iter().map(|(name, definition)| (name.clone(), describe_signature(definition))).collect();
+    json!({
+        "id": loaded.id,
+        "name": loaded.name,
+        "version": loaded.version,
+        "engine": loaded.engine.name(),
+        "load_ms": milliseconds(load_time),
+        "warm_up_ms": milliseconds(warmed.time),
+        "warm_up_requests": warmed.requests,
+        "run_us": warmed.run_time.map(|time| time.as_secs_f64() * 1e6),
+        "signatures": signatures,
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn describe_signature(definition: &SignatureDef) -> Value {
+    let ports = |infos: &std::collections::BTreeMap<String, taxiway_engine::proto::TensorInfo>| -> Value {
+        infos.iter().map(|(alias, info)| (alias.clone(), describe_port(info))).collect::<serde_json::Map<_, _>>().into()
+    };
+    json!({
+        "method_name": definition.method_name,
+        "inputs": ports(&definition.inputs),
+        "outputs": ports(&definition.outputs),
+    })
+}
+
+fn describe_port(info: &taxiway_engine::proto::TensorInfo) -> Value {
+    use taxiway_engine::proto::tensor_info::Encoding;
+    let tensor = match &info.encoding {
+        Some(Encoding::Name(name)) => name.as_str(),
+        _ => "",
+    };
+    let shape = info.tensor_shape.as_ref().filter(|shape| !shape.unknown_rank);
+    let shape = shape.map(|shape| shape.dim.iter().map(|dim| dim.size.max(-1)).collect::<Vec<_>>());
+    let dtype = DType::from_number(info.dtype).map_or_else(|| format!("type {}", info.dtype), |d| d.name().to_owned());
+    json!({"dtype": dtype, "shape": shape, "tensor": tensor})
+}

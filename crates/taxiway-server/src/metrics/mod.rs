@@ -1,0 +1,124 @@
+//! What the server counts. A request touches only atomics, found when it got its lease.
+
+mod histogram;
+mod text;
+mod track;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use taxiway_engine::ErrorKind;
+
+pub(crate) use histogram::Histogram;
+pub(crate) use text::{Gauges, write};
+pub(crate) use track::Tracked;
+
+/// How many versions are remembered; beyond it the oldest that is no longer in memory is forgotten.
+const MAX_VERSIONS: usize = 4096;
+
+/// The number of outcomes: OK and every error kind, by gRPC's number.
+const CODES: usize = ErrorKind::ALL.len() + 1;
+
+/// The protocol that brought a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Rest = 0,
+    Grpc = 1,
+}
+
+impl Protocol {
+    pub(crate) const ALL: [Protocol; 2] = [Protocol::Rest, Protocol::Grpc];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Protocol::Rest => "rest",
+            Protocol::Grpc => "grpc",
+        }
+    }
+}
+
+/// The counts of one version, or of the requests that reached none.
+#[derive(Default)]
+pub(crate) struct VersionMetrics {
+    model: String,
+    version: String,
+    protocols: [ProtocolMetrics; 2],
+    /// Times of the engine's runs alone.
+    pub(crate) runs: Histogram,
+}
+
+#[derive(Default)]
+struct ProtocolMetrics {
+    outcomes: [AtomicU64; CODES],
+    times: Histogram,
+}
+
+/// Everything that is counted.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    versions: Mutex<Vec<Arc<VersionMetrics>>>,
+    unrouted: Arc<VersionMetrics>,
+    in_flight: AtomicUsize,
+    connections: [AtomicUsize; 2],
+    refused_connections: AtomicU64,
+}
+
+impl Metrics {
+    /// The counts of a version. A version that was here before goes on with its old ones, as counters must.
+    pub(crate) fn version(&self, model: &str, version: i64) -> Arc<VersionMetrics> {
+        let version = version.to_string();
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = versions.iter().find(|known| known.model == model && known.version == version) {
+            return Arc::clone(known);
+        }
+        if versions.len() >= MAX_VERSIONS
+            && let Some(oldest) = versions.iter().position(|known| Arc::strong_count(known) == 1)
+        {
+            versions.remove(oldest);
+        }
+        let added = Arc::new(VersionMetrics { model: model.to_owned(), version, ..VersionMetrics::default() });
+        versions.push(Arc::clone(&added));
+        added
+    }
+
+    /// Every set of counts, those of requests that reached no version first.
+    fn all(&self) -> Vec<Arc<VersionMetrics>> {
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(&self.unrouted).chain(versions.iter()).cloned().collect()
+    }
+
+    /// Requests answered since the start.
+    pub(crate) fn requests(&self) -> u64 {
+        self.all().iter().map(|metrics| metrics.requests()).sum()
+    }
+
+    /// Requests that have begun and not ended.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Connections open now.
+    pub(crate) fn connections(&self) -> usize {
+        Protocol::ALL.iter().map(|&protocol| self.open_connections(protocol).load(Ordering::Relaxed)).sum()
+    }
+
+    /// The gauge of one protocol's connections.
+    pub(crate) fn open_connections(&self, protocol: Protocol) -> &AtomicUsize {
+        &self.connections[protocol as usize]
+    }
+
+    /// The counter of connections over the limit.
+    pub(crate) fn refused_connections(&self) -> &AtomicU64 {
+        &self.refused_connections
+    }
+}
+
+impl VersionMetrics {
+    fn requests(&self) -> u64 {
+        let outcomes = self.protocols.iter().flat_map(|protocol| &protocol.outcomes);
+        outcomes.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;

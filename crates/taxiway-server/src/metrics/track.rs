@@ -1,0 +1,47 @@
+//! One request's way through the counts.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use taxiway_engine::{Error, ErrorKind};
+
+use super::{Metrics, Protocol, VersionMetrics};
+
+/// A request from its beginning to its end. However it ends, also when its client goes away, it is counted once.
+pub(crate) struct Tracked<'a> {
+    metrics: &'a Metrics,
+    version: Option<Arc<VersionMetrics>>,
+    protocol: Protocol,
+    began: Instant,
+    outcome: usize,
+}
+
+impl<'a> Tracked<'a> {
+    pub(crate) fn begin(metrics: &'a Metrics, protocol: Protocol) -> Tracked<'a> {
+        metrics.in_flight.fetch_add(1, Ordering::Relaxed);
+        // A request that is dropped before anyone says how it ended was given up by its client.
+        let outcome = ErrorKind::Cancelled as usize;
+        Tracked { metrics, version: None, protocol, began: Instant::now(), outcome }
+    }
+
+    /// The request has found its version.
+    pub(crate) fn reached(&mut self, version: &Arc<VersionMetrics>) {
+        self.version = Some(Arc::clone(version));
+    }
+
+    /// The request has an answer.
+    pub(crate) fn ended<T>(&mut self, result: &Result<T, Error>) {
+        self.outcome = result.as_ref().err().map_or(0, |error| error.kind as usize);
+    }
+}
+
+impl Drop for Tracked<'_> {
+    fn drop(&mut self) {
+        let version = self.version.as_ref().unwrap_or(&self.metrics.unrouted);
+        let counts = &version.protocols[self.protocol as usize];
+        counts.outcomes[self.outcome].fetch_add(1, Ordering::Relaxed);
+        counts.times.record(self.began.elapsed());
+        self.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,211 @@
+//! The whole data plane: listeners, table, loaded versions.
+
+mod registry;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use taxiway_engine::{Error, ErrorKind, Result};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+pub(crate) use registry::Registry;
+
+use crate::config::{Limits, ServerConfig};
+use crate::execute::Pool;
+use crate::loaded::{Fresh, LoadedVersion, description};
+use crate::metrics::{Gauges, Metrics};
+use crate::table::Table;
+use crate::transport::{Listener, RequestIds};
+use crate::warm_up::{WarmUpOptions, warm_up};
+
+/// What every request sees of the server.
+pub(crate) struct Core {
+    pub(crate) limits: Limits,
+    pub(crate) cors: bool,
+    pub(crate) tensor_content: bool,
+    pub(crate) table: ArcSwap<Table>,
+    pub(crate) pool: Pool,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) ids: RequestIds,
+    registry: Arc<Registry>,
+    draining: AtomicBool,
+}
+
+/// The data plane. Its methods may be called from any thread that is not one of its own.
+pub struct Server {
+    config: ServerConfig,
+    core: Arc<Core>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What there is between start and stop.
+struct Running {
+    runtime: Runtime,
+    stop: watch::Sender<bool>,
+    /// Yields nothing, and ends when the last connection has.
+    connections: mpsc::Receiver<()>,
+}
+
+/// Where a started server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// REST's address.
+    pub rest: Option<SocketAddr>,
+    /// gRPC's address.
+    pub grpc: Option<SocketAddr>,
+}
+
+impl Server {
+    /// A server that does not listen yet.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a limit makes no sense.
+    pub fn new(config: ServerConfig) -> Result<Server> {
+        config.validate()?;
+        let core = Core {
+            limits: config.limits.clone(),
+            cors: config.cors,
+            tensor_content: config.tensor_content,
+            table: ArcSwap::default(),
+            pool: Pool::start(config.compute_threads(), config.limits.max_queued_requests)?,
+            metrics: Arc::default(),
+            ids: RequestIds::new(),
+            registry: Arc::default(),
+            draining: AtomicBool::new(false),
+        };
+        Ok(Server { config, core: Arc::new(core), running: Mutex::default() })
+    }
+
+    /// Opens the ports. They answer from then on; until a table is published, that nothing is there.
+    ///
+    /// # Errors
+    /// `Unavailable` when an address cannot be had; `FailedPrecondition` when the server was started before.
+    pub fn start(&self) -> Result<Addresses> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_some() || self.core.draining() {
+            return Err(Error::new(ErrorKind::FailedPrecondition, "the server was started before"));
+        }
+        let rest = self.config.rest.as_ref().map(Listener::bind).transpose()?;
+        let grpc = self.config.grpc.as_ref().map(Listener::bind).transpose()?;
+        let addresses = Addresses {
+            rest: rest.as_ref().map(|listener| listener.address),
+            grpc: grpc.as_ref().map(|listener| listener.address),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.config.io_threads())
+            .thread_name("taxiway-io")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::new(ErrorKind::ResourceExhausted, format!("cannot start threads: {error}")))?;
+        let (stop, stopped) = watch::channel(false);
+        let (open, connections) = mpsc::channel(1);
+        let scope = crate::transport::Scope { core: Arc::clone(&self.core), stopped, open };
+        runtime.block_on(async {
+            if let Some(listener) = rest {
+                listener.serve_rest(scope.clone())?;
+            }
+            if let Some(listener) = grpc {
+                listener.serve_grpc(scope.clone())?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        *running = Some(Running { runtime, stop, connections });
+        Ok(addresses)
+    }
+
+    /// Warms up a version and takes it; a table can name it from then on. `directory` is where its requests are.
+    ///
+    /// # Errors
+    /// Those of its warm-up requests.
+    pub fn add(&self, fresh: Fresh, directory: &Path, options: WarmUpOptions) -> Result<LoadedVersion> {
+        let warmed = warm_up(fresh.engine.as_ref(), directory, options)?;
+        let load_time = fresh.load_time;
+        let metrics = self.core.metrics.version(&fresh.name, fresh.version);
+        let loaded = self.core.registry.add(fresh, metrics, warmed.run_time);
+        let description = description(&loaded, load_time, &warmed);
+        Ok(LoadedVersion::new(loaded, &self.core.registry, &description))
+    }
+
+    /// The largest tensor a request may ask for, in bytes.
+    pub fn max_tensor_bytes(&self) -> usize {
+        self.core.limits.max_tensor_bytes
+    }
+
+    /// Replaces the table; a request sees the old one or the new one, never a mixture.
+    ///
+    /// # Errors
+    /// Those of a table that is not right; the old one then stays.
+    pub fn publish(&self, document: &str) -> Result<()> {
+        let table = Table::read(document, &self.core.registry)?;
+        self.core.table.store(Arc::new(table));
+        Ok(())
+    }
+
+    /// Counters and gauges of the moment.
+    pub fn stats(&self) -> Value {
+        let leases: serde_json::Map<String, Value> = self
+            .core
+            .registry
+            .all()
+            .iter()
+            .map(|loaded| (loaded.id.to_string(), loaded.claims.count().into()))
+            .collect();
+        json!({
+            "connections": self.core.metrics.connections(),
+            "requests_total": self.core.metrics.requests(),
+            "requests_in_flight": self.core.metrics.in_flight(),
+            "queued": self.core.pool.queued(),
+            "draining": self.core.draining(),
+            "leases": leases,
+        })
+    }
+
+    /// Refuses new connections, lets requests in flight finish for at most `drain`, closes every connection and gives
+    /// back the table's leases. Returns whether all had finished. A stopped server does not start again.
+    pub fn stop(&self, drain: Duration) -> bool {
+        self.core.draining.store(true, Ordering::Relaxed);
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { runtime, stop, mut connections }) = running else { return true };
+        stop.send_replace(true);
+        let finished = runtime.block_on(async { tokio::time::timeout(drain, connections.recv()).await.is_ok() });
+        self.core.pool.close();
+        if finished {
+            self.core.pool.join();
+        }
+        // Not waiting for what is left: a run that never ends must not keep the process.
+        runtime.shutdown_background();
+        self.core.table.store(Arc::default());
+        finished
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+impl Core {
+    /// Whether the server is stopping.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Everything that is counted, as Prometheus reads it.
+    pub(crate) fn metrics_page(&self) -> String {
+        let loaded = self.registry.all();
+        let table = self.table.load();
+        let gauges = Gauges {
+            queued: self.pool.queued(),
+            leases: loaded.iter().map(|l| (l.name.clone(), l.version, l.claims.count())).collect(),
+            ready: table.models().iter().map(|(name, model)| ((*name).to_owned(), model.readiness().ready)).collect(),
+        };
+        crate::metrics::write(&self.metrics, &gauges)
+    }
+}

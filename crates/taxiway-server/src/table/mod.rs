@@ -1,0 +1,181 @@
+//! The table: which loaded version answers which request. Immutable; replaced as a whole.
+
+mod document;
+
+use std::collections::{BTreeMap, HashMap};
+
+use taxiway_engine::{Error, ErrorKind, Result};
+
+pub(crate) use document::{State, VersionStatus};
+
+use crate::lease::Lease;
+use crate::server::Registry;
+use document::{ModelDocument, TableDocument};
+
+/// Everything that can be asked for, at one moment.
+#[derive(Default)]
+pub(crate) struct Table {
+    models: HashMap<String, Model>,
+    labels_used: bool,
+    /// Whether this server should get traffic.
+    pub(crate) readiness: Readiness,
+}
+
+/// One model in a table.
+pub(crate) struct Model {
+    default: Option<i64>,
+    versions: BTreeMap<i64, Lease>,
+    labels: BTreeMap<String, i64>,
+    statuses: Vec<VersionStatus>,
+    readiness: Readiness,
+}
+
+/// Whether something should get traffic, and why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Readiness {
+    pub(crate) ready: bool,
+    pub(crate) reason: String,
+}
+
+impl Default for Readiness {
+    fn default() -> Readiness {
+        Readiness { ready: false, reason: "no table has been published yet".to_owned() }
+    }
+}
+
+/// Which version of a model is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice<'a> {
+    Default,
+    Version(i64),
+    Label(&'a str),
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) choice: Choice<'a>,
+}
+
+impl Table {
+    /// Reads a table document and takes leases on the versions it names.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the document is not one, or contradicts itself; `NotFound` when it names a version that
+    /// is not loaded.
+    pub(crate) fn read(document: &str, registry: &Registry) -> Result<Table> {
+        let document: TableDocument =
+            serde_json::from_str(document).map_err(|error| Error::invalid(format!("not a table: {error}")))?;
+        let models = document.models.into_iter().map(|(name, model)| {
+            let model = read_model(&name, model, registry)?;
+            Ok((name, model))
+        });
+        Ok(Table {
+            models: models.collect::<Result<_>>()?,
+            labels_used: document.labels_used,
+            readiness: Readiness { ready: document.ready, reason: document.reason },
+        })
+    }
+
+    /// A lease on the version that answers.
+    ///
+    /// # Errors
+    /// TensorFlow Serving's, to the letter: clients wait for the word `Servable`.
+    pub(crate) fn lease(&self, target: Target<'_>) -> Result<Lease> {
+        let Target { model: name, choice } = target;
+        if name.is_empty() {
+            return Err(Error::invalid("ModelSpec has no name specified."));
+        }
+        let model = self.models.get(name);
+        let version = match choice {
+            Choice::Default => model
+                .and_then(|model| model.default)
+                .ok_or_else(|| not_found(format!("Servable not found for request: Latest({name})")))?,
+            Choice::Version(version) => version,
+            Choice::Label(label) => self.labelled(model, label)?,
+        };
+        let lease = model.and_then(|model| model.versions.get(&version)).cloned();
+        lease.ok_or_else(|| not_found(format!("Servable not found for request: Specific({name}, {version})")))
+    }
+
+    fn labelled(&self, model: Option<&Model>, label: &str) -> Result<i64> {
+        if !self.labels_used {
+            return Err(Error::new(ErrorKind::Unavailable, format!("Model labels does not init yet.{label}")));
+        }
+        let version = model.and_then(|model| model.labels.get(label));
+        version.copied().ok_or_else(|| Error::invalid(format!("Unrecognized servable version label: {label}")))
+    }
+
+    /// A model by its name.
+    pub(crate) fn model(&self, name: &str) -> Option<&Model> {
+        self.models.get(name)
+    }
+
+    /// Every model, ordered by name.
+    pub(crate) fn models(&self) -> Vec<(&str, &Model)> {
+        let mut models: Vec<_> = self.models.iter().map(|(name, model)| (name.as_str(), model)).collect();
+        models.sort_unstable_by_key(|(name, _)| *name);
+        models
+    }
+}
+
+impl Model {
+    /// The version that answers a request that names none.
+    pub(crate) fn default_version(&self) -> Option<i64> {
+        self.default
+    }
+
+    /// Every version there is or was, newest first.
+    pub(crate) fn statuses(&self) -> &[VersionStatus] {
+        &self.statuses
+    }
+
+    /// Labels and the versions they stand for.
+    pub(crate) fn labels(&self) -> &BTreeMap<String, i64> {
+        &self.labels
+    }
+
+    /// Whether it should get traffic.
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+}
+
+fn read_model(name: &str, document: ModelDocument, registry: &Registry) -> Result<Model> {
+    if name.is_empty() {
+        return Err(Error::invalid("a model in a table has no name"));
+    }
+    let versions = document.versions.into_iter().map(|(version, id)| {
+        let lease = registry.lease(id).ok_or_else(|| {
+            not_found(format!("model \"{name}\" version {version}: no loaded version has the id {id}"))
+        })?;
+        if (lease.name.as_str(), lease.version) != (name, version) {
+            return Err(Error::invalid(format!(
+                "model \"{name}\" version {version}: id {id} is model \"{}\" version {}",
+                lease.name, lease.version
+            )));
+        }
+        Ok((version, lease))
+    });
+    let versions: BTreeMap<i64, Lease> = versions.collect::<Result<_>>()?;
+    if let Some(version) = document.default.filter(|version| !versions.contains_key(version)) {
+        return Err(Error::invalid(format!(
+            "model \"{name}\": its default, version {version}, is not among its versions"
+        )));
+    }
+    Ok(Model {
+        default: document.default,
+        versions,
+        labels: document.labels,
+        statuses: document.statuses,
+        readiness: Readiness { ready: document.ready, reason: document.reason },
+    })
+}
+
+fn not_found(message: String) -> Error {
+    Error::new(ErrorKind::NotFound, message)
+}
+
+#[cfg(test)]
+mod tests;

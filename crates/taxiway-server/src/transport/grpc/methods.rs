@@ -1,0 +1,102 @@
+//! The methods of TensorFlow Serving's services.
+
+use bytes::Bytes;
+use prost::Message;
+use taxiway_engine::{Error, ErrorKind, Result, WireForm};
+
+use super::message;
+use super::reply::Reply;
+use crate::admit::Deadline;
+use crate::api;
+use crate::execute::{Run, execute};
+use crate::metrics::Tracked;
+use crate::proto::model_spec::VersionChoice;
+use crate::proto::{GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, PredictRequest};
+use crate::render::grpc;
+use crate::server::Core;
+use crate::table::{Choice, Target};
+
+/// What can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Called {
+    Predict,
+    GetModelMetadata,
+    GetModelStatus,
+}
+
+/// The method at a path.
+///
+/// # Errors
+/// `Unimplemented` when there is none.
+pub(super) fn find(path: &str) -> Result<Called> {
+    match path {
+        "/tensorflow.serving.PredictionService/Predict" => Ok(Called::Predict),
+        "/tensorflow.serving.PredictionService/GetModelMetadata" => Ok(Called::GetModelMetadata),
+        "/tensorflow.serving.ModelService/GetModelStatus" => Ok(Called::GetModelStatus),
+        _ => Err(Error::new(ErrorKind::Unimplemented, format!("{path} is not served"))),
+    }
+}
+
+impl Called {
+    /// Calls the method with its encoded request.
+    pub(super) async fn call(
+        self,
+        core: &Core,
+        request: Bytes,
+        deadline: Deadline,
+        tracked: &mut Tracked<'_>,
+    ) -> Result<Reply> {
+        match self {
+            Called::Predict => predict(core, decode(request)?, deadline, tracked).await,
+            Called::GetModelMetadata => metadata(core, &decode(request)?),
+            Called::GetModelStatus => status(core, &decode(request)?),
+        }
+    }
+}
+
+fn decode<M: Message + Default>(request: Bytes) -> Result<M> {
+    M::decode(request).map_err(|error| Error::internal(format!("the request does not parse: {error}")))
+}
+
+async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, tracked: &mut Tracked<'_>) -> Result<Reply> {
+    let spec = named(request.model_spec.as_ref())?;
+    let lease = core.table.load().lease(target(spec))?;
+    tracked.reached(&lease.metrics);
+    let signature = api::predict::signature(lease.engine.as_ref(), &spec.signature_name)?.clone();
+    let inputs = api::predict::named_inputs(&signature, &request.inputs, core.limits.max_tensor_bytes)?;
+    let outputs = api::predict::filtered_outputs(&signature, &request.output_filter)?;
+    drop(request); // its buffers are not needed while the model runs, unless a tensor shares them
+    let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
+    let tensors = execute(&core.pool, &lease, run).await?;
+    let form = if core.tensor_content { WireForm::Content } else { WireForm::TypedFields };
+    let answer = grpc::predict(&lease, &signature, &outputs, &tensors, form);
+    Ok(Reply { frame: message::wrap(&answer)?, version: Some(lease.header.clone()) })
+}
+
+fn metadata(core: &Core, request: &GetModelMetadataRequest) -> Result<Reply> {
+    let spec = named(request.model_spec.as_ref())?;
+    api::metadata::check_fields(&request.metadata_field)?;
+    let lease = core.table.load().lease(target(spec))?;
+    let frame = message::wrap(&grpc::metadata(&lease))?;
+    Ok(Reply { frame, version: Some(lease.header.clone()) })
+}
+
+fn status(core: &Core, request: &GetModelStatusRequest) -> Result<Reply> {
+    let spec = named(request.model_spec.as_ref())?;
+    let table = core.table.load();
+    let answer = grpc::status(api::status::status(&table, target(spec)))?;
+    Ok(Reply { frame: message::wrap(&answer)?, version: None })
+}
+
+fn named(spec: Option<&ModelSpec>) -> Result<&ModelSpec> {
+    spec.ok_or_else(|| Error::invalid("Missing ModelSpec"))
+}
+
+fn target(spec: &ModelSpec) -> Target<'_> {
+    let choice = match &spec.version_choice {
+        None => Choice::Default,
+        Some(VersionChoice::Version(version)) => Choice::Version(*version),
+        Some(VersionChoice::VersionLabel(label)) => Choice::Label(label),
+    };
+    Target { model: &spec.name, choice }
+}

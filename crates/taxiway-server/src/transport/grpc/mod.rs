@@ -1,0 +1,74 @@
+//! gRPC: unary calls over HTTP/2.
+//!
+//! A call is one length-prefixed message each way and a status in the trailers, so it is read and written here: the
+//! tensors of a request are then slices of the one buffer that its frames were gathered in.
+
+mod call;
+mod message;
+mod methods;
+mod reply;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use taxiway_engine::{Error, ErrorKind, Result};
+
+use super::body::{self, Unread};
+use super::request_id::REQUEST_ID;
+use crate::admit::{Deadline, timed_out};
+use crate::metrics::Protocol::Grpc;
+use crate::metrics::Tracked;
+use crate::server::Core;
+use reply::{Body, Reply};
+
+/// Answers a call, whatever it is.
+pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    if !is_grpc(&request) {
+        return Ok(reply::not_grpc());
+    }
+    let id = core.ids.of(request.headers());
+    let mut tracked = Tracked::begin(&core.metrics, Grpc);
+    let result = call(&core, request, &mut tracked).await;
+    tracked.ended(&result);
+    let mut response = reply::response(result);
+    response.headers_mut().insert(REQUEST_ID, id);
+    Ok(response)
+}
+
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    let content_type = request.headers().get(http::header::CONTENT_TYPE).map(|value| value.as_bytes());
+    request.method() == Method::POST && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
+}
+
+async fn call(core: &Core, request: Request<Incoming>, tracked: &mut Tracked<'_>) -> Result<Reply> {
+    let (parts, mut incoming) = request.into_parts();
+    let deadline = Deadline::sooner(core.limits.request_timeout(), call::timeout(&parts.headers)?);
+    let method = methods::find(parts.uri.path())?;
+    let frame = read_frame(core, &mut incoming, deadline).await?;
+    let message = message::unwrap(frame, encoding(&parts.headers), core.limits.max_inflated_bytes)?;
+    // Checked again where work begins: the message may have taken its time.
+    deadline.left()?;
+    method.call(core, message, deadline, tracked).await
+}
+
+fn encoding(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get("grpc-encoding").map(|value| value.as_bytes())
+}
+
+async fn read_frame(core: &Core, incoming: &mut Incoming, deadline: Deadline) -> Result<bytes::Bytes> {
+    let max_bytes = core.limits.max_body_bytes.saturating_add(message::PREFIX_BYTES);
+    match deadline.bound(body::read(incoming, max_bytes, message::expected_bytes)).await {
+        None => Err(timed_out()),
+        Some(Err(Unread::Broken)) => Err(Error::new(ErrorKind::Cancelled, "the request is not whole")),
+        Some(Err(Unread::TooLarge)) => Err(Error::new(
+            ErrorKind::ResourceExhausted,
+            format!("the message is larger than the limit of {} bytes", core.limits.max_body_bytes),
+        )),
+        Some(Ok(frame)) => Ok(frame),
+    }
+}
+
+/// HTTP's way of saying that this is not gRPC.
+const NOT_GRPC: StatusCode = StatusCode::UNSUPPORTED_MEDIA_TYPE;

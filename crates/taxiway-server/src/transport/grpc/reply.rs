@@ -1,0 +1,115 @@
+//! The answer to a call: headers, one message, trailers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body::{Body as HttpBody, Frame};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use taxiway_engine::{Error, Result};
+
+use super::NOT_GRPC;
+use crate::transport::request_id::VERSION;
+
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// What gRPC encodes in a status message, beside what is not ASCII.
+const NOT_PLAIN: &AsciiSet = &CONTROLS.add(b'%');
+
+/// TensorFlow Serving cuts its messages here, and says so.
+const MAX_MESSAGE_CHARACTERS: usize = 1024;
+const CUT: &str = "...TRUNCATED";
+
+/// What a call gives.
+pub(super) struct Reply {
+    /// The framed message.
+    pub(super) frame: Bytes,
+    /// The version that gave it.
+    pub(super) version: Option<HeaderValue>,
+}
+
+/// At most one message, then the status.
+#[derive(Default)]
+pub(crate) struct Body {
+    frame: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.frame.take().map(Frame::data);
+        let next = data.or_else(|| self.trailers.take().map(Frame::trailers));
+        Poll::Ready(next.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frame.is_none() && self.trailers.is_none()
+    }
+}
+
+/// The response: a message and OK, or headers that already hold the error.
+pub(super) fn response(result: Result<Reply>) -> Response<Body> {
+    let mut response = match result {
+        Ok(Reply { frame, version }) => {
+            let trailers = HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]);
+            let mut response = Response::new(Body { frame: Some(frame), trailers: Some(trailers) });
+            if let Some(version) = version {
+                response.headers_mut().insert(VERSION, version);
+            }
+            response
+        }
+        Err(error) => failure(&error),
+    };
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+fn failure(error: &Error) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    response.headers_mut().insert(STATUS, HeaderValue::from(error.kind.code()));
+    let message = utf8_percent_encode(&cut(&error.message), NOT_PLAIN).to_string();
+    if let Ok(message) = HeaderValue::try_from(message) {
+        response.headers_mut().insert(MESSAGE, message);
+    }
+    response
+}
+
+fn cut(message: &str) -> String {
+    match message.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
+        None => message.to_owned(),
+        Some((end, _)) => format!("{}{CUT}", &message[..end]),
+    }
+}
+
+/// The response to a request that is no call.
+pub(super) fn not_grpc() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = NOT_GRPC;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_are_cut_and_say_so() {
+        assert_eq!(cut(&"é".repeat(1024)), "é".repeat(1024));
+        assert_eq!(cut(&"é".repeat(1025)), format!("{}...TRUNCATED", "é".repeat(1024)));
+    }
+
+    #[test]
+    fn messages_are_encoded() {
+        let response = failure(&Error::invalid("50% of\n\"é\""));
+        assert_eq!(response.headers()["grpc-status"], "3");
+        assert_eq!(response.headers()["grpc-message"], "50%25 of%0A\"%C3%A9\"");
+    }
+}

@@ -1,0 +1,120 @@
+//! HTTP/1.1: TensorFlow Serving's REST API, health, metrics.
+
+mod answer;
+mod gzip;
+mod path;
+mod rest;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use taxiway_engine::{Error, ErrorKind, Result};
+
+use super::request_id::REQUEST_ID;
+use crate::metrics::Protocol::Rest;
+use crate::metrics::Tracked;
+use crate::render::{self, models};
+use crate::server::Core;
+use crate::table::Readiness;
+use answer::{Answer, JSON, METRICS_TEXT, PLAIN_TEXT};
+
+/// Answers a request, whatever it is.
+pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let id = core.ids.of(request.headers());
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let mut response = if path::is_api(path) {
+        let mut answered = match request.method() {
+            &Method::OPTIONS => preflight(&request),
+            _ => api(&core, request).await,
+        };
+        if core.cors {
+            allow_any_origin(&mut answered);
+        }
+        answered
+    } else {
+        operations(&core, request.method(), path).into_response()
+    };
+    response.headers_mut().insert(REQUEST_ID, id);
+    Ok(response)
+}
+
+async fn api(core: &Core, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let mut tracked = Tracked::begin(&core.metrics, Rest);
+    let result = rest::answer(core, request, &mut tracked).await;
+    tracked.ended(&result.as_ref().map_err(|refusal| refusal.error.clone()).map(|_| ()));
+    result.unwrap_or_else(Answer::from).into_response()
+}
+
+/// A browser asks whether a page may call us.
+fn preflight(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let origin = request.headers().get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let is_web = origin.is_some_and(|origin| origin.contains("http://") || origin.contains("https://"));
+    let status = if is_web { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    Answer { status, content_type: JSON, version: None, body: Vec::new() }.into_response()
+}
+
+fn allow_any_origin(response: &mut Response<Full<Bytes>>) {
+    use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN};
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
+}
+
+/// What operators and orchestrators ask.
+fn operations(core: &Core, method: &Method, path: &str) -> Answer {
+    let path = path.split('?').next().unwrap_or(path);
+    let known = matches!(path, "/healthz" | "/readyz" | "/metrics") || path.starts_with("/readyz/");
+    if known && !matches!(*method, Method::GET | Method::HEAD) {
+        let message = format!("{path} is asked for with GET, not {method}");
+        return Answer::error(StatusCode::METHOD_NOT_ALLOWED, &message);
+    }
+    match (path, path.strip_prefix("/readyz/")) {
+        ("/healthz", _) => Answer::ok(PLAIN_TEXT, b"ok\n".to_vec()),
+        ("/metrics", _) => Answer::ok(METRICS_TEXT, core.metrics_page().into_bytes()),
+        ("/readyz", _) => readiness(core, &core.table.load().readiness),
+        (_, Some(model)) => model_readiness(core, model),
+        _ => Answer::error(StatusCode::NOT_FOUND, &format!("There is nothing at {path}")),
+    }
+}
+
+fn model_readiness(core: &Core, model: &str) -> Answer {
+    let model = percent_encoding::percent_decode_str(model).decode_utf8_lossy();
+    match core.table.load().model(&model) {
+        Some(found) => readiness(core, found.readiness()),
+        None => Answer::error(StatusCode::NOT_FOUND, &format!("There is no model {model}")),
+    }
+}
+
+fn readiness(core: &Core, of: &Readiness) -> Answer {
+    let stopping = Readiness { ready: false, reason: "the server is stopping".to_owned() };
+    let of = if core.draining() { &stopping } else { of };
+    let status = if of.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    match models::readiness(of) {
+        Ok(body) => Answer { status, content_type: JSON, version: None, body },
+        Err(error) => Answer::error(render::http_status(error.kind), &error.message),
+    }
+}
+
+/// An error, and the status it is given when that is not its kind's own.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    error: Error,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, kind: ErrorKind, message: impl Into<String>) -> Refusal {
+        Refusal { status, error: Error::new(kind, message) }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal { status: render::http_status(error.kind), error }
+    }
+}

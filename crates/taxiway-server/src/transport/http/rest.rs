@@ -1,0 +1,132 @@
+//! TensorFlow Serving's REST API: what its URLs ask for, in the order in which it checks a request.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, EXPECT};
+use http::{HeaderMap, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use taxiway_engine::{DEFAULT_SIGNATURE, Error, ErrorKind, Result};
+
+use super::answer::{Answer, JSON};
+use super::path::{self, Named, Question, Verb};
+use super::{Refusal, gzip};
+use crate::admit::{Deadline, timed_out};
+use crate::api;
+use crate::execute::{Run, execute};
+use crate::json::{Document, write_predict};
+use crate::metrics::Tracked;
+use crate::render::{models, rest};
+use crate::server::Core;
+use crate::transport::body::{self, Unread};
+
+/// Answers a request to `/v1/…`.
+pub(super) async fn answer(
+    core: &Core,
+    request: Request<Incoming>,
+    tracked: &mut Tracked<'_>,
+) -> Result<Answer, Refusal> {
+    let deadline = Deadline::sooner(core.limits.request_timeout(), None);
+    let (parts, mut incoming) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    match parts.method {
+        Method::POST => {
+            let (named, verb) = path::call(path).ok_or_else(|| malformed(&parts.method, path))??;
+            let body = read_body(core, &parts.headers, &mut incoming, deadline).await?;
+            match verb {
+                Verb::Predict => predict(core, &named, &body, deadline, tracked).await,
+                Verb::Classify | Verb::Regress => Err(not_yet(verb)),
+            }
+        }
+        Method::GET => {
+            let question = path::question(path).ok_or_else(|| malformed(&parts.method, path))??;
+            Ok(ask(core, &question)?)
+        }
+        _ => Err(malformed(&parts.method, path)),
+    }
+}
+
+fn malformed(method: &Method, path: &str) -> Refusal {
+    Error::invalid(format!("Malformed request: {method} {path}")).into()
+}
+
+fn not_yet(verb: Verb) -> Refusal {
+    let message = format!("{verb:?} is not served: call the signature with :predict");
+    Error::new(ErrorKind::Unimplemented, message).into()
+}
+
+async fn predict(
+    core: &Core,
+    named: &Named<'_>,
+    body: &[u8],
+    deadline: Deadline,
+    tracked: &mut Tracked<'_>,
+) -> Result<Answer, Refusal> {
+    let leased = core.table.load().lease(named.target());
+    // The tensors can be read in the same pass as the syntax when the signature is the one everybody calls.
+    let expected = leased.as_ref().ok().and_then(|lease| lease.engine.signatures().get(DEFAULT_SIGNATURE)?.ok());
+    let document = match expected {
+        Some(signature) => Document::parse_expecting(body, signature, core.limits.max_tensor_bytes)?,
+        None => Document::parse(body)?,
+    };
+    let signature_name = document.signature_name()?;
+    let lease = leased?;
+    tracked.reached(&lease.metrics);
+    let signature = api::predict::rest_signature(lease.engine.as_ref(), signature_name.as_deref())?.clone();
+    let (form, inputs) = document.predict_inputs(&signature, core.limits.max_tensor_bytes)?;
+    let outputs = api::predict::all_outputs(&signature);
+    let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
+    let tensors = execute(&core.pool, &lease, run).await?;
+    let mut text = Vec::with_capacity(tensors.iter().map(|tensor| 16 + tensor.len() * 12).sum());
+    write_predict(form, &signature, &outputs, &tensors, &mut text)?;
+    Ok(Answer { status: StatusCode::OK, content_type: JSON, version: Some(lease.header.clone()), body: text })
+}
+
+fn ask(core: &Core, question: &Question<'_>) -> Result<Answer> {
+    let table = core.table.load();
+    match question {
+        Question::Models => Ok(Answer::ok(JSON, models::list(&table)?)),
+        Question::Status(named) => Ok(Answer::ok(JSON, rest::status(&api::status::status(&table, named.target())?)?)),
+        Question::Metadata(named) => {
+            let lease = table.lease(named.target())?;
+            let mut answer = Answer::ok(JSON, rest::metadata(&lease)?);
+            answer.version = Some(lease.header.clone());
+            Ok(answer)
+        }
+    }
+}
+
+/// The body, inflated, within the limits and in time.
+async fn read_body(
+    core: &Core,
+    headers: &HeaderMap,
+    incoming: &mut Incoming,
+    deadline: Deadline,
+) -> Result<Bytes, Refusal> {
+    let max_bytes = core.limits.max_body_bytes;
+    let body = match deadline.bound(body::read(incoming, max_bytes, |_| None)).await {
+        None => {
+            // The one time-out that is the client's doing: it did not send what it announced.
+            return Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, error: timed_out() });
+        }
+        Some(Err(Unread::Broken)) => return Err(Error::invalid("The body of the request is not whole").into()),
+        Some(Err(Unread::TooLarge)) => {
+            // A client that asked first has not begun to send.
+            if !headers.contains_key(EXPECT) {
+                deadline.bound(body::discard(incoming, max_bytes)).await;
+            }
+            return Err(too_large("", max_bytes));
+        }
+        Some(Ok(body)) => body,
+    };
+    let is_gzip =
+        headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    if !is_gzip {
+        return Ok(body);
+    }
+    let max_bytes = core.limits.max_inflated_bytes;
+    gzip::inflate(&body, max_bytes).ok_or_else(|| too_large("inflated ", max_bytes))
+}
+
+fn too_large(what: &str, max_bytes: usize) -> Refusal {
+    let message = format!("The {what}body of the request is larger than the limit of {max_bytes} bytes");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorKind::ResourceExhausted, message)
+}

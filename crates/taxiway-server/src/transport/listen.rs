@@ -1,0 +1,217 @@
+//! Ports and connections.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use socket2::{Domain, Protocol as Transport, Socket, Type};
+use taxiway_engine::{Error, ErrorKind, Result};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use super::{grpc, http};
+use crate::config::Endpoint;
+use crate::metrics::Protocol;
+use crate::server::Core;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How long to wait before accepting again when the system has run out of something, such as file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// HTTP/2: how much a client may send ahead of what was read, of one request and of all on one connection. Large
+/// enough for one image at a time without a pause, small enough to be multiplied by the connections.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+const MAX_FRAME_BYTES: u32 = 256 << 10;
+/// HTTP/2: requests at once on one connection.
+const MAX_STREAMS: u32 = 1024;
+/// HTTP/2: the most that all headers of a request may take.
+const MAX_HEADER_BYTES: u32 = 64 << 10;
+/// HTTP/2: how often an idle client is asked whether it is still there, and how long it may take to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a connection needs.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    pub(crate) core: Arc<Core>,
+    /// Becomes true when the server stops.
+    pub(crate) stopped: watch::Receiver<bool>,
+    /// Held by everything that must end before the server has stopped.
+    pub(crate) open: mpsc::Sender<()>,
+}
+
+/// A bound port.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds an address.
+    ///
+    /// # Errors
+    /// `Unavailable`, with the address and the system's reason.
+    pub(crate) fn bind(endpoint: &Endpoint) -> Result<Listener> {
+        let Endpoint { host, port } = endpoint;
+        let refuse = |error: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Unavailable, format!("cannot listen on {host} port {port}: {error}"))
+        };
+        let addresses = (host.as_str(), *port).to_socket_addrs().map_err(|error| refuse(&error))?;
+        let mut reason = refuse(&"the name has no address");
+        for address in addresses {
+            match bind(address).and_then(|socket| Ok((socket.local_addr()?, socket))) {
+                Ok((address, socket)) => return Ok(Listener { socket, address }),
+                Err(error) => reason = refuse(&error),
+            }
+        }
+        Err(reason)
+    }
+
+    /// Serves REST until the scope stops. Returns at once; must be called in the runtime.
+    pub(crate) fn serve_rest(self, scope: Scope) -> Result<()> {
+        self.serve(scope, Protocol::Rest, |stream, scope| serve_http1(stream, scope))
+    }
+
+    /// Serves gRPC until the scope stops. Returns at once; must be called in the runtime.
+    pub(crate) fn serve_grpc(self, scope: Scope) -> Result<()> {
+        self.serve(scope, Protocol::Grpc, |stream, scope| serve_http2(stream, scope))
+    }
+
+    fn serve<F>(self, scope: Scope, protocol: Protocol, connection: fn(TcpStream, Scope) -> F) -> Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = tokio::net::TcpListener::from_std(self.socket)
+            .map_err(|error| Error::internal(format!("cannot listen on {}: {error}", self.address)))?;
+        tokio::spawn(async move {
+            let mut stopped = scope.stopped.clone();
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = stopped.wait_for(|stopped| *stopped) => return,
+                };
+                match accepted {
+                    Ok((stream, _)) => admit(stream, &scope, protocol, connection),
+                    Err(error) if is_fleeting(&error) => {}
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Transport::TCP))?;
+    socket.set_reuse_address(true)?; // a restart must not wait for the old connections' last minute
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether an error of accepting is that connection's alone.
+fn is_fleeting(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Serves a connection on a task of its own, if there is room for it.
+fn admit<F>(stream: TcpStream, scope: &Scope, protocol: Protocol, connection: fn(TcpStream, Scope) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let metrics = Arc::clone(&scope.core.metrics);
+    if metrics.connections() >= scope.core.limits.max_connections {
+        metrics.refused_connections().fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let open = Open { metrics, protocol };
+    open.metrics.open_connections(protocol).fetch_add(1, Ordering::Relaxed);
+    let scope = scope.clone();
+    tokio::spawn(async move {
+        // An answer is written as one piece; holding it back for more would only add a delay.
+        let _ = stream.set_nodelay(true);
+        connection(stream, scope).await;
+        drop(open);
+    });
+}
+
+/// Counts a connection while it is open.
+struct Open {
+    metrics: Arc<crate::metrics::Metrics>,
+    protocol: Protocol,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.open_connections(self.protocol).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve_http1(stream: TcpStream, scope: Scope) {
+    let Scope { core, stopped, open: _open } = scope;
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(core.limits.header_timeout()).pipeline_flush(true);
+    let service = hyper::service::service_fn(move |request| http::answer(Arc::clone(&core), request));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    until_stopped(pin!(connection), stopped, |connection| connection.graceful_shutdown()).await;
+}
+
+async fn serve_http2(stream: TcpStream, scope: Scope) {
+    let Scope { core, mut stopped, open: _open } = scope;
+    if !speaks_in_time(&stream, core.limits.header_timeout(), &mut stopped).await {
+        return;
+    }
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let service = hyper::service::service_fn(move |request| grpc::answer(Arc::clone(&core), request));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    until_stopped(pin!(connection), stopped, |connection| connection.graceful_shutdown()).await;
+}
+
+/// Waits for the first byte of an HTTP/2 client, which speaks first. HTTP/1.1 has a timeout for this of its own.
+async fn speaks_in_time(stream: &TcpStream, timeout: Option<Duration>, stopped: &mut watch::Receiver<bool>) -> bool {
+    let spoke = async {
+        match timeout {
+            None => stream.readable().await.is_ok(),
+            Some(timeout) => matches!(tokio::time::timeout(timeout, stream.readable()).await, Ok(Ok(()))),
+        }
+    };
+    tokio::select! {
+        spoke = spoke => spoke,
+        _ = stopped.wait_for(|stopped| *stopped) => false,
+    }
+}
+
+/// Drives a connection to its end. When the server stops it is asked to finish the requests it has and close.
+async fn until_stopped<C, E>(
+    mut connection: Pin<&mut C>,
+    mut stopped: watch::Receiver<bool>,
+    finish: impl Fn(Pin<&mut C>),
+) where
+    C: Future<Output = Result<(), E>>,
+{
+    // How a connection ended is of no interest here: each of its requests was answered or counted as given up.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    finish(connection.as_mut());
+    let _ = connection.await;
+}

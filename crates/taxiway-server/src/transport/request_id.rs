@@ -1,0 +1,66 @@
+//! Request ids: the caller's own, or a new one.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Where a request's id stands, in questions and answers, headers and metadata.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where an answer names the version that gave it.
+pub(super) const VERSION: HeaderName = HeaderName::from_static("x-taxiway-version");
+
+/// The longest id that is taken from a caller, in bytes.
+const MAX_LENGTH: usize = 128;
+
+/// Gives out ids that no other server gives out.
+pub(crate) struct RequestIds {
+    server: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> RequestIds {
+        // The standard library seeds its hash maps from the system's randomness; nothing here needs to be secret.
+        RequestIds { server: RandomState::new().hash_one(std::process::id()), next: AtomicU64::new(1) }
+    }
+
+    /// The id of a request with these headers: the caller's when it is short and printable, else a new one.
+    pub(super) fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        match headers.get(REQUEST_ID) {
+            Some(id) if is_sound(id.as_bytes()) => id.clone(),
+            _ => self.fresh(),
+        }
+    }
+
+    fn fresh(&self) -> HeaderValue {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:016x}-{number:08x}", self.server);
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("0"))
+    }
+}
+
+fn is_sound(id: &[u8]) -> bool {
+    (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sound_id_is_kept_and_any_other_replaced() {
+        let ids = RequestIds::new();
+        let of = |id: &str| {
+            let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(id).unwrap())]);
+            ids.of(&headers).to_str().unwrap().to_owned()
+        };
+        assert_eq!(of("a-1"), "a-1");
+        for id in ["", "a b", &"x".repeat(MAX_LENGTH + 1)] {
+            assert_ne!(of(id), id);
+        }
+        assert_ne!(ids.of(&HeaderMap::new()), ids.of(&HeaderMap::new()));
+        assert_ne!(RequestIds::new().server, ids.server);
+    }
+}

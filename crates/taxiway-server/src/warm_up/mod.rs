@@ -1,0 +1,131 @@
+//! Running a version's own requests before it serves, and measuring one.
+
+pub(crate) mod records;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use taxiway_engine::{Call, Engine, Error, Result};
+
+use crate::api::predict;
+use crate::proto::PredictRequest;
+
+/// The most runs that are timed, and how long timing may take: the middle of many for a quick model, of a few for a
+/// slow one.
+const MAX_TIMED_RUNS: usize = 25;
+const TIMING_BUDGET: Duration = Duration::from_millis(100);
+
+/// How a version is warmed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarmUpOptions {
+    /// Whether its requests are run at all.
+    pub enabled: bool,
+    /// How often each; 0 is once.
+    pub iterations: u32,
+    /// The largest tensor a request may ask for, in bytes.
+    pub max_tensor_bytes: usize,
+}
+
+/// What warm-up did.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct WarmedUp {
+    /// Requests in the file that were run.
+    pub(crate) requests: usize,
+    /// How long all of it took.
+    pub(crate) time: Duration,
+    /// The median run of the first request, once warm.
+    pub(crate) run_time: Option<Duration>,
+}
+
+/// Runs the requests in a version's directory, if there are any.
+///
+/// # Errors
+/// Those of reading the requests, and of the first one that fails: such a version must not serve.
+pub(crate) fn warm_up(engine: &dyn Engine, version: &Path, options: WarmUpOptions) -> Result<WarmedUp> {
+    if !options.enabled {
+        return Ok(WarmedUp::default());
+    }
+    let began = Instant::now();
+    let requests = records::read(version)?;
+    for request in &requests {
+        for _ in 0..options.iterations.max(1) {
+            run(engine, request, options.max_tensor_bytes)?;
+        }
+    }
+    let first = requests.first();
+    let run_time = first.map(|request| median_run(engine, request, options.max_tensor_bytes)).transpose()?;
+    Ok(WarmedUp { requests: requests.len(), time: began.elapsed(), run_time })
+}
+
+fn median_run(engine: &dyn Engine, request: &PredictRequest, max_tensor_bytes: usize) -> Result<Duration> {
+    let began = Instant::now();
+    let mut times = Vec::with_capacity(MAX_TIMED_RUNS);
+    while times.len() < MAX_TIMED_RUNS && (times.is_empty() || began.elapsed() < TIMING_BUDGET) {
+        times.push(run(engine, request, max_tensor_bytes)?);
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+/// Runs a request and says how long the engine took.
+fn run(engine: &dyn Engine, request: &PredictRequest, max_tensor_bytes: usize) -> Result<Duration> {
+    let asked = request.model_spec.as_ref().map_or("", |spec| spec.signature_name.as_str());
+    let signature = predict::signature(engine, asked)?;
+    let inputs = predict::named_inputs(signature, &request.inputs, max_tensor_bytes)?;
+    let outputs = predict::filtered_outputs(signature, &request.output_filter)?;
+    let call = Call { signature, inputs: &inputs, outputs: &outputs, timeout: None };
+    let began = Instant::now();
+    crate::execute::guarded(engine, &call)
+        .map_err(|error| Error::new(error.kind, format!("a warm-up request failed: {}", error.message)))?;
+    Ok(began.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use taxiway_engine::fake::{FakeEngine, definition};
+    use taxiway_engine::{DType, ErrorKind, Tensor, WireForm};
+
+    use super::records::tests::{record, version};
+    use super::*;
+
+    const OPTIONS: WarmUpOptions = WarmUpOptions { enabled: true, iterations: 3, max_tensor_bytes: 1 << 20 };
+
+    fn request(input: &str) -> PredictRequest {
+        let tensor = Tensor::from_values([1usize], &[2.0f32]).unwrap().to_proto(WireForm::TypedFields);
+        PredictRequest { inputs: [(input.to_owned(), tensor)].into(), ..PredictRequest::default() }
+    }
+
+    #[test]
+    fn every_request_is_run_as_often_as_asked_and_the_first_is_timed() {
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let definition = definition(&[("x", DType::Float, None)], &[("y", DType::Float, None)]);
+        let engine = FakeEngine::new([("serving_default".to_owned(), definition)].into(), |call| {
+            RUNS.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![call.inputs[0].clone()])
+        });
+        let directory = version(&[record(request("x")), record(request("x"))]);
+        let warmed = warm_up(&engine, directory.path(), OPTIONS).unwrap();
+        assert_eq!(warmed.requests, 2);
+        assert!(warmed.run_time.unwrap() <= warmed.time);
+        let runs = RUNS.load(Ordering::Relaxed);
+        assert!((7..=6 + MAX_TIMED_RUNS).contains(&runs), "{runs}");
+
+        let off = WarmUpOptions { enabled: false, ..OPTIONS };
+        assert_eq!(warm_up(&engine, directory.path(), off).unwrap(), WarmedUp::default());
+    }
+
+    #[test]
+    fn a_request_that_fails_fails_the_version() {
+        let directory = version(&[record(request("x")), record(request("other"))]);
+        let error = warm_up(&FakeEngine::half_plus_two(), directory.path(), OPTIONS).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidArgument);
+    }
+
+    #[test]
+    fn a_version_without_requests_has_no_run_time() {
+        let warmed = warm_up(&FakeEngine::half_plus_two(), version(&[]).path(), OPTIONS).unwrap();
+        assert_eq!((warmed.requests, warmed.run_time), (0, None));
+    }
+}
