@@ -9,24 +9,24 @@ from taxiway.cli.main import COMMANDS, taxiway
 WIDTH = 96
 
 
+PAGE = """\
+# Commands
+
+Generated from `src/taxiway/cli/`; do not edit.
+
+Exit codes: 0 done, 1 what was asked for failed, 2 the call was wrong, 130 interrupted. Results go to standard output,
+everything else to standard error; with `--json` a command prints the same value for programs.
+`taxiway-model-server` has [a page of its own](tensorflow-serving-flags.md).
+
+| command | does |
+|---|---|
+"""
+
+
 def render() -> str:
     """The whole page."""
-    parts = [
-        "# Commands",
-        "",
-        "Generated from `src/taxiway/cli/`; do not edit.",
-        "",
-        "Exit codes: 0 done, 1 what was asked for failed, 2 the call was wrong, 130 interrupted. Results go to standard",
-        "output, everything else to standard error; with `--json` a command prints the same value for programs.",
-        "`taxiway-model-server` has [a page of its own](tensorflow-serving-flags.md).",
-        "",
-        "| command | does |",
-        "|---|---|",
-        *(f"| [`taxiway {name}`](#taxiway-{name}) | {sentence} |" for name, (_, sentence) in COMMANDS.items()),
-    ]
-    for name in COMMANDS:
-        parts += ["", f"## taxiway {name}", "", "```text", _help(name), "```"]
-    return "\n".join([*parts, ""])
+    rows = [f"| [`taxiway {name}`](#taxiway-{name}) | {sentence} |\n" for name, (_, sentence) in COMMANDS.items()]
+    return PAGE + "".join(rows) + "".join(f"\n## taxiway {name}\n\n```text\n{_help(name)}\n```\n" for name in COMMANDS)
 
 
 def _help(name: str) -> str:

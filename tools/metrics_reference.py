@@ -9,6 +9,18 @@ SOURCE = Path(__file__).resolve().parents[1] / "crates" / "taxiway-server" / "sr
 FAMILY = re.compile(r'\.family\(\s*"(\w+)",\s*"(\w+)",\s*"((?:[^"\\]|\\.)*)",?\s*\)')
 
 
+PAGE = """\
+# Metrics
+
+Generated from `crates/taxiway-server/src/metrics/`; do not edit.
+
+`GET /metrics` on the REST port, in Prometheus' text format. Labels: `model`, `version` and `protocol` where they apply.
+
+| name | kind | meaning |
+|---|---|---|
+"""
+
+
 def families() -> list[tuple[str, str, str]]:
     """(name, kind, sentence) of each metric, in the order of the page.
 
@@ -23,18 +35,4 @@ def families() -> list[tuple[str, str, str]]:
 
 def render() -> str:
     """The whole page."""
-    return "\n".join(
-        [
-            "# Metrics",
-            "",
-            "Generated from `crates/taxiway-server/src/metrics/`; do not edit.",
-            "",
-            "`GET /metrics` on the REST port, in Prometheus' text format. Labels: `model`, `version` and `protocol` where they",
-            "apply, `code` for the outcome of a request.",
-            "",
-            "| name | kind | meaning |",
-            "|---|---|---|",
-            *(f"| `{name}` | {kind} | {sentence} |" for name, kind, sentence in families()),
-            "",
-        ]
-    )
+    return PAGE + "".join(f"| `{name}` | {kind} | {sentence} |\n" for name, kind, sentence in families())
