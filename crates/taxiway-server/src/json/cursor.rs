@@ -55,9 +55,11 @@ impl<'a> Cursor<'a> {
     /// Steps over `byte` if it is the next one.
     #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
-        let taken = self.text.get(self.at) == Some(&byte);
-        self.at += usize::from(taken);
-        taken
+        if self.text.get(self.at) != Some(&byte) {
+            return false;
+        }
+        self.at += 1;
+        true
     }
 
     /// What is left of the body.
@@ -66,8 +68,15 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at..).unwrap_or(&[])
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn space(&mut self) {
+        // Most often there is nothing, or one blank, to step over.
+        if self.peek() <= b' ' {
+            self.long_space();
+        }
+    }
+
+    fn long_space(&mut self) {
         while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
         }
@@ -166,10 +175,16 @@ impl<'a> Cursor<'a> {
         self.another(b']', MISSING_SQUARE)
     }
 
-    #[inline]
+    #[inline(always)]
     fn another(&mut self, close: u8, missing: &'static str) -> Result<bool, SyntaxError> {
         self.space();
         if self.take(b',') {
+            // A branch, not a sum: guessed right, what follows is looked at before the blank is.
+            if self.peek() == b' ' {
+                self.at += 1;
+                self.space();
+                return Ok(true);
+            }
             self.space();
             return Ok(true);
         }

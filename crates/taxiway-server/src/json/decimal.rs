@@ -1,20 +1,39 @@
 //! Floating point numbers in decimal: `%g` with 6 significant digits when that reads back to the same number, else
 //! with as many as always do (9 for a float, 17 for a double); always with a point or an exponent.
 
+use std::cmp::Ordering;
 use std::io::Write;
 
 /// A type with two precisions.
 pub(super) trait Decimal: Copy + PartialEq + Into<f64> + std::str::FromStr + std::fmt::LowerExp {
     /// How many significant digits always read back to the same number.
-    const DIGITS: usize;
+    const MOST_DIGITS: usize;
+
+    /// Appends the number without C's formatting, when there is a quick and exact way; whether there was.
+    fn write_quickly(self, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 impl Decimal for f32 {
-    const DIGITS: usize = 9;
+    const MOST_DIGITS: usize = 9;
+
+    fn write_quickly(self, out: &mut Vec<u8>) -> bool {
+        let Some(decimal) = NineDigits::of(self.abs()) else { return false };
+        let Some((digits, exponent, precision)) = decimal.shortest(self.abs()) else { return false };
+        if self.is_sign_negative() {
+            out.push(b'-');
+        }
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(digits).as_bytes();
+        let kept = digits.iter().rposition(|&digit| digit != b'0').map_or(1, |last| last + 1);
+        lay_out(&digits[..kept], exponent, precision, out);
+        true
+    }
 }
 
 impl Decimal for f64 {
-    const DIGITS: usize = 17;
+    const MOST_DIGITS: usize = 17;
 }
 
 const SHORT_DIGITS: usize = 6;
@@ -35,14 +54,100 @@ pub(super) fn write<T: Decimal>(value: T, out: &mut Vec<u8>) {
         return write_small_integer(wide, out);
     }
     let start = out.len();
-    general(value, SHORT_DIGITS, out);
-    let same = std::str::from_utf8(&out[start..]).ok().and_then(|text| text.parse().ok()) == Some(value);
-    if !same {
-        out.truncate(start);
-        general(value, T::DIGITS, out);
+    if !value.write_quickly(out) {
+        general(value, SHORT_DIGITS, out);
+        let same = std::str::from_utf8(&out[start..]).ok().and_then(|text| text.parse().ok()) == Some(value);
+        if !same {
+            out.truncate(start);
+            general(value, T::MOST_DIGITS, out);
+        }
     }
     if !out[start..].iter().any(|byte| matches!(byte, b'.' | b'e')) {
         out.extend_from_slice(b".0");
+    }
+}
+
+/// A float's first nine significant digits, cut off, and what was cut: `digits`.`rest` · 10^(`exponent` - 8).
+struct NineDigits {
+    digits: u64,
+    exponent: i32,
+    /// The part cut off, in units of 2^-`shift`.
+    rest: u128,
+    shift: u32,
+}
+
+const TEN_TO: [u64; 14] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+    100_000_000_000,
+    1_000_000_000_000,
+    10_000_000_000_000,
+];
+
+impl NineDigits {
+    /// Exact for floats from 1e-5 to 1e8; `None` for others.
+    fn of(value: f32) -> Option<NineDigits> {
+        if !(1e-5..1e8).contains(&value) {
+            return None;
+        }
+        let bits = value.to_bits();
+        let significand = u64::from(bits & 0x7F_FFFF | 0x80_0000);
+        let binary = (bits >> 23).cast_signed() - 150;
+        // log10(2) is 1233 / 4096, nearly; the power of ten found is right or one too low.
+        let mut exponent = ((binary + 23) * 1233) >> 12;
+        loop {
+            let scaled = u128::from(significand) * u128::from(*TEN_TO.get(usize::try_from(8 - exponent).ok()?)?);
+            let (whole, shift) = match u32::try_from(-binary) {
+                Ok(shift) => (scaled >> shift, shift),
+                Err(_) => (scaled << binary, 0),
+            };
+            if whole < 1_000_000_000 {
+                let rest = scaled & ((1 << shift) - 1);
+                return Some(NineDigits { digits: u64::try_from(whole).ok()?, exponent, rest, shift });
+            }
+            exponent += 1;
+        }
+    }
+
+    /// Rounded, ties to even, to six digits if these read back to `value`, else to nine: the digits, the power of ten
+    /// of the first, and how many they are. `None` when one division cannot tell whether six read back.
+    fn shortest(&self, value: f32) -> Option<(u64, i32, usize)> {
+        let (six, thousandths) = (self.digits / 1000, self.digits % 1000);
+        let beyond = if self.rest == 0 { thousandths.cmp(&500) } else { (thousandths * 2 + 1).cmp(&1000) };
+        let (six, exponent) = carried(six, beyond, 1_000_000, self.exponent);
+        let down = usize::try_from(5 - exponent);
+        let read = match down {
+            Ok(down) => six as f64 / *TEN_TO.get(down)? as f64,
+            Err(_) => (six * TEN_TO.get(usize::try_from(exponent - 5).ok()?)?) as f64,
+        };
+        // A double half-way between two floats may have been rounded there.
+        if read.to_bits() & 0x1FFF_FFFF == 0x1000_0000 {
+            return None;
+        }
+        if read as f32 == value {
+            return Some((six, exponent, SHORT_DIGITS));
+        }
+        let beyond = if self.shift == 0 { Ordering::Less } else { self.rest.cmp(&(1 << (self.shift - 1))) };
+        let (nine, exponent) = carried(self.digits, beyond, 1_000_000_000, self.exponent);
+        Some((nine, exponent, f32::MOST_DIGITS))
+    }
+}
+
+/// Rounds up when what lies beyond the digits says so; ten nines become a one.
+fn carried(digits: u64, beyond: Ordering, limit: u64, exponent: i32) -> (u64, i32) {
+    let up = beyond == Ordering::Greater || beyond == Ordering::Equal && digits % 2 == 1;
+    match digits + u64::from(up) {
+        rounded if rounded == limit => (limit / 10, exponent + 1),
+        rounded => (rounded, exponent),
     }
 }
 
@@ -181,6 +286,23 @@ mod tests {
             let value = f32::from_bits(bits);
             prop_assume!(value.is_finite());
             prop_assert_eq!(written(value).parse::<f32>().unwrap().to_bits(), bits);
+        }
+
+        #[test]
+        fn the_quick_way_agrees_with_the_slow(bits in 0x3727_C5ADu32..0x4CBE_BC20, zeros in 0u32..24) {
+            // Fewer set bits make shorter decimals and ties.
+            let value = f32::from_bits(bits >> zeros << zeros);
+            let mut quick = Vec::new();
+            if !value.write_quickly(&mut quick) {
+                return Ok(());
+            }
+            let mut slow = Vec::new();
+            general(value, SHORT_DIGITS, &mut slow);
+            if std::str::from_utf8(&slow).unwrap().parse() != Ok(value) {
+                slow.clear();
+                general(value, f32::MOST_DIGITS, &mut slow);
+            }
+            prop_assert_eq!(quick, slow);
         }
 
         #[test]

@@ -1,10 +1,11 @@
 //! Where the elements of one tensor gather, in their own type.
 
-use taxiway_engine::{DType, Element, Error, ErrorKind, Result, StringsBuilder, Tensor, TensorBuilder};
+use taxiway_engine::{DType, Error, ErrorKind, Result, StringsBuilder, Tensor, TensorBuilder};
 
 use super::cursor::Cursor;
 use super::dump::{dump, kind};
-use super::{number, text};
+use super::number::Short;
+use super::{number, rows, text};
 
 /// The elements of one tensor so far.
 pub(super) struct Sink {
@@ -77,16 +78,31 @@ impl Sink {
     #[inline]
     pub(super) fn row(&mut self, cursor: &mut Cursor<'_>) -> Option<usize> {
         let count = match &mut self.values {
-            Values::Float(values) => row(cursor, values, number::read_float),
-            Values::Double(values) => row(cursor, values, number::read_double),
-            Values::Int32(values) => row(cursor, values, |cursor| i32::try_from(number::read_integer(cursor)?).ok()),
-            Values::Int16(values) => row(cursor, values, |cursor| read_i32(cursor).map(|value| value as i16)),
-            Values::Int8(values) => row(cursor, values, |cursor| read_i32(cursor).map(|value| value as i8)),
-            Values::Uint8(values) => row(cursor, values, |cursor| read_i32(cursor).map(|value| value as u8)),
-            Values::Int64(values) => row(cursor, values, |cursor| i64::try_from(number::read_integer(cursor)?).ok()),
-            Values::Uint32(values) => row(cursor, values, |cursor| u32::try_from(number::read_integer(cursor)?).ok()),
-            Values::Uint64(values) => row(cursor, values, |cursor| u64::try_from(number::read_integer(cursor)?).ok()),
-            Values::Bool(values) => row(cursor, values, |cursor| read_bool(cursor).map(u8::from)),
+            Values::Float(values) => rows::read(cursor, values, Short::float, number::read_float),
+            Values::Double(values) => rows::read(cursor, values, Short::double, number::read_double),
+            Values::Int32(values) => rows::read(cursor, values, narrow, read_wide),
+            Values::Int16(values) => rows::read(
+                cursor,
+                values,
+                |short| narrow::<i32>(short).map(|value| value as i16),
+                |cursor| read_i32(cursor).map(|value| value as i16),
+            ),
+            Values::Int8(values) => rows::read(
+                cursor,
+                values,
+                |short| narrow::<i32>(short).map(|value| value as i8),
+                |cursor| read_i32(cursor).map(|value| value as i8),
+            ),
+            Values::Uint8(values) => rows::read(
+                cursor,
+                values,
+                |short| narrow::<i32>(short).map(|value| value as u8),
+                |cursor| read_i32(cursor).map(|value| value as u8),
+            ),
+            Values::Int64(values) => rows::read(cursor, values, narrow, read_wide),
+            Values::Uint32(values) => rows::read(cursor, values, narrow, read_wide),
+            Values::Uint64(values) => rows::read(cursor, values, narrow, read_wide),
+            Values::Bool(values) => rows::read(cursor, values, |_| None, |cursor| read_bool(cursor).map(u8::from)),
             Values::Strings(_) => self.string_row(cursor),
             Values::Other => None,
         }?;
@@ -191,18 +207,10 @@ impl Sink {
 /// What a string costs beside its bytes.
 const STRING_COST: usize = size_of::<usize>();
 
-#[inline]
-fn row<T: Element>(
-    cursor: &mut Cursor<'_>,
-    values: &mut TensorBuilder<T>,
-    read: impl Fn(&mut Cursor<'_>) -> Option<T>,
-) -> Option<usize> {
-    let before = values.len();
-    values.push(read(cursor)?);
-    while cursor.another_element().ok()? {
-        values.push(read(cursor)?);
-    }
-    Some(values.len() - before)
+/// An integer literal as one of a type that it fits.
+#[inline(always)]
+fn narrow<T: TryFrom<i64>>(short: &Short) -> Option<T> {
+    T::try_from(short.integer()?).ok()
 }
 
 #[inline]
