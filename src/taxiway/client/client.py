@@ -9,11 +9,11 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from taxiway.client.answer import Answer, Metadata, VersionStatus
-from taxiway.client.inputs import Inputs, check_outputs, named_arrays
 from taxiway.client.retry import Retrying
 from taxiway.client.transport import Call, Deadline, Target, Transport
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
+from taxiway.wire.inputs import Inputs, check_outputs, named_arrays
 from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
 
 __all__ = ["Client"]

@@ -1,0 +1,5 @@
+"""A model in memory → a SavedModel with named signatures, preprocessing inside, warm-up requests; checked."""
+
+from taxiway.export.api import Exported, ExportOptions, export
+
+__all__ = ["ExportOptions", "Exported", "export"]

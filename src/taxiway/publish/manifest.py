@@ -1,0 +1,161 @@
+"""The manifest of a version: what it is made of, where it comes from, how good it is.
+
+It is written last, so a version with a manifest is whole. ``schema`` is raised when a reader of the old one would
+misread the new one; keys may be added without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from taxiway.errors import DataLoss, NotFound, Unimplemented
+from taxiway.types import JsonObject
+
+__all__ = ["MANIFEST_FILE", "SCHEMA", "File", "Manifest", "parse_manifest", "read_manifest", "verify"]
+
+MANIFEST_FILE = "taxiway.json"
+SCHEMA = 1
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's size and what its bytes add up to."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One version.
+
+    Attributes:
+        model: its name.
+        version: its number.
+        files: every file but the manifest, by path under the version with ``/`` between.
+        signatures: by name, as JSON; empty when only a LiteRT file is there.
+        lineage: ``created_at`` (UTC, ISO 8601), ``created_by``, ``git_commit``, versions of what made it, and whatever
+            the publisher added.
+        metrics: what the publisher measured, by name.
+    """
+
+    model: str
+    version: int
+    files: Mapping[str, File]
+    signatures: JsonObject
+    lineage: JsonObject
+    metrics: JsonObject
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(file.size_bytes for file in self.files.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The document."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "version": self.version,
+            "files": {
+                name: {"bytes": file.size_bytes, "sha256": file.sha256} for name, file in sorted(self.files.items())
+            },
+            "signatures": dict(self.signatures),
+            "lineage": dict(self.lineage),
+            "metrics": dict(self.metrics),
+        }
+
+    def as_bytes(self) -> bytes:
+        """The document as it stands on disk."""
+        return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """The manifest in ``data``.
+
+    Raises:
+        DataLoss: it is not one.
+        Unimplemented: a newer Taxiway wrote it.
+    """
+    try:
+        document = json.loads(data)
+        schema = document["schema"]
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise Unimplemented(f"{where} has schema {schema}; this Taxiway reads {SCHEMA}.", hint="Upgrade Taxiway.")
+        return Manifest(
+            model=str(document["model"]),
+            version=int(document["version"]),
+            files={name: File(int(one["bytes"]), str(one["sha256"])) for name, one in document["files"].items()},
+            signatures=dict(document["signatures"]),
+            lineage=dict(document["lineage"]),
+            metrics=dict(document["metrics"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataLoss(f"{where} is no manifest: {type(error).__name__}: {error}") from None
+
+
+def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
+    """The manifest of the version in ``directory``.
+
+    Raises:
+        NotFound: it has none, as versions that were not published by Taxiway.
+        DataLoss: it cannot be read.
+    """
+    path = Path(directory) / MANIFEST_FILE
+    try:
+        return parse_manifest(path.read_bytes(), str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(f"{directory} has no manifest ({MANIFEST_FILE}).") from None
+
+
+def verify(directory: str | os.PathLike[str]) -> Manifest:
+    """Hold the version in ``directory`` to its manifest.
+
+    Returns:
+        The manifest, every file of which is there with the right bytes. Other files are not looked at.
+
+    Raises:
+        NotFound: there is no manifest.
+        DataLoss: a file is missing or differs; the message names the first one.
+    """
+    manifest = read_manifest(directory)
+    for name, expected in sorted(manifest.files.items()):
+        parts = name.split("/")
+        if name.startswith("/") or "" in parts or ".." in parts:
+            raise DataLoss(f"The manifest of {directory} names a file outside it: {name}.")
+        _verify_file(Path(directory) / name, expected)
+    return manifest
+
+
+def _verify_file(path: Path, expected: File) -> None:
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes != expected.size_bytes:
+            raise DataLoss(f"{path} has {size_bytes} bytes; its manifest says {expected.size_bytes}.")
+        with path.open("rb") as file:
+            digest = digest_of(file)
+    except OSError as error:
+        raise DataLoss(f"{path} is in the manifest and cannot be read: {error.strerror}.") from None
+    if digest != expected.sha256:
+        raise DataLoss(f"{path} is not what was published: its SHA-256 differs from the manifest's.")
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def digest_of(file: _Readable, each: Callable[[bytes], object] | None = None) -> str:
+    """The SHA-256 of what ``file`` still holds, in hexadecimal; ``each`` is given every block."""
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK_BYTES):
+        digest.update(block)
+        if each is not None:
+            each(block)
+    return digest.hexdigest()
