@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "main", "taxiway"]
 # the list of commands imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("taxiway.cli.publish:publish", "Put a SavedModel into a store as its next version."),
+    "versions": ("taxiway.cli.versions:versions", "Show the versions in a store."),
     "serve": ("taxiway.cli.serve:serve", "Serve models over REST and gRPC."),
     "predict": ("taxiway.cli.predict:predict", "Ask a server."),
     "status": ("taxiway.cli.status:status", "Show which versions serve."),

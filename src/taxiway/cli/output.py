@@ -24,6 +24,7 @@ __all__ = [
     "print_table",
     "print_value",
     "server_option",
+    "size_text",
 ]
 
 DEFAULT_SERVER = "http://127.0.0.1:8501"
@@ -94,6 +95,14 @@ def print_error(what: str, hint: str | None = None) -> None:
     click.echo(f"{click.style('error:', fg='red', bold=True)} {what}", err=True)
     if hint:
         click.echo(f"{click.style('hint:', fg='yellow')} {hint}", err=True)
+
+
+def size_text(size_bytes: int) -> str:
+    """A size for people: ``812 B``, ``3.1 MB``; powers of a thousand."""
+    size, units = float(size_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.1f} {units[0]}" if units[0] != "B" else f"{size_bytes} B"
 
 
 def _console() -> Console:

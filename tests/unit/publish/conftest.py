@@ -1,27 +1,11 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
+from taxiway.testing.clock import FakeClock
 from taxiway.wire import messages
-
-
-class FixedClock:
-    """Time that stands still."""
-
-    def __init__(self, seconds: float = 1_764_000_000.0) -> None:
-        self.seconds = seconds
-
-    def now(self) -> float:
-        return self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def wait(self, event: threading.Event, timeout_seconds: float | None) -> bool:
-        return event.is_set()
 
 
 def write_saved_model(directory: Path, content: bytes = b"weights") -> Path:
@@ -44,8 +28,8 @@ def write_saved_model(directory: Path, content: bytes = b"weights") -> Path:
 
 
 @pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock()
+def clock() -> FakeClock:
+    return FakeClock(1_764_000_000.0)
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ import pytest
 from taxiway.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from taxiway.publish import publish, read_manifest, verify
 from taxiway.publish.stores import open_store
-from tests.unit.publish.conftest import FixedClock, write_saved_model
+from taxiway.testing.clock import FakeClock
+from tests.unit.publish.conftest import write_saved_model
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
 
 
-def test_versions_count_up_and_carry_a_manifest(saved_model: Path, tmp_path: Path, clock: FixedClock) -> None:
+def test_versions_count_up_and_carry_a_manifest(saved_model: Path, tmp_path: Path, clock: FakeClock) -> None:
     store = tmp_path / "models"
     first = publish(saved_model, "m", store, metrics={"accuracy": 0.9}, lineage={"run": "r1"}, clock=clock)
     second = publish(saved_model, "m", store, clock=clock)
@@ -133,16 +134,16 @@ def test_a_broken_saved_model_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "models" / "m") == []
 
 
-def test_what_a_killed_publisher_left_goes_after_a_day(saved_model: Path, tmp_path: Path, clock: FixedClock) -> None:
+def test_what_a_killed_publisher_left_goes_after_a_day(saved_model: Path, tmp_path: Path, clock: FakeClock) -> None:
     home = tmp_path / "models" / "m"
     for name, age_seconds in [(".staging-old", 90_000), (".staging-new", 80_000)]:
         (home / name).mkdir(parents=True)
-        os.utime(home / name, (clock.seconds - age_seconds,) * 2)
+        os.utime(home / name, (clock.now() - age_seconds,) * 2)
     publish(saved_model, "m", tmp_path / "models", clock=clock)
     assert sorted(os.listdir(home)) == [".staging-new", "1"]
 
 
-def test_a_store_lists_what_it_has(saved_model: Path, tmp_path: Path, clock: FixedClock) -> None:
+def test_a_store_lists_what_it_has(saved_model: Path, tmp_path: Path, clock: FakeClock) -> None:
     store = open_store(f"file://{tmp_path}/models", clock)
     assert store.models() == []
     for _ in range(2):

@@ -1,0 +1,117 @@
+"""``taxiway inspect``: what a model on disk is, read without TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taxiway.cli import output
+from taxiway.cli.store import opened, signature_rows, store_option
+from taxiway.errors import DataLoss, InvalidArgument, NotFound
+
+MAX_OPS_SHOWN = 12
+_LITERT_FILE = "model.tflite"
+
+
+@click.command(epilog="Example: taxiway inspect models/digits/3   or: taxiway inspect digits:3 --store models/")
+@click.argument("what", metavar="PATH|MODEL[:VERSION]")
+@store_option
+@click.option("--ops", "all_ops", is_flag=True, help="List every op, not only the most frequent.")
+@output.json_option
+def inspect(what: str, store: str, all_ops: bool, as_json: bool) -> None:
+    """Show signatures, sizes, ops, artefacts and lineage of a SavedModel or a version."""
+    document = describe(_located(what, store))
+    output.print_value(document, as_json, lambda value: _show(value, None if all_ops else MAX_OPS_SHOWN))
+
+
+def describe(directory: Path) -> dict[str, Any]:
+    """Everything that can be said of the model in a directory.
+
+    Raises:
+        InvalidArgument: it holds none.
+        DataLoss: its files cannot be read.
+    """
+    from taxiway.publish import MANIFEST_FILE
+    from taxiway.wire.records import WARM_UP_FILE, read_records
+    from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+
+    has_graph, has_litert = (directory / SAVED_MODEL_FILE).is_file(), (directory / _LITERT_FILE).is_file()
+    if not has_graph and not has_litert:
+        raise InvalidArgument(
+            f"{directory} holds neither {SAVED_MODEL_FILE} nor {_LITERT_FILE}.",
+            hint="Give a version's directory, or MODEL or MODEL:VERSION with --store.",
+        )
+    graph = read_saved_model(directory) if has_graph else None
+    files = {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*")) if path.is_file()}
+    warm_up = sum(1 for _ in read_records(files[WARM_UP_FILE])) if WARM_UP_FILE in files else 0
+    return {
+        "path": str(directory),
+        "signatures": {name: one.as_json() for name, one in graph.signatures.items()} if graph else {},
+        "tensorflow": graph.tensorflow_version if graph else None,
+        "functions": graph.functions if graph else 0,
+        "ops": dict(graph.ops) if graph else {},
+        "warm_up_requests": warm_up,
+        "litert": has_litert,
+        "files": {name: path.stat().st_size for name, path in files.items()},
+        "manifest": _manifest(directory) if MANIFEST_FILE in files else None,
+    }
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    from taxiway.publish import read_manifest, verify
+
+    document = read_manifest(directory).as_json()
+    try:
+        verify(directory)
+    except DataLoss as error:
+        return {**document, "verified": False, "damage": error.message}
+    return {**document, "verified": True, "damage": None}
+
+
+def _located(what: str, store: str) -> Path:
+    if Path(what).is_dir():
+        return Path(what)
+    model, colon, version = what.partition(":")
+    if "/" in what or (colon and not version.isdecimal()):
+        raise NotFound(f"There is no directory {what}.", hint="Give a directory, MODEL, or MODEL:VERSION.")
+    place = opened(store)
+    numbers = place.versions(model)
+    if not numbers:
+        raise NotFound(f"There is neither a directory {what} nor a model {model} in {store}.", hint="Say --store DIR.")
+    return place.path(model, int(version) if colon else numbers[0])
+
+
+def _show(document: dict[str, Any], max_ops: int | None) -> None:
+    total = sum(document["files"].values())
+    output.print_line(f"{document['path']}: {len(document['files'])} files, {output.size_text(total)}")
+    output.print_line()
+    if document["signatures"]:
+        output.print_table(["SIGNATURE", "", "NAME", "DTYPE", "SHAPE"], signature_rows(document["signatures"]))
+        output.print_line()
+    output.print_table(["", ""], [row for row in _facts(document, max_ops) if row[1]])
+    output.print_line()
+    output.print_table(
+        ["FILE", "SIZE"],
+        [(name, output.size_text(size)) for name, size in document["files"].items()],
+        right=["SIZE"],
+    )
+
+
+def _facts(document: dict[str, Any], max_ops: int | None) -> list[tuple[str, str]]:
+    ops = list(document["ops"].items())
+    shown = ", ".join(f"{op} {count}" if count > 1 else op for op, count in ops[:max_ops])
+    if max_ops is not None and len(ops) > max_ops:
+        shown += f", and {len(ops) - max_ops} more (--ops)"
+    facts = [
+        ("written by", f"TensorFlow {document['tensorflow']}" if document["tensorflow"] else ""),
+        ("ops", f"{len(ops)} kinds: {shown}" if ops else ""),
+        ("warm-up requests", str(document["warm_up_requests"] or "none")),
+        ("LiteRT file", _LITERT_FILE if document["litert"] else "none"),
+    ]
+    manifest = document["manifest"]
+    if manifest is None:
+        return [*facts, ("manifest", "none: not published by Taxiway")]
+    facts.append(("manifest", "every file is what was published" if manifest["verified"] else manifest["damage"]))
+    return [*facts, *((name, str(value)) for name, value in {**manifest["lineage"], **manifest["metrics"]}.items())]

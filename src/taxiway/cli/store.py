@@ -1,0 +1,52 @@
+"""The store that commands read and write, and what they show of a version in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from taxiway.publish.stores import Store
+
+__all__ = ["opened", "signature_rows", "store_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def store_option(function: F) -> F:
+    """Add ``--store``, passed as ``store``; ``TAXIWAY_STORE`` gives it too."""
+    return click.option(
+        "--store",
+        metavar="DIR",
+        envvar="TAXIWAY_STORE",
+        default="models/",
+        show_default=True,
+        show_envvar=True,
+        help="Where versions live.",
+    )(function)
+
+
+def opened(location: str) -> Store:
+    """The store at ``location``."""
+    from taxiway.clock import SystemClock
+    from taxiway.publish.stores import open_store
+
+    return open_store(location, SystemClock())
+
+
+def signature_rows(signatures: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """A row for each input and output: signature, in or out, name, dtype, shape. Signatures as manifests have them."""
+    rows = []
+    for name, signature in sorted(signatures.items()):
+        shown = name
+        for way in ("inputs", "outputs"):
+            for key, spec in signature[way].items():
+                rows.append((shown, way.removesuffix("puts"), key, spec["dtype"], _shape(spec["shape"])))
+                shown = ""
+    return rows
+
+
+def _shape(sizes: list[int] | None) -> str:
+    return "any" if sizes is None else f"[{', '.join('?' if size < 0 else str(size) for size in sizes)}]"
