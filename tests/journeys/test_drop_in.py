@@ -6,6 +6,7 @@ Real processes, a real SavedModel (y = x / 2 + its version), REST as any client 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -17,13 +18,21 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import text_format
 
-pytest.importorskip("taxiway._server", reason="the data plane is not built")
+from taxiway.clock import SystemClock
+from taxiway.serve.server import NativeDataPlane, load_spec
+from taxiway.serve.tfserving.options import read_options
+from taxiway.serve.tfserving.service import ModelServer
+from taxiway.serve.tfserving.syntax import parse
+from taxiway.serve.tfserving.translate import server_settings
+from taxiway.wire import message
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -41,8 +50,7 @@ for version in (1, 2, 3):
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with versions 1, 2 and 3 of a model; the last number of an answer to 0 is the version."""
-    pytest.importorskip("tensorflow")
+    """A directory with versions 1, 2 and 3 of a model; the answer to 0 is the version."""
     root = tmp_path_factory.mktemp("exported")
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     subprocess.run([sys.executable, "-c", EXPORT, str(root)], check=True, timeout=120, env=environment)
@@ -75,7 +83,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-class ModelServer:
+class Process:
     """A running taxiway-model-server, or the entry point of the image."""
 
     def __init__(self, tmp_path: Path, *flags: str, command: list[str] | None = None, **environment: str) -> None:
@@ -88,7 +96,7 @@ class ModelServer:
                 [*command, f"--port={self.grpc}", f"--rest_api_port={self.rest}", "--host=127.0.0.1",
                  "--load_retry_interval_micros=1000", *flags],
                 stdout=out, stderr=log,
-                env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | environment,
+                env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "0"} | environment,
             )  # fmt: skip
 
     def listening(self) -> bool:
@@ -123,11 +131,11 @@ class ModelServer:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., ModelServer]]:
-    servers: list[ModelServer] = []
+def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    servers: list[Process] = []
 
-    def start(*flags: str, ready: bool = True, **environment: Any) -> ModelServer:
-        server = ModelServer(tmp_path, *flags, **environment)
+    def start(*flags: str, ready: bool = True, **environment: Any) -> Process:
+        server = Process(tmp_path, *flags, **environment)
         servers.append(server)
         if ready:
             eventually(server.listening)
@@ -149,7 +157,7 @@ def config(path: Path, **models: str) -> Path:
 
 
 def test_the_images_entry_point_serves_what_the_environment_names(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
+    tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
     put(exported, tmp_path / "models" / "half", 1)
     bin_dir = tmp_path / "bin"
@@ -172,7 +180,7 @@ def test_the_images_entry_point_serves_what_the_environment_names(
 
 
 def test_unknown_flags_are_printed_and_the_server_goes_on(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
+    tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
     base = put(exported, tmp_path / "half", 1)
     server = serve("--model_name=half", f"--model_base_path={base}", "--future_flag=3", "--num_load_threads", "4")
@@ -181,7 +189,7 @@ def test_unknown_flags_are_printed_and_the_server_goes_on(
 
 
 def test_a_new_version_takes_over_and_one_overwritten_in_place_changes_nothing(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
+    tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
     base = put(exported, tmp_path / "half", 1)
     server = serve("--model_name=half", f"--model_base_path={base}")
@@ -195,7 +203,7 @@ def test_a_new_version_takes_over_and_one_overwritten_in_place_changes_nothing(
 
 
 def test_a_config_file_is_polled_and_one_with_an_error_changes_nothing(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
+    tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
     one, two = put(exported, tmp_path / "one", 1), put(exported, tmp_path / "two", 2)
     file = config(tmp_path / "models.config", one=f'"{one}"')
@@ -211,7 +219,7 @@ def test_a_config_file_is_polled_and_one_with_an_error_changes_nothing(
 
 
 def test_labels_in_the_first_config_and_moved_later(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
+    tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
     base = put(exported, tmp_path / "half", 1, 2)
     labels = 'version_labels {{ key: "stable" value: {} }} version_labels {{ key: "canary" value: 2 }}'
@@ -233,7 +241,7 @@ def test_labels_in_the_first_config_and_moved_later(
 
 
 def test_strict_refuses_labels_in_the_first_config(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
+    tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
     base = put(exported, tmp_path / "half", 1)
     file = config(tmp_path / "models.config", half=f'"{base}" version_labels {{ key: "stable" value: 1 }}')
@@ -253,7 +261,7 @@ def broken(base: Path) -> Path:
     return base
 
 
-def test_one_broken_model_among_ten(tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]) -> None:
+def test_one_broken_model_among_ten(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
     bases = {f"m{number}": put(exported, tmp_path / f"m{number}", 1) for number in range(9)}
     bases["bad"] = broken(tmp_path / "bad")
     file = config(tmp_path / "models.config", **{name: f'"{base}"' for name, base in bases.items()})
@@ -274,9 +282,7 @@ def test_one_broken_model_among_ten(tmp_path: Path, exported: Path, serve: Calla
     assert server.states("bad") == {1: "END"}
 
 
-def test_a_base_path_that_vanishes_stops_nothing(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
-) -> None:
+def test_a_base_path_that_vanishes_stops_nothing(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
     one, two = put(exported, tmp_path / "one", 1), put(exported, tmp_path / "two", 1)
     file = config(tmp_path / "models.config", one=f'"{one}"', two=f'"{two}"')
     server = serve(f"--model_config_file={file}")
@@ -287,7 +293,7 @@ def test_a_base_path_that_vanishes_stops_nothing(
 
 
 def test_ports_stay_closed_until_a_version_is_there(
-    tmp_path: Path, exported: Path, serve: Callable[..., ModelServer]
+    tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
     base = tmp_path / "half"
     base.mkdir()
@@ -299,9 +305,63 @@ def test_ports_stay_closed_until_a_version_is_there(
     assert server.version_of("half") == 1
 
 
-def test_a_signal_while_waiting_ends_the_server(tmp_path: Path, serve: Callable[..., ModelServer]) -> None:
+def test_a_signal_while_waiting_ends_the_server(tmp_path: Path, serve: Callable[..., Process]) -> None:
     base = tmp_path / "half"
     base.mkdir()
     server = serve("--model_name=half", f"--model_base_path={base}", ready=False)
     eventually(lambda: server.logged("half"))
     assert server.end() == 0
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.timeout(300)
+def test_a_thousand_reloads_under_load_fail_no_request_and_keep_no_memory(tmp_path: Path, exported: Path) -> None:
+    put(exported, tmp_path / "stays", 1)
+    put(exported, tmp_path / "comes", 2)
+
+    def listed(*names: str) -> Any:
+        config = message("tensorflow.serving.ModelServerConfig")()
+        for name in names:
+            config.model_config_list.config.add(name=name, base_path=str(tmp_path / name), model_platform="tensorflow")
+        return config
+
+    file, port = tmp_path / "models.config", free_port()
+    file.write_text(text_format.MessageToString(listed("stays")))
+    flags = [f"--model_config_file={file}", f"--port={free_port()}", f"--rest_api_port={port}", "--host=127.0.0.1"]
+    options = read_options(parse(flags).values)
+    settings = server_settings(options)
+    server = ModelServer(options, NativeDataPlane(settings), load_spec(settings), SystemClock())
+    server.start()
+    done, statuses = threading.Event(), Counter[int]()
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        while not done.is_set():
+            connection.request("POST", "/v1/models/stays:predict", b'{"instances": [0.0]}')
+            answer = connection.getresponse()
+            answer.read()
+            statuses[answer.status] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(100):
+            server.reloader.reload(listed("stays", "comes"))
+            server.reloader.reload(listed("stays"))
+        before_mb = resident_mb()
+        for _ in range(400):
+            server.reloader.reload(listed("stays", "comes"))
+            server.reloader.reload(listed("stays"))
+        after_mb = resident_mb()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+        server.stop()
+    assert set(statuses) == {200} and statuses[200] > 1000
+    assert after_mb - before_mb < 20
