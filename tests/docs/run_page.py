@@ -9,6 +9,7 @@ Exits 1 at the first block that fails, and says which line.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -34,7 +35,7 @@ class Failed(Exception):
 
 
 def lay_out() -> dict[str, Any]:
-    """A small model on real digits, its data, and on disk: saved_model/, a store with two versions, rows.npy."""
+    """A small model on real digits, its data, and on disk: saved_model/, a store with two versions, rows."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -61,6 +62,7 @@ def lay_out() -> dict[str, Any]:
     for _ in range(2):
         taxiway.publish("saved_model", "digits", store="models/")
     np.save("rows.npy", x_test[:3])
+    Path("rows.json").write_text(json.dumps({"instances": x_test[:3].tolist()}))
     names = {"keras": keras, "tf": tf, "np": np, "model": model, "x_train": x_train, "y_train": y_train}
     return names | {"x_test": x_test, "y_test": y_test}
 
@@ -70,7 +72,7 @@ class Console:
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
-        self._rest, self._grpc = free_port(), free_port()
+        self._rest, self._grpc = free_ports()
         self._environment = {
             **os.environ,
             "TAXIWAY_SERVER": f"http://127.0.0.1:{self._rest}",
@@ -128,11 +130,17 @@ class Console:
             self._server = None
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports() -> tuple[int, int]:
+    """A port for REST, whose next one, the admin API's, is free too; and one for gRPC."""
+    while True:
+        with socket.socket() as rest, socket.socket() as admin, socket.socket() as grpc:
+            rest.bind(("127.0.0.1", 0))
+            try:
+                admin.bind(("127.0.0.1", rest.getsockname()[1] + 1))
+            except (OSError, OverflowError):
+                continue
+            grpc.bind(("127.0.0.1", 0))
+            return rest.getsockname()[1], grpc.getsockname()[1]
 
 
 def run_block(block: Block, names: dict[str, Any], console: Console) -> None:

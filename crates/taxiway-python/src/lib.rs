@@ -2,6 +2,7 @@
 //!
 //! Each call takes and gives one JSON document, and lets go of the interpreter while it waits. The contract stands in
 //! `src/taxiway/_server.pyi`.
+#![forbid(unsafe_code)]
 
 mod errors;
 mod loaded;

@@ -29,6 +29,7 @@ MAX_CELL_CHARACTERS = 60
 @output.server_option
 @output.json_option
 def predict(
+    *,
     model: str,
     rows: str,
     signature: str | None,

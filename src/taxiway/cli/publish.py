@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--note", "notes", multiple=True, metavar="NAME=TEXT", help="Where it comes from; may be repeated.")
 @output.json_option
 def publish(
+    *,
     path: Path,
     model: str,
     store: str,

@@ -1,5 +1,7 @@
 """A model in memory → a SavedModel with named signatures, preprocessing inside, warm-up requests; checked."""
 
+from __future__ import annotations
+
 from taxiway.export.api import Exported, ExportOptions, export
 
 __all__ = ["ExportOptions", "Exported", "export"]
