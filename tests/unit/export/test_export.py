@@ -18,6 +18,8 @@ from taxiway.wire.tensors import array_of
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
+pytestmark = pytest.mark.tensorflow
+
 IMAGES = np.random.default_rng(1).random((40, 4, 4)).astype(np.float32)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,6 +70,7 @@ def test_an_empty_batch_keeps_its_shape() -> None:
 
 
 def test_bfloat16_without_ml_dtypes_is_its_bits() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
     code = (
         "import sys; sys.modules['ml_dtypes'] = None\n"
         "import numpy as np\n"
@@ -119,6 +119,7 @@ def test_names_and_numbers_are_the_protos() -> None:
     assert dtype_of_array(np.zeros(1, np.int8)).name == "int8"
 
 
+@pytest.mark.tensorflow
 def test_tensorflow_reads_and_writes_the_same_bytes() -> None:
     pytest.importorskip("tensorflow")
     code = (
