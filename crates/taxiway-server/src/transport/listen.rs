@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use super::{grpc, http};
+use crate::admit::Deadline;
 use crate::config::Endpoint;
 use crate::metrics::Protocol;
 use crate::server::Core;
@@ -76,12 +77,12 @@ impl Listener {
 
     /// Serves REST until the scope stops. Returns at once; must be called in the runtime.
     pub(crate) fn serve_rest(self, scope: Scope) -> Result<()> {
-        self.serve(scope, Protocol::Rest, |stream, scope| serve_http1(stream, scope))
+        self.serve(scope, Protocol::Rest, serve_http1)
     }
 
     /// Serves gRPC until the scope stops. Returns at once; must be called in the runtime.
     pub(crate) fn serve_grpc(self, scope: Scope) -> Result<()> {
-        self.serve(scope, Protocol::Grpc, |stream, scope| serve_http2(stream, scope))
+        self.serve(scope, Protocol::Grpc, serve_http2)
     }
 
     fn serve<F>(self, scope: Scope, protocol: Protocol, connection: fn(TcpStream, Scope) -> F) -> Result<()>
@@ -159,7 +160,7 @@ impl Drop for Open {
 async fn serve_http1(stream: TcpStream, scope: Scope) {
     let Scope { core, stopped, open: _open } = scope;
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(core.limits.header_timeout()).pipeline_flush(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(core.limits.header_timeout());
     let service = hyper::service::service_fn(move |request| http::answer(Arc::clone(&core), request));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     until_stopped(pin!(connection), stopped, |connection| connection.graceful_shutdown()).await;
@@ -185,16 +186,13 @@ async fn serve_http2(stream: TcpStream, scope: Scope) {
     until_stopped(pin!(connection), stopped, |connection| connection.graceful_shutdown()).await;
 }
 
-/// Waits for the first byte of an HTTP/2 client, which speaks first. HTTP/1.1 has a timeout for this of its own.
+/// Waits for the first byte of an HTTP/2 client, which speaks first; what it says is left to be read. HTTP/1.1 has a
+/// timeout for this of its own.
 async fn speaks_in_time(stream: &TcpStream, timeout: Option<Duration>, stopped: &mut watch::Receiver<bool>) -> bool {
-    let spoke = async {
-        match timeout {
-            None => stream.readable().await.is_ok(),
-            Some(timeout) => matches!(tokio::time::timeout(timeout, stream.readable()).await, Ok(Ok(()))),
-        }
-    };
+    let mut first = [0];
+    let speaks = Deadline::sooner(timeout, None).bound(stream.peek(&mut first));
     tokio::select! {
-        spoke = spoke => spoke,
+        spoke = speaks => matches!(spoke, Some(Ok(1))),
         _ = stopped.wait_for(|stopped| *stopped) => false,
     }
 }

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -39,6 +40,10 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
         operations(&core, request.method(), path).into_response()
     };
     response.headers_mut().insert(REQUEST_ID, id);
+    if core.draining() {
+        // The connection is closed after this answer; a client that is told does not try to use it again.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response)
 }
 

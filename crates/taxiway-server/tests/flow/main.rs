@@ -1,0 +1,13 @@
+//! The data plane from the outside: real sockets, engines without a runtime.
+#![allow(clippy::unwrap_used)] // a test stops where it is wrong
+
+mod drain;
+mod errors;
+mod grpc_client;
+mod http_client;
+mod limits;
+mod parity;
+mod serving;
+mod swap;
+mod urls;
+mod wire;
