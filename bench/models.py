@@ -118,11 +118,14 @@ def _trained_mlp() -> tuple[Any, NDArray[np.float32]]:
 
 def _publish(model: Any, home: Path, images: NDArray[np.float32]) -> None:
     """Publish the model as version 1 under its folder's name, and keep the first rows with the model's answers."""
+    import keras
     import tensorflow as tf
 
+    archive = keras.export.ExportArchive()
+    archive.track(model)
     spec = tf.TensorSpec([None, *images.shape[1:]], tf.float32, name="image")
-    serve = tf.function(lambda image: {"probabilities": model(image)}, input_signature=[spec])
-    tf.saved_model.save(model, str(home / "store" / home.name / "1"), signatures=serve)
+    archive.add_endpoint("serving_default", lambda image: {"probabilities": model(image)}, input_signature=[spec])
+    archive.write_out(str(home / "store" / home.name / "1"), verbose=False)
     rows = images[:_KEPT]
     expected = np.asarray(model(rows))
     np.savez(home / "cases.npz", rows=rows, expected=expected, input_name="image", output_name="probabilities")

@@ -116,6 +116,10 @@ def ensure_environment(name: str, folder: Path) -> Path:
 
 
 def environment_variables() -> dict[str, str]:
-    """What every participant gets beside our own environment: our sources, and TensorFlow's log held to errors."""
+    """What every participant gets beside our own environment.
+
+    Our sources, TensorFlow's log held to errors, and for Taxiway no admin port and no state of its own.
+    """
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {"PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
+    return {"PYTHONPATH": path, **quiet, "TAXIWAY_ADMIN_PORT": "-1", "TAXIWAY_STATE": ""}

@@ -1,0 +1,35 @@
+"""The example of the README: real digits, published, served, replaced under load, put back; and many swaps in a row."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import soak_swaps
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.timeout(180)
+def test_the_demo_tells_its_story_without_a_failed_request(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "examples.digits.demo", "--folder", str(tmp_path / "demo"), "--seconds", "1"]
+    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "version 2 answers everyone" in run.stdout
+    assert "version 1 answers everyone" in run.stdout
+    assert "none failed" in run.stdout
+    assert "\x1b" not in run.stdout
+    assert max(map(len, run.stdout.splitlines())) <= 100
+
+
+@pytest.mark.timeout(180)
+def test_ten_swaps_under_load_lose_nothing(tmp_path: Path) -> None:
+    soak_swaps.train(tmp_path / "trained")
+    outcome = soak_swaps.soak(tmp_path / "trained", tmp_path / "work", swaps=10)
+    assert outcome.problems == []
+    assert {one.version for one in outcome.asked} == set(range(1, 12))
+    assert outcome.leases == {}
+    assert outcome.loaded == (10, 11)
