@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import taxiway
+
 _SEED = 20261125
 _KEPT = 64
 
@@ -82,7 +84,8 @@ def digits(side: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 def _digits_mlp(home: Path) -> None:
     """Flatten, Dense 100, Dense 10 on 28×28 images, as a SavedModel."""
     model, images = _trained_mlp()
-    _publish(model, home, images)
+    taxiway.publish(model, home.name, store=home / "store", warm_up=images[_KEPT : _KEPT + 32])
+    _keep_cases(model, images, home)
 
 
 def _digits_mlp_litert(home: Path) -> None:
@@ -90,12 +93,12 @@ def _digits_mlp_litert(home: Path) -> None:
     import tensorflow as tf
 
     model, images = _trained_mlp()
-    _publish(model, home, images)
-    version = home / "store" / home.name / "1"
-    flat = tf.lite.TFLiteConverter.from_saved_model(str(version)).convert()
-    shutil.rmtree(version)
-    version.mkdir()
-    (version / "model.tflite").write_bytes(flat)
+    exported = taxiway.export(model, home / "exported").path
+    flat = home / "flat"
+    flat.mkdir()
+    (flat / "model.tflite").write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(exported)).convert())
+    taxiway.publish(flat, home.name, store=home / "store")
+    _keep_cases(model, images, home)
 
 
 def _trained_mlp() -> tuple[Any, NDArray[np.float32]]:
@@ -116,18 +119,10 @@ def _trained_mlp() -> tuple[Any, NDArray[np.float32]]:
     return model, images
 
 
-def _publish(model: Any, home: Path, images: NDArray[np.float32]) -> None:
-    """Publish the model as version 1 under its folder's name, and keep the first rows with the model's answers."""
-    import keras
-    import tensorflow as tf
-
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    spec = tf.TensorSpec([None, *images.shape[1:]], tf.float32, name="image")
-    archive.add_endpoint("serving_default", lambda image: {"probabilities": model(image)}, input_signature=[spec])
-    archive.write_out(str(home / "store" / home.name / "1"), verbose=False)
+def _keep_cases(model: Any, images: NDArray[np.float32], home: Path) -> None:
+    """Keep the rows that the model has not seen, with its answers."""
     rows = images[:_KEPT]
-    expected = np.asarray(model(rows))
+    expected = np.asarray(model(rows, training=False))
     np.savez(home / "cases.npz", rows=rows, expected=expected, input_name="image", output_name="probabilities")
 
 

@@ -147,7 +147,7 @@ def _settled_leases(url: str, kept: set[int]) -> dict[int, int]:
 
 def _swap(model: Path, store: Path, askers: Askers, server: process.Process) -> Swap:
     published = time.perf_counter()
-    version = int(taxiway.publish(model, MODEL, store=store))
+    version = taxiway.publish(model, MODEL, store=store).version
     arrived = askers.wait_for(version, 30)
     if arrived is None:
         raise RuntimeError(f"version {version} did not take over:\n{server.tail()}")
