@@ -26,6 +26,7 @@ from examples.digits.story import Story, drawn, table
 
 ROOT = Path(__file__).parents[2]
 MODEL = "digits"
+FIRST_PORT = 8500
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -41,11 +42,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="how long to ask before and after each change")
     arguments = parser.parse_args(argv)
+    folder = arguments.folder.absolute()
     story = Story()
-    shutil.rmtree(arguments.folder, ignore_errors=True)
-    arguments.folder.mkdir(parents=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     try:
-        tell(story, arguments.folder, arguments.seconds)
+        tell(story, folder, arguments.seconds)
     except (Unhappy, taxiway.errors.TaxiwayError) as error:
         story.bad(f"This did not go well: {error}")
         return 1
@@ -54,25 +56,25 @@ def main(argv: list[str] | None = None) -> int:
 
 def tell(story: Story, folder: Path, seconds: float) -> None:
     """The story. Raises Unhappy where it goes wrong."""
-    store, candidate = folder / "models", folder / "candidate"
-    cases = trained(story, folder, store, candidate)
-    rest, grpc = free_port(), free_port()
-    urls = (f"http://127.0.0.1:{rest}", f"grpc://127.0.0.1:{grpc}")
-    with served(story, store, folder / "server.log", rest, grpc):
+    cases = trained(story, folder)
+    grpc = free_ports()
+    urls = (f"http://127.0.0.1:{grpc + 1}", f"grpc://127.0.0.1:{grpc}")
+    with served(story, folder, grpc):
         asked_once(story, urls, cases)
         askers = Askers([urls[0], urls[1]] * 2, cases)
         askers.start()
         try:
-            moments = changed_under_load(story, askers, store, candidate, urls[0], seconds)
+            moments = changed_under_load(story, askers, cases, folder, urls[0], seconds)
         finally:
             askers.stop()
         reckoned(story, askers.asked(), moments)
 
 
-def trained(story: Story, folder: Path, store: Path, candidate: Path) -> Cases:
+def trained(story: Story, folder: Path) -> Cases:
     """Train two models; the first is version 1 in the store, the better one waits beside it."""
     story.step("Train on 1,437 real handwritten digits, publish version 1")
-    training = ["--store", str(store), "--candidate", str(candidate), "--cases", str(folder / "cases.npz")]
+    training = ["--store", str(folder / "models"), "--candidate", str(folder / "candidate")]
+    training += ["--cases", str(folder / "cases.npz")]
     with (folder / "training.log").open("w") as log:
         run = subprocess.Popen(
             [sys.executable, "-m", "examples.digits.train", *training],
@@ -88,18 +90,21 @@ def trained(story: Story, folder: Path, store: Path, candidate: Path) -> Cases:
 
 
 @contextmanager
-def served(story: Story, store: Path, log: Path, rest: int, grpc: int) -> Iterator[None]:
-    """A server over the store until the block ends."""
+def served(story: Story, folder: Path, grpc: int) -> Iterator[None]:
+    """A server over the folder's store until the block ends; REST on the port after gRPC's, admin on the next."""
     story.step("Serve it over REST and gRPC")
-    argv = ["serve", shown(store), "--rest-port", str(rest), "--grpc-port", str(grpc)]
+    argv = ["serve", shown(folder / "models"), "--state", shown(folder / "state")]
+    if grpc != FIRST_PORT:
+        argv += ["--grpc-port", str(grpc), "--rest-port", str(grpc + 1)]
     story.command(["taxiway", *argv])
     began = time.perf_counter()
+    log = folder / "server.log"
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "taxiway", *argv], cwd=ROOT, env=ENVIRONMENT, stdout=output, stderr=output
         )
     try:
-        wait_for_version_1(f"http://127.0.0.1:{rest}", server, log)
+        wait_for_version_1(f"http://127.0.0.1:{grpc + 1}", server, log)
         story.good(f"version 1 answers, {time.perf_counter() - began:.1f} s after the command was typed")
         yield
     finally:
@@ -147,7 +152,7 @@ def asked_once(story: Story, urls: Sequence[str], cases: Cases) -> None:
 
 
 def changed_under_load(
-    story: Story, askers: Askers, store: Path, candidate: Path, url: str, seconds: float
+    story: Story, askers: Askers, cases: Cases, folder: Path, url: str, seconds: float
 ) -> list[tuple[str, float]]:
     """Publish version 2, then roll back, while being asked.
 
@@ -159,13 +164,17 @@ def changed_under_load(
     moments = [("before: version 1", time.perf_counter())]
 
     story.step("Publish the better one while they ask")
-    taxiway_command(story, ["publish", shown(candidate), MODEL, "--store", shown(store)])
+    taxiway_command(story, ["publish", shown(folder / "candidate"), MODEL, "--store", shown(folder / "models")])
     moments.append(("while version 2 takes over", arrived(story, askers, 2, moments[-1][1])))
+    with taxiway.Client(url) as client:
+        read = client.predict(MODEL, {"image": cases.images[:5]})["probabilities"].argmax(axis=1)
+    story.say(f"the five digits again: it reads {' '.join(map(str, read))}")
     time.sleep(seconds)
     moments.append(("after: version 2", time.perf_counter()))
 
     story.step("Put version 1 back with one command, still under load")
-    taxiway_command(story, ["rollback", MODEL, "--server", url])
+    where = [] if url.endswith(f":{FIRST_PORT + 1}") else ["--server", url]
+    taxiway_command(story, ["rollback", MODEL, *where])
     moments.append(("while version 1 comes back", arrived(story, askers, 1, moments[-1][1])))
     time.sleep(seconds)
     moments.append(("after: version 1 again", time.perf_counter()))
@@ -212,14 +221,21 @@ def taxiway_command(story: Story, argv: list[str]) -> None:
 
 def shown(path: Path) -> str:
     """The path as one would type it in the root of the repository."""
-    return os.path.relpath(path, ROOT)
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
-def free_port() -> int:
-    """A port nothing listens on at this moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def free_ports() -> int:
+    """The first of three free ports in a row: those that Taxiway takes by itself, when nothing listens on them."""
+    for first in range(FIRST_PORT, FIRST_PORT + 1000, 10):
+        try:
+            for port in range(first, first + 3):
+                with socket.socket() as one:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    one.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise Unhappy("no three free ports in a row")
 
 
 if __name__ == "__main__":

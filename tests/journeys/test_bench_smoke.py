@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from bench.__main__ import main
 
 
 @pytest.mark.skipif(bool(load.missing_tools()), reason="wrk, h2load or taskset is not installed")
+@pytest.mark.skipif(
+    any(find_spec(name) is None for name in ("taxiway._server", "tensorflow", "sklearn")),
+    reason="needs the built data plane, TensorFlow and scikit-learn: make setup",
+)
 def test_taxiway_is_measured_over_both_protocols(tmp_path: Path) -> None:
     assert main(["--smoke", "--build", str(tmp_path / "build"), "--results", str(tmp_path / "results")]) == 0
     document = json.loads((tmp_path / "results" / "latest.json").read_text())
