@@ -73,10 +73,18 @@ def tensorflow_serving_flags() -> bytes:
     return page.render().encode()
 
 
+def evidence_picture() -> bytes:
+    """The picture of the page about evidence."""
+    from tools import evidence_picture as picture
+
+    return picture.render().encode()
+
+
 # path: what makes its content
 FILES: dict[str, Callable[[], bytes]] = {
     "src/taxiway/wire/descriptors.binpb": descriptors,
     "src/taxiway/wire/messages.pyi": messages_stub,
+    "docs/concepts/evidence.svg": evidence_picture,
     "docs/reference/commands.md": commands,
     "docs/reference/errors.md": errors,
     "docs/reference/metrics.md": metrics,

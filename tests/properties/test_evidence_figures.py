@@ -156,10 +156,10 @@ def test_a_version_one_point_worse_is_seldom_called_not_worse() -> None:
 def means(rates: tuple[float, float], total: int, runs: int, seed: int) -> tuple[Floats, Floats, Floats]:
     """(observations of both arms, difference, its standard error) for yes-or-no observations, a column a look."""
     rng = np.random.default_rng(seed)
-    count = np.arange(1, total // LOOK + 1) * (LOOK // 2.0)
+    count = np.arange(1, total // LOOK + 1) * np.float64(LOOK // 2)
     a, b = (rng.binomial(LOOK // 2, rate, (runs, len(count))).cumsum(axis=1) / count for rate in rates)
     error = np.sqrt((a * (1 - a) + b * (1 - b)) / (count - 1))
-    return 2 * count, b - a, error
+    return np.asarray(2 * count), b - a, error
 
 
 @pytest.mark.parametrize(("rates", "median"), [((0.88, 0.90), 7800), ((0.87, 0.90), 3500), ((0.85, 0.90), 1700)])

@@ -46,10 +46,10 @@ _CEILING_PRIOR = (0.5, 0.5)
 
 @dataclass(frozen=True)
 class BadEvents:
-    """Bad events of the two arms while the canary had ``share`` of their joint exposure."""
+    """Bad events of the two arms while the canary had ``share`` of their joint exposure; fractions in a projection."""
 
-    canary: int
-    control: int
+    canary: float
+    control: float
     share: float = 0.5
 
 
@@ -86,7 +86,7 @@ def no_harm(events: Iterable[BadEvents], ratio: float) -> EValue:
     return _product(events, lambda each: float(log_e_no_harm(each.canary, each.control, ratio, each.share)))
 
 
-def no_harm_below(bad: int, answered: int, ceiling: float) -> EValue:
+def no_harm_below(bad: float, answered: float, ceiling: float) -> EValue:
     """Evidence that less than ``ceiling`` of the canary's answers are bad.
 
     Where next to nothing ever fails there is nothing to compare, and :func:`no_harm` would wait for ever; this needs
@@ -106,9 +106,9 @@ def relative_risk(events: Iterable[BadEvents], alpha: float) -> Interval:
     if canary + control == 0:
         return Interval(1.0, 0.0, math.inf)
     top = _most_likely_log_risk(groups)
-    limit = -math.log(alpha)
-    low = 0.0 if canary == 0 else math.exp(_crossing(groups, top, -_LOG_RISK_END, limit))
-    high = math.inf if control == 0 else math.exp(_crossing(groups, top, _LOG_RISK_END, limit))
+    log_e, limit = _evidence_against(groups), -math.log(alpha)
+    low = 0.0 if canary == 0 else math.exp(_crossing(log_e, top, -_LOG_RISK_END, limit))
+    high = math.inf if control == 0 else math.exp(_crossing(log_e, top, _LOG_RISK_END, limit))
     estimate = 0.0 if canary == 0 else math.inf if control == 0 else math.exp(top)
     return Interval(estimate, low, high)
 
@@ -119,19 +119,29 @@ def _product(events: Iterable[BadEvents], factor: Callable[[BadEvents], float]) 
 
 def _by_share(events: Iterable[BadEvents]) -> list[BadEvents]:
     """One entry a share: events under the same share toss the same coin, whenever they happened."""
-    totals: dict[float, tuple[int, int]] = {}
+    totals: dict[float, tuple[float, float]] = {}
     for each in events:
         canary, control = totals.get(each.share, (0, 0))
         totals[each.share] = (canary + each.canary, control + each.control)
     return [BadEvents(canary, control, share) for share, (canary, control) in totals.items()]
 
 
-def _log_e_at(groups: list[BadEvents], log_risk: float) -> float:
+def _evidence_against(groups: list[BadEvents]) -> Callable[[float], float]:
+    """The logarithm of E of the two-sided test as a function of the ratio's logarithm."""
+    # Asked for at one half, where what depends on the ratio is n ln 2, the test gives the part that does not.
     prior = (CONCENTRATION / 2, CONCENTRATION / 2)
-    return sum(
-        float(log_either(g.canary, g.canary + g.control, chance_of_canary(math.exp(log_risk), g.share), prior))
+    constant = sum(
+        float(log_either(g.canary, g.canary + g.control, 0.5, prior)) - (g.canary + g.control) * math.log(2)
         for g in groups
     )
+
+    def log_e(log_risk: float) -> float:
+        odds = [math.exp(log_risk) * g.share / (1 - g.share) for g in groups]
+        return constant + sum(
+            g.canary * math.log1p(1 / odd) + g.control * math.log1p(odd) for g, odd in zip(groups, odds, strict=True)
+        )
+
+    return log_e
 
 
 def _most_likely_log_risk(groups: list[BadEvents]) -> float:
@@ -144,11 +154,11 @@ def _most_likely_log_risk(groups: list[BadEvents]) -> float:
     return _bisect(slope, -_LOG_RISK_END, _LOG_RISK_END)
 
 
-def _crossing(groups: list[BadEvents], inside: float, outside: float, limit: float) -> float:
+def _crossing(log_e: Callable[[float], float], inside: float, outside: float, limit: float) -> float:
     """The ratio's logarithm between ``inside`` and ``outside`` at which the evidence against it reaches ``limit``."""
-    if _log_e_at(groups, outside) < limit:
+    if log_e(outside) < limit:
         return outside
-    return _bisect(lambda log_risk: limit - _log_e_at(groups, log_risk), inside, outside)
+    return _bisect(lambda log_risk: limit - log_e(log_risk), inside, outside)
 
 
 def _bisect(falling: Callable[[float], float], positive: float, negative: float) -> float:

@@ -27,12 +27,12 @@ _STAKES = np.geomspace(1e-4, 0.98, 48)
 class Paired:
     """Requests that both versions answered: only the new one right, only the old one right, no difference."""
 
-    better: int = 0
-    worse: int = 0
-    same: int = 0
+    better: float = 0
+    worse: float = 0
+    same: float = 0
 
     @property
-    def total(self) -> int:
+    def total(self) -> float:
         """All of them."""
         return self.better + self.worse + self.same
 

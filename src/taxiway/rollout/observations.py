@@ -1,0 +1,50 @@
+"""What a rollout has seen so far, as counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from taxiway.rollout.evidence.brake import Recent
+from taxiway.rollout.evidence.means import Arm
+from taxiway.rollout.evidence.paired import Paired
+from taxiway.rollout.evidence.ratio import Assigned
+
+__all__ = ["Exposure", "Observations", "Tally"]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """One arm's answers, and the bad ones among them by guard."""
+
+    answered: int = 0
+    bad: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Both arms while the canary had ``share`` of their joint traffic; one half with a control of equal size."""
+
+    canary: Tally
+    control: Tally
+    share: float = 0.5
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Everything since the rollout began, except ``step_units`` (canary, control), which begins with each step.
+
+    ``assigned`` counts units where the routing sent them and ``labelled`` those whose label came, among units whose
+    time for a label is over. ``paired`` holds the shadow comparison of each paired guard. ``goal`` is (canary,
+    control). ``base_rates`` are the old version's rates of bad answers, fixed before the rollout began; a guard without
+    one counts as 0, which allows least.
+    """
+
+    exposures: tuple[Exposure, ...] = ()
+    step_units: tuple[int, int] = (0, 0)
+    recent: Recent = field(default_factory=Recent)
+    assigned: tuple[Assigned, ...] = ()
+    labelled: tuple[Assigned, ...] = ()
+    paired: Mapping[str, Paired] = field(default_factory=dict)
+    goal: tuple[Arm, Arm] | None = None
+    base_rates: Mapping[str, float] = field(default_factory=dict)

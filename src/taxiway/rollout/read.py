@@ -1,0 +1,35 @@
+"""A plan from a TOML file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from taxiway.errors import InvalidArgument, NotFound
+from taxiway.rollout.parse import parse_plan
+from taxiway.rollout.plan import RolloutPlan
+
+__all__ = ["read_plan"]
+
+
+def read_plan(file: str | os.PathLike[str]) -> RolloutPlan:
+    """The plan in ``file``, whose keys are :data:`taxiway.rollout.parse.KEYS`.
+
+    Raises:
+        NotFound: no such file.
+        InvalidArgument: not TOML, or not a plan that can work.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        values = tomllib.loads(Path(file).read_text("utf-8"))
+    except FileNotFoundError:
+        raise NotFound(f"no such file: {file}", hint="a plan is a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"{file} is not TOML: {error}") from None
+    except OSError as error:
+        raise InvalidArgument(f"cannot read {file}: {error.strerror}") from None
+    return parse_plan(values, str(file))
