@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-const PROTOS: [&str; 2] = ["tensorflow/core/framework/tensor.proto", "tensorflow/core/protobuf/meta_graph.proto"];
+const PROTOS: [&str; 3] = [
+    "tensorflow/core/example/example.proto",
+    "tensorflow/core/framework/tensor.proto",
+    "tensorflow/core/protobuf/meta_graph.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

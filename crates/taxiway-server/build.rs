@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 8] = [
+    "tensorflow_serving/apis/classification.proto",
     "tensorflow_serving/apis/get_model_metadata.proto",
     "tensorflow_serving/apis/get_model_status.proto",
+    "tensorflow_serving/apis/inference.proto",
     "tensorflow_serving/apis/model_management.proto",
     "tensorflow_serving/apis/predict.proto",
     "tensorflow_serving/apis/prediction_log.proto",
+    "tensorflow_serving/apis/regression.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     prost_build::Config::new()
         .bytes(["."]) // slices of the received frame, not copies of it
         .btree_map(["."]) // tensors are shown in one order everywhere
+        .extern_path(".tensorflow.Example", "::taxiway_engine::proto::Example")
         .extern_path(".tensorflow.TensorProto", "::taxiway_engine::proto::TensorProto")
         .extern_path(".tensorflow.SignatureDef", "::taxiway_engine::proto::SignatureDef")
         .compile_fds(descriptors)?;

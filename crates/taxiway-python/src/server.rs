@@ -5,6 +5,7 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use taxiway_engine::Result;
 use taxiway_runtimes::LoadSpec;
+use taxiway_server::batch::BatchParams;
 use taxiway_server::{Fresh, WarmUpOptions};
 
 use crate::errors::{raise, read, seconds};
@@ -31,8 +32,10 @@ impl Server {
 
     /// Load and warm a version; blocks with the lock released.
     fn load(&self, py: Python<'_>, spec: &str) -> PyResult<LoadedVersion> {
-        let spec = read("a version to load", spec).map_err(raise)?;
-        py.detach(|| load(&self.0, &spec)).map_err(raise)
+        let spec: LoadSpec = read("a version to load", spec).map_err(raise)?;
+        let batching = spec.batching.as_ref().map(|params| read("a version's batching", &params.to_string()));
+        let batching = batching.transpose().map_err(raise)?;
+        py.detach(|| load(&self.0, &spec, batching)).map_err(raise)
     }
 
     /// Replace the table by one pointer swap.
@@ -52,10 +55,10 @@ impl Server {
     }
 }
 
-fn load(server: &taxiway_server::Server, spec: &LoadSpec) -> Result<LoadedVersion> {
+fn load(server: &taxiway_server::Server, spec: &LoadSpec, batching: Option<BatchParams>) -> Result<LoadedVersion> {
     let began = Instant::now();
     let engine = taxiway_runtimes::open(spec)?;
-    let fresh = Fresh { name: spec.name.clone(), version: spec.version, engine, load_time: began.elapsed() };
+    let fresh = Fresh { name: spec.name.clone(), version: spec.version, engine, load_time: began.elapsed(), batching };
     let warm_up = WarmUpOptions {
         enabled: spec.warm_up.enabled,
         iterations: spec.warm_up.iterations,

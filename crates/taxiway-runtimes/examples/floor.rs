@@ -90,6 +90,7 @@ fn spec(arguments: &Arguments) -> LoadSpec {
             allow_soft_placement: true,
         },
         warm_up: WarmUp { enabled: false, iterations: 0 },
+        batching: None,
     }
 }
 

@@ -25,6 +25,9 @@ pub struct LoadSpec {
     pub session: SessionOptions,
     /// Whether the caller runs the version's own requests before it serves. Nothing here acts on it.
     pub warm_up: WarmUp,
+    /// How the server gathers the version's requests; null runs each on its own. Nothing here acts on it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub batching: Option<serde_json::Value>,
 }
 
 /// Which runtime is to run a version.
@@ -98,7 +101,7 @@ mod tests {
         "libraries": {"tensorflow": {"core": "/cc", "framework": "/fw"}, "litert": null},
         "session": {"intra_op_threads": 0, "inter_op_threads": 0, "gpu_memory_fraction": 0, "gpu_allow_growth": false,
                     "allow_soft_placement": true},
-        "warm_up": {"enabled": true, "iterations": 1}}"#;
+        "warm_up": {"enabled": true, "iterations": 1}, "batching": null}"#;
 
     #[test]
     fn the_document_is_read() {

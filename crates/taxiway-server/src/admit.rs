@@ -19,6 +19,11 @@ impl Deadline {
         Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
+    /// The moment itself; `None` is never.
+    pub(crate) fn at(self) -> Option<Instant> {
+        self.0
+    }
+
     /// What is left.
     ///
     /// # Errors

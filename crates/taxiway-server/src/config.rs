@@ -20,12 +20,16 @@ pub struct ServerConfig {
     pub io_threads: usize,
     /// Threads that run models slower than a hop between threads; 0 is one for each core.
     pub compute_threads: usize,
+    /// Threads that run batches, for the models whose requests are gathered; 0 is one for each core.
+    pub batch_threads: usize,
     /// What bounds a client.
     pub limits: Limits,
     /// Whether REST answers carry the headers that let any web page read them.
     pub cors: bool,
     /// Whether gRPC answers carry tensors as `tensor_content` instead of typed fields.
     pub tensor_content: bool,
+    /// Whether Predict, Classify and Regress insist on the method name that a signature declares.
+    pub method_name_check: bool,
 }
 
 /// An address to listen on.
@@ -85,6 +89,10 @@ impl ServerConfig {
     pub(crate) fn compute_threads(&self) -> usize {
         or_cores(self.compute_threads)
     }
+
+    pub(crate) fn batch_threads(&self) -> usize {
+        or_cores(self.batch_threads)
+    }
 }
 
 impl Limits {
@@ -113,9 +121,9 @@ mod tests {
     use super::*;
 
     const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "io_threads": 0,
-        "compute_threads": 2, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
+        "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "header_timeout_ms": 5},
-        "cors": false, "tensor_content": false}"#;
+        "cors": false, "tensor_content": false, "method_name_check": false}"#;
 
     #[test]
     fn the_document_is_read() {

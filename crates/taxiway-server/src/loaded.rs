@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use taxiway_engine::proto::SignatureDef;
 use taxiway_engine::{DType, Engine};
 
+use crate::batch::{BatchParams, Batcher};
 use crate::execute::Pace;
 use crate::lease::Claims;
 use crate::metrics::VersionMetrics;
@@ -24,6 +25,16 @@ pub struct Fresh {
     pub engine: Arc<dyn Engine>,
     /// How long the runtime took to load it.
     pub load_time: Duration,
+    /// How its requests are gathered; `None` runs each on its own.
+    pub batching: Option<BatchParams>,
+}
+
+/// What the server adds to a fresh version.
+pub(crate) struct Ready {
+    pub(crate) metrics: Arc<VersionMetrics>,
+    /// The median run of a warm-up request.
+    pub(crate) run_time: Option<Duration>,
+    pub(crate) batcher: Option<Batcher>,
 }
 
 /// A version that requests can run.
@@ -32,6 +43,8 @@ pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) version: i64,
     pub(crate) engine: Arc<dyn Engine>,
+    /// What gathers its requests, if anything does.
+    pub(crate) batcher: Option<Batcher>,
     /// The version's number as the header of an answer.
     pub(crate) header: HeaderValue,
     pub(crate) metrics: Arc<VersionMetrics>,
@@ -40,15 +53,17 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    pub(crate) fn new(id: u64, fresh: Fresh, metrics: Arc<VersionMetrics>, run_time: Option<Duration>) -> Loaded {
+    /// A version that was warmed up, and what gathers its requests.
+    pub(crate) fn new(id: u64, fresh: Fresh, ready: Ready) -> Loaded {
         Loaded {
             id,
             name: fresh.name,
             version: fresh.version,
             engine: fresh.engine,
+            batcher: ready.batcher,
             header: HeaderValue::from(fresh.version),
-            metrics,
-            pace: Pace::new(run_time),
+            metrics: ready.metrics,
+            pace: Pace::new(ready.run_time),
             claims: Arc::default(),
         }
     }

@@ -16,10 +16,11 @@ use tokio::sync::{mpsc, watch};
 
 pub(crate) use registry::Registry;
 
+use crate::batch::{BatchThreads, Batcher, Ran};
 use crate::config::{Limits, ServerConfig};
 use crate::execute::Pool;
-use crate::loaded::{Fresh, LoadedVersion, description};
-use crate::metrics::{Gauges, Metrics};
+use crate::loaded::{Fresh, LoadedVersion, Ready, description};
+use crate::metrics::{Gauges, Metrics, VersionMetrics};
 use crate::table::Table;
 use crate::transport::{Listener, RequestIds};
 use crate::warm_up::{WarmUpOptions, warm_up};
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) cors: bool,
     pub(crate) tensor_content: bool,
+    pub(crate) method_name_check: bool,
     pub(crate) table: ArcSwap<Table>,
     pub(crate) pool: Pool,
     pub(crate) metrics: Arc<Metrics>,
@@ -41,6 +43,7 @@ pub(crate) struct Core {
 pub struct Server {
     config: ServerConfig,
     core: Arc<Core>,
+    batch_threads: Mutex<Option<Arc<BatchThreads>>>,
     running: Mutex<Option<Running>>,
 }
 
@@ -72,6 +75,7 @@ impl Server {
             limits: config.limits.clone(),
             cors: config.cors,
             tensor_content: config.tensor_content,
+            method_name_check: config.method_name_check,
             table: ArcSwap::default(),
             pool: Pool::start(config.compute_threads(), config.limits.max_queued_requests)?,
             metrics: Arc::default(),
@@ -79,7 +83,7 @@ impl Server {
             registry: Arc::default(),
             draining: AtomicBool::new(false),
         };
-        Ok(Server { config, core: Arc::new(core), running: Mutex::default() })
+        Ok(Server { config, core: Arc::new(core), batch_threads: Mutex::default(), running: Mutex::default() })
     }
 
     /// Opens the ports. They answer from then on; until a table is published, that nothing is there.
@@ -127,9 +131,24 @@ impl Server {
         let warmed = warm_up(fresh.engine.as_ref(), directory, options)?;
         let load_time = fresh.load_time;
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
-        let loaded = self.core.registry.add(fresh, metrics, warmed.run_time);
+        let batcher = self.batcher(&fresh, &metrics)?;
+        let ready = Ready { metrics, run_time: warmed.run_time, batcher };
+        let loaded = self.core.registry.add(fresh, ready);
         let description = description(&loaded, load_time, &warmed);
         Ok(LoadedVersion::new(loaded, &self.core.registry, &description))
+    }
+
+    /// What gathers the requests of a version, when that is asked for. Its threads start with the first such version.
+    fn batcher(&self, fresh: &Fresh, metrics: &Arc<VersionMetrics>) -> Result<Option<Batcher>> {
+        let Some(params) = fresh.batching.clone() else { return Ok(None) };
+        let mut threads = self.batch_threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = match threads.as_ref() {
+            Some(threads) => Arc::clone(threads),
+            None => Arc::clone(threads.insert(Arc::new(BatchThreads::start(self.config.batch_threads())?))),
+        };
+        let metrics = Arc::clone(metrics);
+        let observer = Arc::new(move |ran: &Ran| metrics.batched(ran));
+        Batcher::new(threads, Arc::clone(&fresh.engine), params, observer).map(Some)
     }
 
     /// The largest tensor a request may ask for, in bytes.

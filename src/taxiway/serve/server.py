@@ -124,9 +124,11 @@ def _config(settings: ServerSettings) -> JsonObject:
         "grpc": listen(settings.grpc_port),
         "io_threads": settings.io_threads,
         "compute_threads": settings.compute_threads,
+        "batch_threads": settings.batch_threads,
         "limits": _picked(settings, _LIMITS),
         "cors": settings.cors,
         "tensor_content": settings.tensor_content,
+        "method_name_check": settings.method_name_check,
     }
 
 
@@ -150,6 +152,7 @@ def load_spec(server: ServerSettings) -> Callable[[str, int, str, ModelSettings]
             "libraries": libraries,
             "session": session,
             "warm_up": {"enabled": model.warm_up, "iterations": model.warm_up_iterations},
+            "batching": dataclasses.asdict(model.batching) if model.batching.max_batch_size else None,
         }
 
     return spec

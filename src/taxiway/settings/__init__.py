@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from taxiway.settings.read import read_settings
-from taxiway.settings.table import SECTIONS, ModelSettings, Row, ServerSettings, Settings, rows
+from taxiway.settings.table import SECTIONS, Batching, ModelSettings, Row, ServerSettings, Settings, rows
 
-__all__ = ["SECTIONS", "ModelSettings", "Row", "ServerSettings", "Settings", "read_settings", "rows"]
+__all__ = ["SECTIONS", "Batching", "ModelSettings", "Row", "ServerSettings", "Settings", "read_settings", "rows"]

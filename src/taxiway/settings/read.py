@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound
-from taxiway.settings.table import LATEST, ModelSettings, Policy, Row, ServerSettings, Settings, rows
+from taxiway.settings.table import LATEST, Batching, ModelSettings, Policy, Row, ServerSettings, Settings, rows
 
 __all__ = ["read_settings"]
 
@@ -146,6 +147,8 @@ def _value(value: Any, row: Row, where: str) -> Any:
 def _typed(value: Any, row: Row) -> Any:
     if row.type is Policy:
         return _policy(value)
+    if row.type is Batching:
+        return _batching(value)
     if row.type == tuple[str, ...]:
         texts = isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
         return tuple(value) if texts else None
@@ -171,6 +174,22 @@ def _policy(value: Any) -> Policy | None:
     if isinstance(value, dict) and set(value) == {"latest"} and _is_int(value["latest"]):
         return Policy(latest=max(value["latest"], 1))
     return None
+
+
+def _batching(value: Any) -> Batching | None:
+    if isinstance(value, Batching):
+        return value
+    if value == "off":
+        return Batching()
+    if not isinstance(value, dict) or not set(value) <= {field.name for field in dataclasses.fields(Batching)}:
+        return None
+    sizes = value.get("allowed_batch_sizes", ())
+    good = isinstance(sizes, (list, tuple)) and all(_is_int(size) and size > 0 for size in sizes)
+    for name, given in value.items():
+        if name != "allowed_batch_sizes":
+            kind = type(getattr(Batching(), name))
+            good = good and (isinstance(given, bool) if kind is bool else _is_int(given) and given >= 0)
+    return Batching(**{**value, "allowed_batch_sizes": tuple(sizes)}) if good and value.get("max_batch_size") else None
 
 
 def _is_int(value: Any) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LATEST", "SECTIONS", "ModelSettings", "Policy", "Row", "ServerSettings", "Settings", "environment", "rows"]
+__all__ = ["LATEST", "SECTIONS", "Batching", "ModelSettings", "Policy", "Row", "ServerSettings", "Settings", "environment", "rows"]
 
 MIB = 1 << 20
 
@@ -47,6 +47,25 @@ LATEST = Policy()
 
 
 @dataclass(frozen=True)
+class Batching:
+    """How a model's requests are gathered, in the names of TensorFlow Serving's BatchingParameters. Sizes are rows.
+
+    ``max_batch_size`` 0 is off: each request runs on its own.
+    """
+
+    max_batch_size: int = 0
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    allowed_batch_sizes: tuple[int, ...] = ()
+    pad_variable_length_inputs: bool = False
+    enable_large_batch_splitting: bool = False
+    max_execution_batch_size: int = 0
+
+
+NOT_BATCHED = Batching()
+
+
+@dataclass(frozen=True)
 class ServerSettings:
     """``[server]``: the process, its ports and its limits. Ports: 0 lets the system choose, -1 is off."""
 
@@ -66,6 +85,7 @@ class ServerSettings:
     history_versions: int = row(16, "How many ended versions of a model are still listed.", least=0)
     io_threads: int = row(0, "Threads for connections; 0 is one a core.", least=0)
     compute_threads: int = row(0, "Threads that run models; 0 is one a core.", least=0)
+    batch_threads: int = row(0, "Threads that run batches, for models with batching; 0 is one a core.", least=0)
     max_body_bytes: int = row(64 * MIB, "The longest request body.", least=1)
     max_inflated_bytes: int = row(100 * MIB, "The longest request body after decompression.", least=1)
     max_tensor_bytes: int = row(256 * MIB, "The largest tensor of a request.", least=1)
@@ -75,6 +95,7 @@ class ServerSettings:
     header_timeout_ms: int = row(10_000, "How long a client may take to send the head of a request.", least=1)
     cors: bool = row(False, "Whether REST answers may be read by web pages of other origins.")
     tensor_content: bool = row(False, "Whether gRPC answers hold tensors as raw bytes instead of typed fields.")
+    method_name_check: bool = row(False, "Whether calls insist on the method name that a signature declares.")
     intra_op_threads: int = row(0, "Threads inside one operation; 0 leaves it to the engine.", least=0)
     inter_op_threads: int = row(0, "Threads for independent operations; 0 runs a request on one thread.", least=0)
     gpu_memory_fraction: float = row(
@@ -94,6 +115,9 @@ class ModelSettings:
     )
     engine: str = row("auto", "What runs it.", choices=("auto", "tensorflow", "litert"))
     tags: tuple[str, ...] = row(("serve",), "The tags of the graph in the SavedModel.")
+    batching: Batching = row(  # noqa: RUF009
+        NOT_BATCHED, 'How requests are gathered: "off", or { max_batch_size = 64, … } as in TensorFlow Serving.'
+    )
     labels: Mapping[str, int] = row(None, "Names for versions, as { stable = 3 }; requests may ask for them.")
     warm_up: bool = row(True, "Whether a version's warm-up requests run before it serves.")
     warm_up_iterations: int = row(1, "How often each warm-up request runs.", least=1)

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use taxiway_engine::proto::TensorProto;
 use taxiway_engine::{DEFAULT_SIGNATURE, Engine, Error, ErrorKind, Result, Signature, Tensor};
 
+use super::examples::{CLASSIFY, REGRESS};
 use crate::execute::Outputs;
 
 /// The signature that a request over gRPC names; empty is the default one.
@@ -40,6 +41,26 @@ fn or_default(name: &str) -> &str {
 fn find<'a>(engine: &'a dyn Engine, name: &str) -> Option<Result<&'a Arc<Signature>>> {
     let found = engine.signatures().get(name)?;
     Some(found.map_err(Clone::clone))
+}
+
+/// The method names a signature may have to be Predicted when names are insisted on.
+const METHODS: [&str; 3] = [PREDICT, CLASSIFY, REGRESS];
+/// TensorFlow's name for signatures that predict.
+const PREDICT: &str = "tensorflow/serving/predict";
+
+/// Insists on a method name when `strict`.
+///
+/// # Errors
+/// `Internal`, as TensorFlow Serving has it, when the signature declares another.
+pub(crate) fn check_method(signature: &Signature, strict: bool) -> Result<()> {
+    if strict && !METHODS.contains(&signature.method_name.as_str()) {
+        return Err(Error::internal(format!(
+            "Expected prediction signature method_name to be one of {{{}}}. Was: {}",
+            METHODS.join(", "),
+            signature.method_name
+        )));
+    }
+    Ok(())
 }
 
 /// The tensors of a request in the order of the signature's inputs, its defaults where the request has none.

@@ -16,6 +16,7 @@ pub(crate) use pace::Pace;
 pub(crate) use pool::Pool;
 
 use crate::admit::{Deadline, timed_out};
+use crate::batch::{Batcher, Request};
 use crate::lease::Lease;
 use crate::loaded::Loaded;
 
@@ -38,6 +39,9 @@ pub(crate) struct Run {
 /// The engine's own; `DeadlineExceeded` when the time is up, before the work began or while it went on elsewhere;
 /// `Unavailable` when too many requests wait; `Internal` when the engine panicked.
 pub(crate) async fn execute(pool: &Pool, lease: &Lease, run: Run) -> Result<Vec<Tensor>> {
+    if let Some(batcher) = &lease.batcher {
+        return gathered(batcher, run).await;
+    }
     if lease.pace.is_quick() {
         return run_here(lease, &run);
     }
@@ -57,6 +61,25 @@ pub(crate) async fn execute(pool: &Pool, lease: &Lease, run: Run) -> Result<Vec<
     match deadline.bound(answer).await {
         Some(Ok(result)) => result,
         Some(Err(_)) => Err(Error::internal("a compute thread dropped the request")),
+        None => Err(timed_out()),
+    }
+}
+
+/// Runs a request together with others.
+async fn gathered(batcher: &Batcher, run: Run) -> Result<Vec<Tensor>> {
+    run.deadline.left()?;
+    let (reply, answer) = oneshot::channel();
+    let request = Request {
+        signature: run.signature,
+        inputs: run.inputs,
+        outputs: run.outputs.into_vec(),
+        deadline: run.deadline.at(),
+    };
+    // Nobody may wait any more when the answer comes: the client went away or its time was up.
+    batcher.submit(request, Box::new(move |outputs| drop(reply.send(outputs))));
+    match run.deadline.bound(answer).await {
+        Some(Ok(result)) => result,
+        Some(Err(_)) => Err(Error::internal("a batch thread dropped the request")),
         None => Err(timed_out()),
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use taxiway_engine::ErrorKind;
 
+use crate::batch::Ran;
+
 pub(crate) use histogram::Histogram;
 pub(crate) use text::{Gauges, write};
 pub(crate) use track::Tracked;
@@ -45,6 +47,11 @@ pub(crate) struct VersionMetrics {
     protocols: [ProtocolMetrics; 2],
     /// Times of the engine's runs alone.
     pub(crate) runs: Histogram,
+    /// How long requests waited to be gathered.
+    pub(crate) batch_waits: Histogram,
+    batches: AtomicU64,
+    batched_rows: AtomicU64,
+    batch_filling: AtomicU64,
 }
 
 #[derive(Default)]
@@ -114,6 +121,15 @@ impl Metrics {
 }
 
 impl VersionMetrics {
+    /// Counts a batch that ran.
+    pub(crate) fn batched(&self, ran: &Ran) {
+        let rows: usize = ran.input_rows.iter().sum();
+        ran.queued.iter().for_each(|&waited| self.batch_waits.record(waited));
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.batched_rows.fetch_add(rows as u64, Ordering::Relaxed);
+        self.batch_filling.fetch_add(ran.run_rows.saturating_sub(rows) as u64, Ordering::Relaxed);
+    }
+
     fn requests(&self) -> u64 {
         let outcomes = self.protocols.iter().flat_map(|protocol| &protocol.outcomes);
         outcomes.map(|count| count.load(Ordering::Relaxed)).sum()

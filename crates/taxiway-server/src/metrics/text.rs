@@ -1,7 +1,8 @@
 //! The counts as Prometheus reads them.
 
 use std::fmt::{Display, Write};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use taxiway_engine::ErrorKind;
 
@@ -36,9 +37,9 @@ pub(crate) fn write(metrics: &Metrics, gauges: &Gauges) -> String {
     }
     page.family("taxiway_run_duration_seconds", "histogram", "Time of a model's runs alone.");
     for version in &versions {
-        let labels = labels(&[("model", &version.model), ("version", &version.version)]);
-        page.histogram("taxiway_run_duration_seconds", &labels, &version.runs);
+        page.histogram("taxiway_run_duration_seconds", &version_labels(version), &version.runs);
     }
+    page.batches(&versions);
     page.gauges(metrics, gauges);
     page.0
 }
@@ -91,6 +92,28 @@ impl Page {
         self.sample(&format!("{name}_count"), labels, count);
     }
 
+    fn batches(&mut self, versions: &[Arc<VersionMetrics>]) {
+        let name = "taxiway_batch_wait_seconds";
+        self.family(name, "histogram", "Time from a request's arrival in a queue to the run of its batch.");
+        for version in versions {
+            self.histogram(name, &version_labels(version), &version.batch_waits);
+        }
+        type Counter = fn(&VersionMetrics) -> &AtomicU64;
+        let counters: [(&str, &str, Counter); 3] = [
+            ("taxiway_batches_total", "Batches that ran.", |version| &version.batches),
+            ("taxiway_batched_rows_total", "Rows of requests that ran in batches.", |version| &version.batched_rows),
+            ("taxiway_batch_filling_total", "Rows added to reach an allowed batch size.", |version| {
+                &version.batch_filling
+            }),
+        ];
+        for (name, help, counter) in counters {
+            self.family(name, "counter", help);
+            for version in versions.iter().filter(|version| !version.batch_waits.is_empty()) {
+                self.sample(name, &version_labels(version), counter(version).load(Ordering::Relaxed));
+            }
+        }
+    }
+
     fn gauges(&mut self, metrics: &Metrics, gauges: &Gauges) {
         self.family("taxiway_requests_in_flight", "gauge", "Requests that have begun and not ended.");
         self.sample("taxiway_requests_in_flight", "", metrics.in_flight());
@@ -112,6 +135,10 @@ impl Page {
             self.sample("taxiway_model_ready", &labels(&[("model", model)]), u8::from(*ready));
         }
     }
+}
+
+fn version_labels(version: &VersionMetrics) -> String {
+    labels(&[("model", &version.model), ("version", &version.version)])
 }
 
 /// Labels with their values escaped.

@@ -51,7 +51,8 @@ pub(crate) fn status(versions: Result<Vec<&VersionStatus>>) -> Result<proto::Get
     Ok(proto::GetModelStatusResponse { model_version_status: versions.collect() })
 }
 
-fn model_spec(loaded: &Loaded, signature: &str) -> proto::ModelSpec {
+/// Which version answered, by which signature.
+pub(crate) fn model_spec(loaded: &Loaded, signature: &str) -> proto::ModelSpec {
     proto::ModelSpec {
         name: loaded.name.clone(),
         signature_name: signature.to_owned(),

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::lease::Lease;
-use crate::loaded::{Fresh, Loaded};
-use crate::metrics::VersionMetrics;
+use crate::loaded::{Fresh, Loaded, Ready};
 
 /// The loaded versions that a table may name.
 #[derive(Default)]
@@ -20,11 +18,11 @@ struct Entries {
 
 impl Registry {
     /// Takes a version and gives it an id that was never used before.
-    pub(crate) fn add(&self, fresh: Fresh, metrics: Arc<VersionMetrics>, run_time: Option<Duration>) -> Arc<Loaded> {
+    pub(crate) fn add(&self, fresh: Fresh, ready: Ready) -> Arc<Loaded> {
         let mut entries = self.entries();
         entries.last_id += 1;
         let id = entries.last_id;
-        let loaded = Arc::new(Loaded::new(id, fresh, metrics, run_time));
+        let loaded = Arc::new(Loaded::new(id, fresh, ready));
         entries.loaded.insert(id, Arc::clone(&loaded));
         loaded
     }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use prost::Message;
 use taxiway_engine::{Error, ErrorKind, Result, WireForm};
 
-use super::message;
 use super::reply::Reply;
+use super::{examples, message};
 use crate::admit::Deadline;
 use crate::api;
 use crate::execute::{Run, execute};
@@ -20,6 +20,9 @@ use crate::table::{Choice, Target};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Called {
     Predict,
+    Classify,
+    Regress,
+    MultiInference,
     GetModelMetadata,
     GetModelStatus,
 }
@@ -31,6 +34,9 @@ pub(super) enum Called {
 pub(super) fn find(path: &str) -> Result<Called> {
     match path {
         "/tensorflow.serving.PredictionService/Predict" => Ok(Called::Predict),
+        "/tensorflow.serving.PredictionService/Classify" => Ok(Called::Classify),
+        "/tensorflow.serving.PredictionService/Regress" => Ok(Called::Regress),
+        "/tensorflow.serving.PredictionService/MultiInference" => Ok(Called::MultiInference),
         "/tensorflow.serving.PredictionService/GetModelMetadata" => Ok(Called::GetModelMetadata),
         "/tensorflow.serving.ModelService/GetModelStatus" => Ok(Called::GetModelStatus),
         _ => Err(Error::new(ErrorKind::Unimplemented, format!("{path} is not served"))),
@@ -48,6 +54,9 @@ impl Called {
     ) -> Result<Reply> {
         match self {
             Called::Predict => predict(core, decode(request)?, deadline, tracked).await,
+            Called::Classify => examples::classify(core, decode(request)?, deadline, tracked).await,
+            Called::Regress => examples::regress(core, decode(request)?, deadline, tracked).await,
+            Called::MultiInference => examples::multi_inference(core, decode(request)?, deadline, tracked).await,
             Called::GetModelMetadata => metadata(core, &decode(request)?),
             Called::GetModelStatus => status(core, &decode(request)?),
         }
@@ -63,6 +72,7 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     let lease = core.table.load().lease(target(spec))?;
     tracked.reached(&lease.metrics);
     let signature = api::predict::signature(lease.engine.as_ref(), &spec.signature_name)?.clone();
+    api::predict::check_method(&signature, core.method_name_check)?;
     let inputs = api::predict::named_inputs(&signature, &request.inputs, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::filtered_outputs(&signature, &request.output_filter)?;
     drop(request); // its buffers are not needed while the model runs, unless a tensor shares them
@@ -88,11 +98,11 @@ fn status(core: &Core, request: &GetModelStatusRequest) -> Result<Reply> {
     Ok(Reply { frame: message::wrap(&answer)?, version: None })
 }
 
-fn named(spec: Option<&ModelSpec>) -> Result<&ModelSpec> {
+pub(super) fn named(spec: Option<&ModelSpec>) -> Result<&ModelSpec> {
     spec.ok_or_else(|| Error::invalid("Missing ModelSpec"))
 }
 
-fn target(spec: &ModelSpec) -> Target<'_> {
+pub(super) fn target(spec: &ModelSpec) -> Target<'_> {
     let choice = match &spec.version_choice {
         None => Choice::Default,
         Some(VersionChoice::Version(version)) => Choice::Version(*version),

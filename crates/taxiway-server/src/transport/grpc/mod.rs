@@ -4,6 +4,7 @@
 //! tensors of a request are then slices of the one buffer that its frames were gathered in.
 
 mod call;
+mod examples;
 mod message;
 mod methods;
 mod reply;

@@ -1,6 +1,7 @@
 //! HTTP/1.1: TensorFlow Serving's REST API, health, metrics.
 
 mod answer;
+mod examples;
 mod gzip;
 mod path;
 mod rest;

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use taxiway_engine::{DEFAULT_SIGNATURE, Error, ErrorKind, Result};
 
 use super::answer::{Answer, JSON};
+use super::examples::{classify, regress};
 use super::path::{self, Named, Question, Verb};
 use super::{Refusal, gzip};
 use crate::admit::{Deadline, timed_out};
@@ -33,7 +34,8 @@ pub(super) async fn answer(
             let body = read_body(core, &parts.headers, &mut incoming, deadline).await?;
             match verb {
                 Verb::Predict => predict(core, &named, &body, deadline, tracked).await,
-                Verb::Classify | Verb::Regress => Err(not_yet(verb)),
+                Verb::Classify => classify(core, &named, &body, deadline, tracked).await,
+                Verb::Regress => regress(core, &named, &body, deadline, tracked).await,
             }
         }
         Method::GET => {
@@ -46,11 +48,6 @@ pub(super) async fn answer(
 
 fn malformed(method: &Method, path: &str) -> Refusal {
     Error::invalid(format!("Malformed request: {method} {path}")).into()
-}
-
-fn not_yet(verb: Verb) -> Refusal {
-    let message = format!("{verb:?} is not served: call the signature with :predict");
-    Error::new(ErrorKind::Unimplemented, message).into()
 }
 
 async fn predict(
@@ -71,6 +68,7 @@ async fn predict(
     let lease = leased?;
     tracked.reached(&lease.metrics);
     let signature = api::predict::rest_signature(lease.engine.as_ref(), signature_name.as_deref())?.clone();
+    api::predict::check_method(&signature, core.method_name_check)?;
     let (form, inputs) = document.predict_inputs(&signature, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::all_outputs(&signature);
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };

@@ -1,0 +1,100 @@
+//! Classify, Regress and MultiInference over gRPC.
+
+use taxiway_engine::{Result, Strings};
+
+use super::message;
+use super::methods::{named, target};
+use super::reply::Reply;
+use crate::admit::Deadline;
+use crate::api::examples::{Classes, Method, Plan, Task, check_tasks, regressions, serialised};
+use crate::execute::{Run, execute};
+use crate::lease::Lease;
+use crate::metrics::Tracked;
+use crate::proto::{
+    ClassificationRequest, ClassificationResponse, InferenceResult, MultiInferenceRequest, MultiInferenceResponse,
+    Regression, RegressionRequest, RegressionResponse, RegressionResult,
+};
+use crate::render::grpc::model_spec;
+use crate::server::Core;
+
+pub(super) async fn classify(
+    core: &Core,
+    request: ClassificationRequest,
+    deadline: Deadline,
+    tracked: &mut Tracked<'_>,
+) -> Result<Reply> {
+    let spec = named(request.model_spec.as_ref())?;
+    let lease = core.table.load().lease(target(spec))?;
+    tracked.reached(&lease.metrics);
+    let plan = Plan::new(lease.engine.as_ref(), Method::Classify, &spec.signature_name, core.method_name_check)?;
+    let examples = serialised(request.input.as_ref())?;
+    let rows = examples.len();
+    let tensors = run(core, &lease, &plan, examples, deadline).await?;
+    let answer = ClassificationResponse {
+        result: Some(Classes::read(&plan, &tensors, rows)?.to_proto()),
+        model_spec: Some(model_spec(&lease, &plan.signature.name)),
+    };
+    reply(&lease, &answer)
+}
+
+pub(super) async fn regress(
+    core: &Core,
+    request: RegressionRequest,
+    deadline: Deadline,
+    tracked: &mut Tracked<'_>,
+) -> Result<Reply> {
+    let spec = named(request.model_spec.as_ref())?;
+    let lease = core.table.load().lease(target(spec))?;
+    tracked.reached(&lease.metrics);
+    let plan = Plan::new(lease.engine.as_ref(), Method::Regress, &spec.signature_name, core.method_name_check)?;
+    let examples = serialised(request.input.as_ref())?;
+    let rows = examples.len();
+    let tensors = run(core, &lease, &plan, examples, deadline).await?;
+    let regressions = regressions(&tensors, rows)?.into_iter().map(|value| Regression { value }).collect();
+    let answer = RegressionResponse {
+        result: Some(RegressionResult { regressions }),
+        model_spec: Some(model_spec(&lease, &plan.signature.name)),
+    };
+    reply(&lease, &answer)
+}
+
+/// Every task on one version, one after the other: they share the parsed input, not the run.
+pub(super) async fn multi_inference(
+    core: &Core,
+    request: MultiInferenceRequest,
+    deadline: Deadline,
+    tracked: &mut Tracked<'_>,
+) -> Result<Reply> {
+    let spec = check_tasks(&request.tasks)?;
+    let lease = core.table.load().lease(target(spec))?;
+    tracked.reached(&lease.metrics);
+    let strict = core.method_name_check;
+    let tasks: Vec<Task> =
+        request.tasks.iter().map(|task| Task::new(lease.engine.as_ref(), task, strict)).collect::<Result<_>>()?;
+    let examples = serialised(request.input.as_ref())?;
+    let rows = examples.len();
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in &tasks {
+        let tensors = run(core, &lease, &task.plan, examples.clone(), deadline).await?;
+        results.push(InferenceResult {
+            model_spec: Some(model_spec(&lease, &task.plan.signature.name)),
+            result: Some(task.read(&tensors, rows)?),
+        });
+    }
+    reply(&lease, &MultiInferenceResponse { results })
+}
+
+async fn run(
+    core: &Core,
+    lease: &Lease,
+    plan: &Plan,
+    examples: Strings,
+    deadline: Deadline,
+) -> Result<Vec<taxiway_engine::Tensor>> {
+    let (signature, outputs) = (plan.signature.clone(), plan.outputs.clone());
+    execute(&core.pool, lease, Run { signature, inputs: plan.inputs(examples)?, outputs, deadline }).await
+}
+
+fn reply(lease: &Lease, answer: &impl prost::Message) -> Result<Reply> {
+    Ok(Reply { frame: message::wrap(answer)?, version: Some(lease.header.clone()) })
+}
