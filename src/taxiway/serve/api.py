@@ -96,8 +96,9 @@ class ServeHandle:
 
     def _start(self) -> ServeHandle:
         self._addresses = self._plane.start()
-        self.loop.start()
+        # Looked before the loop runs: its first table would name no model, and a server without models is ready.
         self._look()
+        self.loop.start()
         self._poller.start()
         return self
 

@@ -11,7 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LATEST", "SECTIONS", "Batching", "ModelSettings", "Policy", "Row", "ServerSettings", "Settings", "environment", "rows"]
+__all__ = [
+    "LATEST",
+    "SECTIONS",
+    "Batching",
+    "ModelSettings",
+    "Policy",
+    "Row",
+    "ServerSettings",
+    "Settings",
+    "environment",
+    "rows",
+]
 
 MIB = 1 << 20
 
