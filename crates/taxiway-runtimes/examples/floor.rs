@@ -82,6 +82,7 @@ fn spec(arguments: &Arguments) -> LoadSpec {
         engine: arguments.engine,
         tags: vec!["serve".to_owned()],
         libraries: arguments.libraries.clone(),
+        op_libraries: Vec::new(),
         session: SessionOptions {
             intra_op_threads: 1,
             inter_op_threads: 1,

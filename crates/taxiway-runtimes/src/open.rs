@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use taxiway_engine::{Engine, Error, ErrorKind, Result};
 
+use crate::litert::Naming;
 use crate::{EngineChoice, LoadSpec, TensorFlowLibraries, litert, tensorflow};
 
 /// Loads a version on the runtime that its spec asks for. Blocks for as long as reading the model takes.
@@ -15,7 +16,11 @@ use crate::{EngineChoice, LoadSpec, TensorFlowLibraries, litert, tensorflow};
 pub fn open(spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
     match spec.engine {
         EngineChoice::TensorFlow => tensorflow::open(spec, installed_tensorflow(spec)?),
-        EngineChoice::LiteRt => litert::open(spec, installed_litert(spec)?),
+        EngineChoice::LiteRt => litert::open(spec, installed_litert(spec)?, Naming::Signatures),
+        EngineChoice::PreferTflite if spec.path.join(litert::MODEL_FILE).is_file() => {
+            litert::open(spec, installed_litert(spec)?, Naming::TensorFlowServing)
+        }
+        EngineChoice::PreferTflite => tensorflow::open(spec, installed_tensorflow(spec)?),
         EngineChoice::Auto => open_any(spec),
     }
 }
@@ -27,9 +32,9 @@ fn open_any(spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
         (true, true) => match installed_tensorflow(spec) {
             Ok(files) => tensorflow::open(spec, files),
             // The reason why it is not TensorFlow is only of interest when it cannot be LiteRT either.
-            Err(missing) => litert::open(spec, installed_litert(spec).map_err(|_| missing)?),
+            Err(missing) => litert::open(spec, installed_litert(spec).map_err(|_| missing)?, Naming::Signatures),
         },
-        (false, true) => litert::open(spec, installed_litert(spec)?),
+        (false, true) => litert::open(spec, installed_litert(spec)?, Naming::Signatures),
         // An empty directory gets TensorFlow Serving's answer, whatever is installed.
         (false, false) => Err(tensorflow::no_saved_model(&spec.path)),
         (true, false) => tensorflow::open(spec, installed_tensorflow(spec)?),

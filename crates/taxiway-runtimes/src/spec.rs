@@ -21,6 +21,9 @@ pub struct LoadSpec {
     pub tags: Vec<String>,
     /// Where the runtimes are.
     pub libraries: Libraries,
+    /// Libraries of more operations for TensorFlow, absolute paths. Each is loaded once in a process, and its
+    /// operations stay known to all models.
+    pub op_libraries: Vec<PathBuf>,
     /// How a runtime is to use the machine.
     pub session: SessionOptions,
     /// Whether the caller runs the version's own requests before it serves. Nothing here acts on it.
@@ -41,6 +44,10 @@ pub enum EngineChoice {
     TensorFlow,
     /// LiteRT, or an error.
     LiteRt,
+    /// As with TensorFlow Serving's `--prefer_tflite_model`: LiteRT when the version has a `model.tflite`, with
+    /// signatures from its metadata or of its graph's own names, else TensorFlow.
+    #[serde(rename = "prefer_tflite")]
+    PreferTflite,
 }
 
 /// Where the runtimes are; null for one that is not installed.
@@ -98,7 +105,7 @@ mod tests {
     use super::*;
 
     const DOCUMENT: &str = r#"{"name": "m", "version": 3, "path": "/models/m/3", "engine": "litert", "tags": ["serve"],
-        "libraries": {"tensorflow": {"core": "/cc", "framework": "/fw"}, "litert": null},
+        "libraries": {"tensorflow": {"core": "/cc", "framework": "/fw"}, "litert": null}, "op_libraries": ["/ops/_text.so"],
         "session": {"intra_op_threads": 0, "inter_op_threads": 0, "gpu_memory_fraction": 0, "gpu_allow_growth": false,
                     "allow_soft_placement": true},
         "warm_up": {"enabled": true, "iterations": 1}, "batching": null}"#;
@@ -107,6 +114,7 @@ mod tests {
     fn the_document_is_read() {
         let spec: LoadSpec = serde_json::from_str(DOCUMENT).unwrap();
         assert_eq!((spec.engine, spec.libraries.litert.as_ref()), (EngineChoice::LiteRt, None));
+        assert_eq!(spec.op_libraries, [PathBuf::from("/ops/_text.so")]);
         assert_eq!(spec.libraries.tensorflow.unwrap().framework, PathBuf::from("/fw"));
     }
 
@@ -116,6 +124,7 @@ mod tests {
             ("\"name\"", "\"nam\""),
             ("\"litert\": null", "\"lite\": null"),
             (", \"litert\": null", ""),
+            ("\"op_libraries\": [\"/ops/_text.so\"],", ""),
             ("\"gpu_memory_fraction\": 0, ", ""),
             ("\"litert\", \"tags\"", "\"onnx\", \"tags\""),
             ("\"iterations\": 1", "\"iterations\": 1, \"more\": 2"),

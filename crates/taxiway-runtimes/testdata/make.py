@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+from flatbuffers import flexbuffers
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
 
 v1 = tf.compat.v1
 
@@ -193,8 +198,80 @@ def positives(root: Path) -> None:
     convert(root / "positives", ["serving_default"])
 
 
+def tflite_plain(root: Path) -> None:
+    """A file without signatures, whose extents are fixed, as old converters made them."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [1], "x")
+        y = v1.identity(x * 0.5 + 2.0, "y")
+        converter = v1.lite.TFLiteConverter.from_session(session, [x], [y])
+        (root / "tflite_plain").mkdir()
+        (root / "tflite_plain/model.tflite").write_bytes(converter.convert())
+
+
+def tflite_metadata(root: Path) -> None:
+    """The plain file with signature definitions in its metadata, as TensorFlow Serving reads them."""
+    definitions = {"regress_x_to_y": ("inputs", "x", "outputs", "y:0", "regress")}
+    definitions["serving_default"] = ("input", "x:0", "answer", "y", "predict")
+    signatures = flexbuffers.Builder()
+    with signatures.Map():
+        for key, (input_alias, input_name, output_alias, output_name, method) in definitions.items():
+            definition = meta_graph_pb2.SignatureDef(method_name=f"tensorflow/serving/{method}")
+            for infos, alias, name in (
+                (definition.inputs, input_alias, input_name),
+                (definition.outputs, output_alias, output_name),
+            ):
+                infos[alias].name, infos[alias].dtype = name, tf.float32.as_datatype_enum
+                infos[alias].tensor_shape.dim.add(size=-1)
+            signatures.Key(key)
+            signatures.Blob(definition.SerializeToString())
+    with_metadata(root, "tflite_metadata", bytes(signatures.Finish()))
+    with_metadata(root, "tflite_bad_metadata", b"this is no map")
+
+
+def with_metadata(root: Path, name: str, definitions: bytes) -> None:
+    model = flatbuffer_utils.convert_bytearray_to_object((root / "tflite_plain/model.tflite").read_bytes())
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(definitions, np.uint8)
+    entry.name, entry.buffer = b"signature_defs_metadata", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    (root / name).mkdir()
+    (root / name / "model.tflite").write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def spin(root: Path) -> None:
+    """Counts to n, one at a time."""
+
+    def compute(n: Any) -> dict[str, Any]:
+        return {"counted": tf.while_loop(lambda i: i < n, lambda i: [i + 1], [tf.constant(0)])[0]}
+
+    save(root / "spin", [spec("n", [], tf.int32)], compute)
+    convert(root / "spin", ["serving_default"])
+
+
+def compile_library(source: str, library: Path, *flags: str) -> None:
+    library.parent.mkdir(exist_ok=True)
+    command = ["cc", "-shared", "-fPIC", "-O1", str(Path(__file__).with_name(source)), "-o", str(library), *flags]
+    subprocess.run(command, check=True)
+
+
+def plus_one(root: Path) -> None:
+    """A model with an operation of an op library, and the library."""
+    library, packages = root / "op_libraries/plus_one.so", Path(tf.sysconfig.get_lib())
+    compile_library("plus_one.c", library, f"-I{packages}/include", f"{packages}/libtensorflow_framework.so.2")
+    ops = tf.load_op_library(str(library))
+    save(root / "plus_one", [spec("x", [None])], lambda x: {"y": ops.taxiway_plus_one(x=x)})
+    (root / "op_libraries/not_a_library.so").write_bytes(b"this is not a library")
+
+
+def old_tensorflow(root: Path) -> None:
+    """A library that says that it is TensorFlow 2.9.1."""
+    compile_library("old_tensorflow.c", root / "old_tensorflow/libtensorflow_cc.so.2")
+
+
 MODELS = [half_plus_two, several, scalars, types, product, strings, any_rank, counter, loop, reference_variables]
-MODELS += [endless, digits, signatures, positives]
+MODELS += [endless, digits, signatures, positives, plus_one, old_tensorflow]
+MODELS += [tflite_plain, tflite_metadata, spin]
 
 
 def main(target: Path) -> None:

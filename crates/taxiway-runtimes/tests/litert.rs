@@ -2,9 +2,11 @@
 
 mod fixtures;
 
+use std::time::Duration;
+
 use fixtures::{fixtures, predict, predict_with};
-use taxiway_engine::{ErrorKind, SpecShape, Tensor};
-use taxiway_runtimes::EngineChoice::{LiteRt, TensorFlow};
+use taxiway_engine::{Call, DEFAULT_SIGNATURE, ErrorKind, SpecShape, Tensor};
+use taxiway_runtimes::EngineChoice::{LiteRt, PreferTflite, TensorFlow};
 
 fn images(rows: usize) -> Tensor {
     let values: Vec<f32> = (0..rows * 784).map(|i| (i % 17) as f32 / 17.0).collect();
@@ -81,4 +83,78 @@ fn an_output_whose_size_depends_on_values_is_refused_when_it_is_loaded() {
     let error = taxiway_runtimes::open(&fixtures.spec("positives", LiteRt)).err().unwrap();
     assert_eq!(error.kind, ErrorKind::Unimplemented);
     assert!(error.message.contains("output \"places\""), "{error}");
+}
+
+fn vector(values: &[f32]) -> Tensor {
+    Tensor::from_values([values.len()], values).expect("a vector has as many values as it is long")
+}
+
+#[test]
+fn a_file_without_signatures_is_named_by_its_graph_and_resized() {
+    let Some(fixtures) = fixtures() else { return };
+    for engine in [LiteRt, PreferTflite] {
+        let engine = fixtures.load("tflite_plain", engine);
+        let signature = engine.signatures().get(DEFAULT_SIGNATURE).unwrap().unwrap();
+        assert_eq!((signature.inputs[0].name.as_str(), signature.outputs[0].name.as_str()), ("x", "y"));
+        assert_eq!(signature.inputs[0].shape, SpecShape(Some(vec![Some(1)])));
+        // The file says one row; any number is taken, and one again after many.
+        for values in [&[1.0f32][..], &[1.0, 2.0, 5.0], &[4.0]] {
+            let expected: Vec<f32> = values.iter().map(|x| x * 0.5 + 2.0).collect();
+            assert_eq!(predict(engine.as_ref(), &[vector(values)]).unwrap(), [vector(&expected)]);
+        }
+        let matrix = Tensor::from_values([1, 1], &[1.0f32]).unwrap();
+        assert_eq!(predict(engine.as_ref(), &[matrix]).unwrap_err().kind, ErrorKind::InvalidArgument);
+    }
+}
+
+#[test]
+fn signature_definitions_in_the_metadata_are_served() {
+    let Some(fixtures) = fixtures() else { return };
+    for engine in [LiteRt, PreferTflite] {
+        let engine = fixtures.load("tflite_metadata", engine);
+        let names: Vec<_> = engine.signatures().callable().map(|signature| signature.name.as_str()).collect();
+        assert_eq!(names, ["regress_x_to_y", DEFAULT_SIGNATURE]);
+        for (name, input, output, method) in
+            [("regress_x_to_y", "inputs", "outputs", "regress"), (DEFAULT_SIGNATURE, "input", "answer", "predict")]
+        {
+            let signature = engine.signatures().get(name).unwrap().unwrap();
+            assert_eq!((signature.inputs[0].name.as_str(), signature.outputs[0].name.as_str()), (input, output));
+            assert_eq!(signature.method_name, format!("tensorflow/serving/{method}"));
+            assert_eq!(signature.inputs[0].shape, SpecShape(Some(vec![None])));
+            let answers = predict_with(engine.as_ref(), name, &[vector(&[1.0, 2.0])]).unwrap();
+            assert_eq!(answers, [vector(&[2.5, 3.0])]);
+        }
+    }
+    let error = taxiway_runtimes::open(&fixtures.spec("tflite_bad_metadata", LiteRt)).err().unwrap();
+    assert_eq!(error.kind, ErrorKind::DataLoss);
+    assert!(error.message.contains("model.tflite: the file's signature definitions are not a map"), "{error}");
+}
+
+#[test]
+fn tensorflow_servings_way_names_a_file_by_its_graph_and_else_takes_tensorflow() {
+    let Some(fixtures) = fixtures() else { return };
+    let engine = fixtures.load("half_plus_two", PreferTflite);
+    assert_eq!(engine.name(), "litert");
+    let signature = engine.signatures().get(DEFAULT_SIGNATURE).unwrap().unwrap();
+    assert_eq!(signature.inputs[0].name, "serving_default_x");
+    assert_eq!(signature.inputs[0].tensor, "serving_default_x:0");
+    assert_eq!(predict(engine.as_ref(), &[vector(&[1.0, 2.0])]).unwrap(), [vector(&[2.5, 3.0])]);
+    assert_eq!(fixtures.load("strings", PreferTflite).name(), "tensorflow");
+}
+
+#[test]
+fn a_run_is_stopped_at_its_deadline_and_the_next_is_whole() {
+    let Some(fixtures) = fixtures() else { return };
+    let engine = fixtures.load("spin", LiteRt);
+    let signature = engine.signatures().get(DEFAULT_SIGNATURE).unwrap().unwrap();
+    let run = |n: i32, timeout| {
+        let inputs = [Tensor::from_values([], &[n]).unwrap()];
+        engine.run(&Call { signature, inputs: &inputs, outputs: &[0], timeout })
+    };
+    for _ in 0..3 {
+        let error = run(i32::MAX, Some(Duration::from_millis(20))).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::DeadlineExceeded);
+        assert_eq!(error.message, "the run was stopped at its deadline of 20 ms");
+        assert_eq!(run(5, None).unwrap(), [Tensor::from_values([], &[5]).unwrap()]);
+    }
 }

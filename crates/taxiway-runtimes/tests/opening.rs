@@ -68,6 +68,41 @@ fn a_library_that_is_another_one_is_refused() {
 }
 
 #[test]
+fn an_old_tensorflow_is_refused_with_the_versions_that_are_taken() {
+    let Some(fixtures) = fixtures() else { return };
+    let mut spec = fixtures.spec("digits", EngineChoice::TensorFlow);
+    let old = fixtures.file("old_tensorflow/libtensorflow_cc.so.2");
+    spec.libraries.tensorflow = Some(TensorFlowLibraries { core: old.clone(), framework: old.clone() });
+    let error = refusal(&spec);
+    assert_eq!(error.kind, ErrorKind::FailedPrecondition);
+    let expected = format!(
+        "the TensorFlow library {} (version 2.9.1) is not supported: TensorFlow 2.16 or a newer 2 is needed",
+        old.display()
+    );
+    assert_eq!(error.message, expected);
+}
+
+#[test]
+fn a_litert_of_another_version_is_refused_with_the_versions_that_are_taken() {
+    let Some(fixtures) = fixtures() else { return };
+    let packages = tempfile::tempdir().unwrap();
+    let library = packages.path().join("ai_edge_litert/libLiteRt.so");
+    for directory in ["ai_edge_litert", "ai_edge_litert-2.1.0.dist-info"] {
+        std::fs::create_dir(packages.path().join(directory)).unwrap();
+    }
+    std::fs::write(&library, "not opened").unwrap();
+    let mut spec = fixtures.spec("digits", EngineChoice::LiteRt);
+    spec.libraries.litert = Some(library.clone());
+    let error = refusal(&spec);
+    assert_eq!(error.kind, ErrorKind::FailedPrecondition);
+    let expected = format!(
+        "the LiteRT library {} (version 2.1.0) is not supported: LiteRT 2.3 or a newer 2 is needed",
+        library.display()
+    );
+    assert_eq!(error.message, expected);
+}
+
+#[test]
 fn a_directory_without_a_model_is_said_to_be_one() {
     let Some(fixtures) = fixtures() else { return };
     for engine in [EngineChoice::Auto, EngineChoice::TensorFlow] {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -137,8 +137,13 @@ def _picked(settings: ServerSettings, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
-def load_spec(server: ServerSettings) -> Callable[[str, int, str, ModelSettings], JsonObject]:
-    """What makes the document for one load, on a machine as it is now."""
+def load_spec(
+    server: ServerSettings, op_libraries: Sequence[str] = ()
+) -> Callable[[str, int, str, ModelSettings], JsonObject]:
+    """What makes the document for one load, on a machine as it is now.
+
+    ``op_libraries`` are shared libraries with more TensorFlow operations.
+    """
     libraries = find_libraries()
     session = _picked(server, _SESSION)
 
@@ -150,6 +155,7 @@ def load_spec(server: ServerSettings) -> Callable[[str, int, str, ModelSettings]
             "engine": model.engine,
             "tags": list(model.tags),
             "libraries": libraries,
+            "op_libraries": [str(Path(library).absolute()) for library in op_libraries],
             "session": session,
             "warm_up": {"enabled": model.warm_up, "iterations": model.warm_up_iterations},
             "batching": dataclasses.asdict(model.batching) if model.batching.max_batch_size else None,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
-use taxiway_engine::{Call, Engine, Error, ErrorKind, Port, Result, Shape, Signature, Signatures, SpecShape, Tensor};
+use taxiway_engine::{Call, Engine, Error, ErrorKind, Result, Shape, Signatures, SpecShape, Tensor};
 
-use super::describe;
+use super::describe::{self, Described, Naming};
+use super::instance::Run;
 use super::library;
 use super::model::{FileSignature, FileTensor, Model};
 use super::pool::Pool;
@@ -18,7 +19,7 @@ use crate::LoadSpec;
 ///
 /// # Errors
 /// `NotFound` when the directory has none, else LiteRT's own with the path.
-pub(crate) fn open(spec: &LoadSpec, library: &Path) -> Result<Arc<dyn Engine>> {
+pub(crate) fn open(spec: &LoadSpec, library: &Path, naming: Naming) -> Result<Arc<dyn Engine>> {
     let path = spec.path.join(super::MODEL_FILE);
     if !path.is_file() {
         return Err(Error::new(
@@ -28,7 +29,7 @@ pub(crate) fn open(spec: &LoadSpec, library: &Path) -> Result<Arc<dyn Engine>> {
     }
     let model = Arc::new(Model::read(library::load(library)?, &path)?);
     let with_path = |error: Error| Error::new(error.kind, format!("{}: {}", path.display(), error.message));
-    LiteRtEngine::new(model, spec).map(|engine| Arc::new(engine) as Arc<dyn Engine>).map_err(with_path)
+    LiteRtEngine::new(model, spec, naming).map(|engine| Arc::new(engine) as Arc<dyn Engine>).map_err(with_path)
 }
 
 struct LiteRtEngine {
@@ -45,31 +46,39 @@ struct Plan {
     inputs: Vec<usize>,
     /// For each output of the signature, its index in the file.
     outputs: Vec<usize>,
+    /// Whether inputs may have other extents than the signature says.
+    resizes: bool,
 }
 
 impl LiteRtEngine {
-    fn new(model: Arc<Model>, spec: &LoadSpec) -> Result<LiteRtEngine> {
+    fn new(model: Arc<Model>, spec: &LoadSpec, naming: Naming) -> Result<LiteRtEngine> {
         let file = model.signatures()?;
-        let mut saved = describe::saved_signatures(&spec.path, &spec.tags);
-        let definitions = file.iter().map(|signature| {
-            let name = describe::name(signature);
-            (name.to_owned(), describe::definition(signature, saved.remove(name).as_ref()))
-        });
-        let signatures = Signatures::new(definitions.collect());
+        let saved = || describe::saved_signatures(&spec.path, &spec.tags);
+        let described = describe::describe(&file, model.metadata(describe::METADATA_KEY), naming, saved)?;
+        let definitions = described.iter().map(|one| (one.name.clone(), one.definition.clone())).collect();
+        let signatures = Signatures::new(definitions);
         let pool = Pool::new(model, file.len(), spec.session.intra_op_threads)?;
-        let plans = file.into_iter().enumerate().filter_map(|(index, file)| {
-            let name = describe::name(&file).to_owned();
-            let signature = signatures.get(&name)?.ok()?;
-            let plan = plan(index, file, signature);
-            Some(plan.map(|plan| (name, plan)))
-        });
+        let callable = |one: &Described| signatures.get(&one.name).is_some_and(|signature| signature.is_ok());
+        let plans = described.into_iter().filter(callable).map(|one| Ok((one.name.clone(), plan(one, &file)?)));
         Ok(LiteRtEngine { plans: plans.collect::<Result<_>>()?, signatures, pool })
     }
 
     fn run_rows(&self, plan: &Plan, call: &Call<'_>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let inputs: SmallVec<[&Tensor; 4]> = plan.inputs.iter().map(|&index| &inputs[index]).collect();
         let wanted: SmallVec<[usize; 4]> = call.outputs.iter().map(|&index| plan.outputs[index]).collect();
-        self.pool.lend(call.timeout, |instance| instance.run(plan.index, &plan.file, &inputs, &wanted))
+        let deadline = call.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let run = self.pool.lend(call.timeout, |instance| {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            instance.run(plan.index, &plan.file, &inputs, &wanted, left)
+        })?;
+        match run {
+            Run::Done(answers) => Ok(answers),
+            Run::Stopped => {
+                let deadline = call.timeout.unwrap_or_default().as_millis();
+                let message = format!("the run was stopped at its deadline of {deadline} ms");
+                Err(Error::new(ErrorKind::DeadlineExceeded, message))
+            }
+        }
     }
 
     /// LiteRT runs no empty batch. What it would answer is the answer to one row of zeros, less the row.
@@ -108,7 +117,7 @@ impl Engine for LiteRtEngine {
             Error::internal(format!("signature \"{}\" is not one of this version", call.signature.name))
         })?;
         // LiteRT's own checks are of names and positions; it would read past a tensor that is too small.
-        check_inputs(call)?;
+        check_inputs(call, plan.resizes)?;
         if call.outputs.is_empty() {
             return Ok(Vec::new());
         }
@@ -119,7 +128,7 @@ impl Engine for LiteRtEngine {
         }?;
         let elapsed = started.elapsed();
         match call.timeout {
-            // LiteRT cannot be stopped midway; an answer that is too late is not given all the same.
+            // The last operation cannot be stopped midway; an answer that is too late is not given all the same.
             Some(timeout) if elapsed > timeout => Err(Error::new(
                 ErrorKind::DeadlineExceeded,
                 format!("the run took {} ms, its deadline was {} ms", elapsed.as_millis(), timeout.as_millis()),
@@ -129,7 +138,8 @@ impl Engine for LiteRtEngine {
     }
 }
 
-fn plan(index: usize, file: FileSignature, signature: &Signature) -> Result<Plan> {
+fn plan(described: Described, file: &[FileSignature]) -> Result<Plan> {
+    let file = file[described.index].clone();
     let is_open = |tensor: &&FileTensor| tensor.extents.contains(&-1);
     if let (None, Some(output)) = (file.inputs.iter().find(is_open), file.outputs.iter().find(is_open)) {
         return Err(Error::new(
@@ -137,22 +147,18 @@ fn plan(index: usize, file: FileSignature, signature: &Signature) -> Result<Plan
             format!(
                 "the size of output \"{}\" of signature \"{}\" depends on values, which LiteRT cannot be given a \
                  buffer for: serve the SavedModel on the TensorFlow engine",
-                output.name, signature.name
+                output.name, described.name
             ),
         ));
     }
-    let missing = |name: &str| Error::internal(format!("tensor \"{name}\" is in the file and not in the signature"));
-    let find =
-        |ports: &[Port], name: &str| ports.iter().position(|port| port.name == name).ok_or_else(|| missing(name));
-    let inputs = file.inputs.iter().map(|tensor| find(&signature.inputs, &tensor.name)).collect::<Result<_>>()?;
-    let outputs = signature
-        .outputs
-        .iter()
-        .map(|port| file.outputs.iter().position(|tensor| tensor.name == port.name).ok_or_else(|| missing(&port.name)));
-    Ok(Plan { index, inputs, outputs: outputs.collect::<Result<_>>()?, file })
+    let mut inputs = vec![0; file.inputs.len()];
+    for (argument, &position) in described.inputs.iter().enumerate() {
+        inputs[position] = argument;
+    }
+    Ok(Plan { index: described.index, file, inputs, outputs: described.outputs, resizes: described.resizes })
 }
 
-fn check_inputs(call: &Call<'_>) -> Result<()> {
+fn check_inputs(call: &Call<'_>, resizes: bool) -> Result<()> {
     let ports = &call.signature.inputs;
     if call.inputs.len() != ports.len() || call.outputs.iter().any(|&index| index >= call.signature.outputs.len()) {
         return Err(Error::internal(format!(
@@ -169,7 +175,11 @@ fn check_inputs(call: &Call<'_>) -> Result<()> {
                 tensor.dtype().name()
             )));
         }
-        if !port.shape.accepts(tensor.shape()) {
+        let fits = match resizes {
+            true => port.shape.rank().is_none_or(|rank| rank == tensor.shape().len()),
+            false => port.shape.accepts(tensor.shape()),
+        };
+        if !fits {
             return Err(Error::invalid(format!(
                 "input \"{}\" of shape {:?} does not fit the signature's {}",
                 port.name,

@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use taxiway_engine::{Error, ErrorKind, Result, Shape, Tensor};
@@ -10,16 +11,26 @@ use taxiway_engine::{Error, ErrorKind, Result, Shape, Tensor};
 use super::buffer::{Buffer, INPUT_SLACK, OUTPUT_SLACK};
 use super::library::{Layout, Library, Raw};
 use super::model::{FileSignature, Model};
+use super::watch::{Watch, is_over};
 
 /// An owned `LiteRtCompiledModel` with the buffers of its last runs.
 pub(crate) struct Instance {
     model: Arc<Model>,
     raw: Raw,
     slots: Vec<Slot>,
+    /// LiteRT points to it.
+    watch: Box<Watch>,
 }
 
 // SAFETY: it may be used from any thread, by one at a time.
 unsafe impl Send for Instance {}
+
+/// How a run ended.
+pub(crate) enum Run {
+    Done(Vec<Tensor>),
+    /// Its deadline came first.
+    Stopped,
+}
 
 /// What a signature was last run with. Requests of one shape after another find everything in place.
 #[derive(Default)]
@@ -52,20 +63,30 @@ impl Instance {
             (library.functions.LiteRtCreateCompiledModel)(library.environment, model.raw, options.raw, &raw mut raw)
         };
         library.check(status, || "LiteRT cannot prepare the model".to_owned())?;
-        Ok(Instance { model, raw, slots: (0..signatures).map(|_| Slot::default()).collect() })
+        let slots = (0..signatures).map(|_| Slot::default()).collect();
+        let instance = Instance { model, raw, slots, watch: Watch::new() };
+        let watch: *const Watch = &raw const *instance.watch;
+        // SAFETY: the watch lives as long as the instance, and nothing runs after it.
+        let status = unsafe {
+            (library.functions.LiteRtSetCompiledModelCancellationFunction)(raw, watch.cast_mut().cast(), is_over)
+        };
+        library.check(status, || "LiteRT cannot watch deadlines".to_owned())?;
+        Ok(instance)
     }
 
     /// Runs signature `index` and returns the outputs named by `wanted`. Inputs and outputs are in the file's order.
     ///
     /// # Errors
-    /// LiteRT's own. The instance is not to be used after any: what it holds may be half changed.
+    /// LiteRT's own. The instance is not to be used after any: what it holds may be half changed. After a run that was
+    /// stopped it is, as each run starts from its inputs.
     pub(crate) fn run(
         &mut self,
         index: usize,
         signature: &FileSignature,
         inputs: &[&Tensor],
         wanted: &[usize],
-    ) -> Result<Vec<Tensor>> {
+        timeout: Option<Duration>,
+    ) -> Result<Run> {
         if !self.slots[index].fits(inputs) {
             self.slots[index] = self.prepare(index, signature, inputs)?;
         }
@@ -79,6 +100,7 @@ impl Instance {
         let mut given: SmallVec<[Raw; 4]> = slot.inputs.iter().map(Buffer::as_raw).collect();
         let mut taken: SmallVec<[Raw; 4]> = slot.outputs.iter().map(|answer| answer.buffer.as_raw()).collect();
         let functions = &self.model.library.functions;
+        self.watch.start(timeout);
         // SAFETY: the instance is borrowed mutably, the arrays are as long as is said, and every buffer is as large as
         // LiteRT says and has room behind.
         let status = unsafe {
@@ -91,10 +113,14 @@ impl Instance {
                 taken.as_mut_ptr(),
             )
         };
+        if status != 0 && self.watch.has_stopped() {
+            return Ok(Run::Stopped);
+        }
         self.model.library.check(status, || format!("signature \"{}\" cannot be run", signature.key))?;
         self.correct(index, signature)?;
         let slot = &self.slots[index];
-        wanted.iter().map(|&position| slot.outputs[position].read(signature, position)).collect()
+        let answers = wanted.iter().map(|&position| slot.outputs[position].read(signature, position));
+        answers.collect::<Result<_>>().map(Run::Done)
     }
 
     /// Tells LiteRT the shapes of the inputs, and makes buffers for them and for the outputs.
@@ -102,8 +128,9 @@ impl Instance {
         let library = self.model.library;
         let mut slot = Slot::default();
         for (position, (tensor, port)) in inputs.iter().zip(&signature.inputs).enumerate() {
-            if port.extents.contains(&-1) {
-                self.resize(index, position, tensor.shape())?;
+            // A scalar has only one shape, which LiteRT takes for none.
+            if !port.extents.is_empty() {
+                self.resize(index, position, tensor.shape(), &port.extents)?;
             }
             let length = tensor.bytes().map_or(0, |bytes| bytes.len());
             slot.inputs.push(Buffer::new(library, port.element, tensor.shape(), length, INPUT_SLACK)?);
@@ -122,22 +149,20 @@ impl Instance {
         Ok(slot)
     }
 
-    fn resize(&self, index: usize, position: usize, shape: &[usize]) -> Result<()> {
+    fn resize(&self, index: usize, position: usize, shape: &[usize], told: &[i64]) -> Result<()> {
+        let functions = &self.model.library.functions;
+        let resize = match told.contains(&-1) {
+            true => functions.LiteRtCompiledModelResizeInputTensor,
+            // Old files fix every extent and are resized all the same; LiteRT finds out whether the graph can follow.
+            false => functions.LiteRtCompiledModelResizeInputTensorNonStrict,
+        };
         let refused = || format!("LiteRT takes no input of shape {shape:?}");
         let extents: SmallVec<[c_int; 4]> = shape
             .iter()
             .map(|&extent| c_int::try_from(extent).map_err(|_| Error::invalid(refused())))
             .collect::<Result<_>>()?;
         // SAFETY: the array is as long as is said.
-        let status = unsafe {
-            (self.model.library.functions.LiteRtCompiledModelResizeInputTensor)(
-                self.raw,
-                index,
-                position,
-                extents.as_ptr(),
-                extents.len(),
-            )
-        };
+        let status = unsafe { resize(self.raw, index, position, extents.as_ptr(), extents.len()) };
         self.model.library.check(status, refused)
     }
 

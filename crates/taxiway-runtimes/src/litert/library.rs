@@ -73,6 +73,7 @@ symbols! {
         LiteRtCreateEnvironment: fn(c_int, *const EnvironmentOption, *mut Raw) -> c_int;
         LiteRtCreateModelFromFile: fn(Raw, *const c_char, *mut Raw) -> c_int;
         LiteRtDestroyModel: fn(Raw);
+        LiteRtGetModelMetadata: fn(Raw, *const c_char, *mut *const c_void, *mut usize) -> c_int;
         LiteRtGetNumModelSignatures: fn(Raw, *mut usize) -> c_int;
         LiteRtGetModelSignature: fn(Raw, usize, *mut Raw) -> c_int;
         LiteRtGetSignatureKey: fn(Raw, *mut *const c_char) -> c_int;
@@ -82,6 +83,7 @@ symbols! {
         LiteRtGetNumSignatureOutputs: fn(Raw, *mut usize) -> c_int;
         LiteRtGetSignatureOutputName: fn(Raw, usize, *mut *const c_char) -> c_int;
         LiteRtGetSignatureOutputTensorByIndex: fn(Raw, usize, *mut Raw) -> c_int;
+        LiteRtGetTensorName: fn(Raw, *mut *const c_char) -> c_int;
         LiteRtGetRankedTensorType: fn(Raw, *mut TensorType) -> c_int;
         LiteRtCreateOptions: fn(*mut Raw) -> c_int;
         LiteRtDestroyOptions: fn(Raw);
@@ -93,6 +95,10 @@ symbols! {
         LiteRtCreateCompiledModel: fn(Raw, Raw, Raw, *mut Raw) -> c_int;
         LiteRtDestroyCompiledModel: fn(Raw);
         LiteRtCompiledModelResizeInputTensor: fn(Raw, usize, usize, *const c_int, usize) -> c_int;
+        LiteRtCompiledModelResizeInputTensorNonStrict: fn(Raw, usize, usize, *const c_int, usize) -> c_int;
+        LiteRtSetCompiledModelCancellationFunction: fn(
+            Raw, *mut c_void, unsafe extern "C" fn(*mut c_void) -> bool,
+        ) -> c_int;
         LiteRtGetCompiledModelOutputTensorLayouts: fn(Raw, usize, usize, *mut Layout, bool) -> c_int;
         LiteRtRunCompiledModel: fn(Raw, usize, usize, *mut Raw, usize, *mut Raw) -> c_int;
         LiteRtCreateTensorBufferFromHostMemory: fn(
@@ -125,13 +131,17 @@ pub(crate) fn load(path: &Path) -> Result<&'static Library> {
     if let Some(library) = opened.get(path) {
         return Ok(library);
     }
+    let refuse = |why: &str| {
+        let version = version_of(path).map(|version| format!(" (version {version})")).unwrap_or_default();
+        let message = format!("the LiteRT library {}{version} {why}: LiteRT {SUPPORTED} is needed", path.display());
+        Error::new(ErrorKind::FailedPrecondition, message)
+    };
+    if version_of(path).is_some_and(|version| !is_supported(&version)) {
+        return Err(refuse("is not supported"));
+    }
     // SAFETY: the types above are those of LiteRT's headers, and the library is never closed.
-    let functions = unsafe { Functions::bind(open_library("LiteRT", path)?) }.map_err(|symbol| {
-        Error::new(
-            ErrorKind::FailedPrecondition,
-            format!("the LiteRT library {} has no function {symbol}: LiteRT 2.3 is needed", path.display()),
-        )
-    })?;
+    let functions = unsafe { Functions::bind(open_library("LiteRT", path)?) }
+        .map_err(|symbol| refuse(&format!("has no function {symbol}")))?;
     let mut library = Library { functions, environment: null_mut() };
     // SAFETY: one option is passed, and the handle's place outlives the call.
     let status =
@@ -140,6 +150,28 @@ pub(crate) fn load(path: &Path) -> Result<&'static Library> {
     let library: &'static Library = Box::leak(Box::new(library));
     opened.insert(path.to_owned(), library);
     Ok(library)
+}
+
+/// The LiteRTs whose C API is the one above, for messages.
+const SUPPORTED: &str = "2.3 or a newer 2";
+
+/// Whether a version is one of them; one that cannot be read is left to the search for the functions.
+fn is_supported(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => major == 2 && minor >= 3,
+        _ => true,
+    }
+}
+
+/// The version of the wheel that a library is in. LiteRT itself tells none, but the directory beside the package's
+/// does; `None` when the library is elsewhere.
+fn version_of(path: &Path) -> Option<String> {
+    let package = path.parent()?;
+    let lead = format!("{}-", package.file_name()?.to_str()?);
+    let beside = std::fs::read_dir(package.parent()?).ok()?;
+    let version = |name: &str| Some(name.strip_prefix(&lead)?.strip_suffix(".dist-info")?.to_owned());
+    beside.flatten().find_map(|entry| version(entry.file_name().to_str()?))
 }
 
 impl Library {

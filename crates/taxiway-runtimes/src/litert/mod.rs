@@ -3,11 +3,14 @@
 mod buffer;
 mod describe;
 mod engine;
+mod flexmap;
 mod instance;
 mod library;
 mod model;
 mod pool;
+mod watch;
 
+pub(crate) use describe::Naming;
 pub(crate) use engine::open;
 
 /// The file beside, or instead of, a SavedModel.

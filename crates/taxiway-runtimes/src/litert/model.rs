@@ -38,7 +38,10 @@ pub(crate) struct FileSignature {
 /// A tensor of a signature in the file.
 #[derive(Debug, Clone)]
 pub(crate) struct FileTensor {
+    /// The name in the signature.
     pub(crate) name: String,
+    /// The name in the graph.
+    pub(crate) tensor: String,
     pub(crate) dtype: DType,
     /// LiteRT's number for the type.
     pub(crate) element: c_int,
@@ -98,7 +101,7 @@ impl Model {
     }
 
     fn tensor(&self, signature: Raw, index: usize, (name, tensor): (GetName, GetTensor)) -> Result<FileTensor> {
-        // SAFETY (all three): as in `signature`.
+        // SAFETY (all four): as in `signature`.
         let name = text(self.read_value(|place| unsafe { name(signature, index, place) }, null())?);
         let handle = self.read_value(|place| unsafe { tensor(signature, index, place) }, null_mut())?;
         let ranked = |place| unsafe { (self.library.functions.LiteRtGetRankedTensorType)(handle, place) };
@@ -109,8 +112,22 @@ impl Model {
                 format!("tensor \"{name}\" has LiteRT's element type number {}, which is not served", of.element),
             )
         })?;
+        let tensor = |place| unsafe { (self.library.functions.LiteRtGetTensorName)(handle, place) };
+        let tensor = text(self.read_value(tensor, null())?);
         let extents = of.layout.extents().iter().map(|&extent| i64::from(extent).max(-1)).collect();
-        Ok(FileTensor { name, dtype, element: of.element, extents })
+        Ok(FileTensor { name, tensor, dtype, element: of.element, extents })
+    }
+
+    /// The bytes that the file carries under this key beside the graph, `None` when it has no such key.
+    pub(crate) fn metadata(&self, key: &CStr) -> Option<&[u8]> {
+        let (mut start, mut length) = (null(), 0);
+        // SAFETY: the model is alive, the key is a C string, and the places outlive the call.
+        let status = unsafe {
+            (self.library.functions.LiteRtGetModelMetadata)(self.raw, key.as_ptr(), &raw mut start, &raw mut length)
+        };
+        let is_there = status == 0 && !start.is_null();
+        // SAFETY: LiteRT checked the file when it read it, and keeps the bytes for as long as the model.
+        is_there.then(|| unsafe { std::slice::from_raw_parts(start.cast(), length) })
     }
 
     fn read_value<T>(&self, read: impl FnOnce(*mut T) -> c_int, mut value: T) -> Result<T> {

@@ -11,6 +11,7 @@ use taxiway_engine::{Call, Engine, Error, ErrorKind, Port, Result, Signature, Si
 use super::deadline::Pace;
 use super::executor::{self, Executor};
 use super::library::{self, Functions, Output};
+use super::op_libraries;
 use super::options;
 use super::session::{Buffer, Handles, Session};
 use super::tensor::Handle;
@@ -25,6 +26,7 @@ pub(crate) fn open(spec: &LoadSpec, files: &TensorFlowLibraries) -> Result<Arc<d
         return Err(no_saved_model(&spec.path));
     }
     let functions = library::load(files)?;
+    op_libraries::load(functions, &spec.op_libraries)?;
     TensorFlowEngine::load(functions, spec).map(|engine| Arc::new(engine) as Arc<dyn Engine>).map_err(|error| {
         let path = spec.path.display().to_string();
         match error.message.contains(&path) {

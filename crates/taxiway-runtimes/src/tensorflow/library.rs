@@ -20,7 +20,7 @@ macro_rules! opaque {
     };
 }
 
-opaque!(Graph, Operation, RawSession, RawStatus, RawTensor, SessionConfig);
+opaque!(Graph, OpLibrary, Operation, RawSession, RawStatus, RawTensor, SessionConfig);
 
 /// `TF_Output`: one output of an operation.
 #[repr(C)]
@@ -55,6 +55,9 @@ pub(crate) type FreeTensor = unsafe extern "C" fn(*mut c_void, usize, *mut c_voi
 symbols! {
     /// The functions that are used.
     Functions {
+        TF_Version: fn() -> *const c_char;
+        TF_LoadLibrary: fn(*const c_char, *mut RawStatus) -> *mut OpLibrary;
+        TF_DeleteLibraryHandle: fn(*mut OpLibrary);
         TF_NewStatus: fn() -> *mut RawStatus;
         TF_DeleteStatus: fn(*mut RawStatus);
         TF_GetCode: fn(*const RawStatus) -> c_int;
@@ -109,29 +112,66 @@ pub(crate) fn load(files: &TensorFlowLibraries) -> Result<&'static Functions> {
     // The core needs the framework, and the linker takes one that is already there, wherever it came from.
     open_library("TensorFlow", &files.framework)?;
     let core = open_library("TensorFlow", &files.core)?;
+    let refuse = |version: &str, why: &str| {
+        let path = files.core.display();
+        let message = format!("the TensorFlow library {path} ({version}) {why}: TensorFlow {SUPPORTED} is needed");
+        Error::new(ErrorKind::FailedPrecondition, message)
+    };
+    let version = version_of(core);
+    if version.as_deref().is_some_and(|version| !is_supported(version)) {
+        return Err(refuse(&format!("version {}", version.unwrap_or_default()), "is not supported"));
+    }
     // SAFETY: the types above are those of TensorFlow's headers, and the library is never closed.
     let functions = unsafe { Functions::bind(core) }.map_err(|symbol| {
-        Error::new(
-            ErrorKind::FailedPrecondition,
-            format!(
-                "the TensorFlow library {} ({}) has no function {symbol}: TensorFlow 2.16 or newer is needed",
-                files.core.display(),
-                version(core)
-            ),
-        )
+        let version =
+            version.as_deref().map_or("of unknown version".to_owned(), |version| format!("version {version}"));
+        refuse(&version, &format!("has no function {symbol}"))
     })?;
     let functions: &'static Functions = Box::leak(Box::new(functions));
     opened.insert(files.core.clone(), functions);
     Ok(functions)
 }
 
-/// The version a library says it is.
-fn version(library: &libloading::os::unix::Library) -> String {
+/// The TensorFlows whose C API is the one above, for messages.
+const SUPPORTED: &str = "2.16 or a newer 2";
+
+/// Whether a version is one of them; one that cannot be read is left to the search for the functions.
+fn is_supported(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => major == 2 && minor >= 16,
+        _ => true,
+    }
+}
+
+/// The version a library says it is; `None` when it says nothing.
+fn version_of(library: &libloading::os::unix::Library) -> Option<String> {
     // SAFETY: the function has this type in every TensorFlow, and returns a constant.
     unsafe {
-        match library.get::<unsafe extern "C" fn() -> *const c_char>(b"TF_Version") {
-            Ok(version) => format!("version {}", CStr::from_ptr(version()).to_string_lossy()),
-            Err(_) => "of unknown version".to_owned(),
+        let version = library.get::<unsafe extern "C" fn() -> *const c_char>(b"TF_Version").ok()?;
+        Some(CStr::from_ptr(version()).to_string_lossy().into_owned())
+    }
+}
+
+impl Functions {
+    /// The library's version, `2.21.0`.
+    pub(crate) fn version(&self) -> String {
+        // SAFETY: it returns a constant.
+        unsafe { CStr::from_ptr((self.TF_Version)()) }.to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_before_2_16_and_after_2_are_not_supported() {
+        for version in ["2.16.0", "2.21.0-rc1", "2.100.3", "nightly"] {
+            assert!(is_supported(version), "{version}");
+        }
+        for version in ["1.15.5", "2.9.1", "2.15.0", "3.0.0"] {
+            assert!(!is_supported(version), "{version}");
         }
     }
 }

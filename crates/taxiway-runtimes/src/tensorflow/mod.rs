@@ -4,6 +4,7 @@ mod deadline;
 mod engine;
 mod executor;
 mod library;
+mod op_libraries;
 mod options;
 mod session;
 mod status;

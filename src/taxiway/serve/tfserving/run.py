@@ -41,7 +41,8 @@ def run(options: ServerOptions) -> int:
 
 def _run(options: ServerOptions, ended: threading.Event) -> int:
     settings = server_settings(options)
-    server = ModelServer(options, NativeDataPlane(settings), load_spec(settings), SystemClock())
+    spec = load_spec(settings, options.loading.op_libraries)
+    server = ModelServer(options, NativeDataPlane(settings), spec, SystemClock())
     failures: list[Exception] = []
 
     def start() -> None:

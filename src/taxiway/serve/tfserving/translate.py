@@ -76,7 +76,7 @@ def spec_by_platform(spec: Spec, platform_of: Callable[[str], Platform]) -> Spec
         lite = platform.tflite.preferred and Path(path, "model.tflite").is_file()
         return {
             **spec(name, version, path, model),
-            "engine": "litert" if lite else model.engine,
+            "engine": "prefer_tflite" if lite else model.engine,
             # Soft placement always: a model that was saved on GPUs must serve on a machine without.
             "session": {**dataclasses.asdict(platform.session), "allow_soft_placement": True},
         }

@@ -234,7 +234,7 @@ def test_tflite_is_preferred_when_asked_for(tmp_path: Path, serve: Serve) -> Non
     (base / "1" / "model.tflite").write_bytes(b"")
     server, plane = serve(STRICT, f"--model_base_path={base}", "--prefer_tflite_model")
     server.start()
-    assert plane.specs[0]["engine"] == "litert"
+    assert plane.specs[0]["engine"] == "prefer_tflite"
 
 
 def test_looking_never_and_looking_once(tmp_path: Path, serve: Serve) -> None:
