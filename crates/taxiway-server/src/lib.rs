@@ -21,6 +21,7 @@ mod lease;
 mod loaded;
 mod metrics;
 mod render;
+pub mod request_log;
 mod server;
 mod table;
 mod transport;

@@ -133,6 +133,28 @@ impl Records {
     }
 }
 
+/// How long a TFRecord file is up to the end of its last whole record.
+///
+/// # Errors
+/// Those of opening it. A file that cannot be read to its end is whole up to there.
+pub(crate) fn whole_length(path: &Path) -> std::io::Result<u64> {
+    let file = File::open(path)?;
+    let left = file.metadata()?.len();
+    let mut records = Records { file: BufReader::new(file), path: path.to_owned(), at: 0, left };
+    let mut whole = 0;
+    while let Ok(Some(_)) = records.next() {
+        whole = records.at;
+    }
+    Ok(whole)
+}
+
+/// A record as it stands in a TFRecord file.
+pub(crate) fn framed(record: &[u8]) -> Vec<u8> {
+    let length = (record.len() as u64).to_le_bytes();
+    let checksums = [masked_checksum(&length).to_le_bytes(), masked_checksum(record).to_le_bytes()];
+    [&length[..], &checksums[0], record, &checksums[1]].concat()
+}
+
 /// TFRecord's checksum: CRC32C, rotated and shifted so that a checksum of checksums is still one.
 fn masked_checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
@@ -160,12 +182,6 @@ pub(crate) mod tests {
         let path = directory.path().join(FILE);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
-    }
-
-    fn framed(record: &[u8]) -> Vec<u8> {
-        let length = (record.len() as u64).to_le_bytes();
-        let checksums = [masked_checksum(&length).to_le_bytes(), masked_checksum(record).to_le_bytes()];
-        [&length[..], &checksums[0], record, &checksums[1]].concat()
     }
 
     fn predict() -> Vec<u8> {
