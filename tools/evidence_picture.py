@@ -63,7 +63,7 @@ def _frame() -> list[str]:
         lines.append(f'<text x="{_x(requests):.1f}" y="{HEIGHT - 26}" text-anchor="middle">{requests:,}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     lines.append(f'<text x="{middle:.0f}" y="{HEIGHT - 8}" text-anchor="middle">requests, canary and control</text>')
-    lines.append(f'<text x="{WIDTH - RIGHT}" y="{_y(2) - 6:.1f}" text-anchor="end">E = 100: roll back</text>')
+    lines.append(f'<text x="{WIDTH - RIGHT}" y="{_y(2) + 14:.1f}" text-anchor="end">E = 100: roll back</text>')
     lines.append(f'<text x="8" y="{TOP - 16}">E, the evidence of harm</text>')
     return lines
 

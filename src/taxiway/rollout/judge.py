@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from taxiway.rollout.evidence.brake import brake
-from taxiway.rollout.evidence.evalue import EValue
-from taxiway.rollout.evidence.harm import BadEvents, harm, no_harm, no_harm_below, relative_risk
-from taxiway.rollout.evidence.means import Arm, mean_difference, mean_evidence
-from taxiway.rollout.evidence.paired import Paired, difference, not_worse, paired_harm
+from taxiway.rollout.evidence.evalue import EValue, Interval
+from taxiway.rollout.evidence.harm import (
+    BadEvents,
+    by_share,
+    log_e_ceiling,
+    log_e_harm,
+    log_e_no_harm,
+    relative_risk,
+)
+from taxiway.rollout.evidence.means import Arm, log_e_differs, mean_difference, mean_evidence, standard_error
+from taxiway.rollout.evidence.mixture import Floats
+from taxiway.rollout.evidence.paired import Paired, difference, log_e_more_wrong, log_e_not_worse
 from taxiway.rollout.evidence.projection import growth
 from taxiway.rollout.evidence.ratio import ALPHA as UNEVEN_ALPHA
 from taxiway.rollout.evidence.ratio import sample_ratio
@@ -22,8 +29,9 @@ from taxiway.rollout.verdict import SUSPICION, Finding, GoalFinding, GoalVerdict
 
 __all__ = ["judge"]
 
-# Evidence as a function of how many times as much was seen, in the same proportions; at 1 it is what there is.
-_Evidence = Callable[[float], EValue]
+# ln E as a function of how many times as much was seen, in the same proportions; at 1 it is what there is.
+_Evidence = Callable[[Floats], Floats]
+_AS_SEEN = np.ones(1)
 
 
 def judge(plan: RolloutPlan, seen: Observations) -> Judgement:
@@ -43,35 +51,28 @@ def judge(plan: RolloutPlan, seen: Observations) -> Judgement:
 
 
 def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations) -> Verdict:
-    events = [
+    events = by_share(
         BadEvents(each.canary.bad.get(guard.name, 0), each.control.bad.get(guard.name, 0), each.share)
         for each in seen.exposures
-    ]
+    )
     answered = sum(each.canary.answered for each in seen.exposures)
-    total = answered + sum(each.control.answered for each in seen.exposures)
+    bad = sum(each.canary for each in events)
     ceiling = None if guard.safe_points is None else seen.base_rates.get(guard.name, 0.0) + guard.safe_points
 
-    def harmful(times: float) -> EValue:
-        return harm(_grown(events, times), guard.harm_margin)
+    def harmful(times: Floats) -> Floats:
+        return _sum(log_e_harm(e.canary * times, e.control * times, guard.harm_margin, e.share) for e in events)
 
-    def safe(times: float) -> EValue:
-        grown = _grown(events, times)
-        bets = [] if guard.safe_ratio is None else [no_harm(grown, guard.safe_ratio)]
+    def safe(times: Floats) -> Floats:
+        bets = []
+        if (ratio := guard.safe_ratio) is not None:
+            bets.append(_sum(log_e_no_harm(e.canary * times, e.control * times, ratio, e.share) for e in events))
         if ceiling is not None and ceiling < 1:
-            bets.append(no_harm_below(sum(each.canary for each in grown), answered * times, ceiling))
-        return _average(bets)
+            bets.append(log_e_ceiling(bad * times, answered * times, ceiling))
+        # The average of bets against the same claim is a bet against it too, whatever they have in common.
+        return np.logaddexp.reduce(bets) - math.log(len(bets)) if bets else 0 * times
 
-    bounds = relative_risk(events, plan.safe_alpha)
-    return Verdict(
-        guard=guard,
-        finding=_finding(plan, harmful(1), safe(1)),
-        estimate=bounds.estimate,
-        low=bounds.low,
-        high=bounds.high,
-        log_e_harm=harmful(1).log_e,
-        log_e_safe=safe(1).log_e,
-        requests_to_decide=_still_needed(plan, harmful, safe, total),
-    )
+    total = answered + sum(each.control.answered for each in seen.exposures)
+    return _verdict(plan, guard, relative_risk(events, plan.safe_alpha), (harmful, safe), total)
 
 
 def _paired_verdict(plan: RolloutPlan, guard: Guard, seen: Observations) -> Verdict:
@@ -79,22 +80,40 @@ def _paired_verdict(plan: RolloutPlan, guard: Guard, seen: Observations) -> Verd
     points = guard.safe_points
     assert points is not None  # the plan refuses a paired guard without
 
-    def harmful(times: float) -> EValue:
-        return paired_harm(_times(counts, times), guard.harm_margin)
+    better, worse, same = counts.better, counts.worse, counts.same
 
-    def safe(times: float) -> EValue:
-        return not_worse(_times(counts, times), points)
+    def harmful(times: Floats) -> Floats:
+        return log_e_more_wrong(better * times, worse * times, guard.harm_margin)
 
-    bounds = difference(counts, plan.safe_alpha)
+    def safe(times: Floats) -> Floats:
+        return log_e_not_worse(better * times, worse * times, same * times, points)
+
+    return _verdict(plan, guard, difference(counts, plan.safe_alpha), (harmful, safe), counts.total)
+
+
+def _verdict(
+    plan: RolloutPlan, guard: Guard, bounds: Interval, evidence: tuple[_Evidence, _Evidence], total: float
+) -> Verdict:
+    """The guard's verdict from its evidence (of harm, of safety) and the ``total`` requests that it rests on."""
+    of_harm, of_safety = (EValue(float(each(_AS_SEEN).sum())) for each in evidence)
+    if of_harm.reaches(plan.guard_alpha):
+        finding = Finding.HARM
+    elif of_harm.reaches(1 / SUSPICION):
+        finding = Finding.SUSPICION
+    else:
+        finding = Finding.SAFE if of_safety.reaches(plan.safe_alpha) else Finding.OPEN
+    needs = [
+        _until(each, alpha, total) for each, alpha in zip(evidence, (plan.guard_alpha, plan.safe_alpha), strict=True)
+    ]
     return Verdict(
         guard=guard,
-        finding=_finding(plan, harmful(1), safe(1)),
+        finding=finding,
         estimate=bounds.estimate,
         low=bounds.low,
         high=bounds.high,
-        log_e_harm=harmful(1).log_e,
-        log_e_safe=safe(1).log_e,
-        requests_to_decide=_still_needed(plan, harmful, safe, counts.total),
+        log_e_harm=of_harm.log_e,
+        log_e_safe=of_safety.log_e,
+        requests_to_decide=min((need for need in needs if need is not None), default=None),
     )
 
 
@@ -107,52 +126,27 @@ def _goal_verdict(plan: RolloutPlan, goal: Goal, arms: tuple[Arm, Arm] | None) -
     if bounds.excludes(0):
         finding = GoalFinding.BETTER if (bounds.estimate > 0) == goal.higher_is_better else GoalFinding.WORSE
 
-    def evidence(times: float) -> EValue:
-        grown = [replace(arm, count=round(arm.count * times)) for arm in arms]
-        return mean_evidence(grown[0], grown[1], plan.safe_alpha, goal.expected)
+    error, total = standard_error(canary, control), canary.count + control.count
+
+    def evidence(times: Floats) -> Floats:
+        z = 0.0 if error is None else bounds.estimate / error
+        return log_e_differs(total * times, z * np.sqrt(times), plan.safe_alpha, goal.expected)
 
     return GoalVerdict(
         finding=finding,
         estimate=bounds.estimate,
         low=bounds.low,
         high=bounds.high,
-        p=evidence(1).p,
-        observations_to_decide=_until(evidence, plan.safe_alpha, canary.count + control.count),
+        p=mean_evidence(canary, control, plan.safe_alpha, goal.expected).p,
+        observations_to_decide=_until(evidence, plan.safe_alpha, total),
     )
-
-
-def _finding(plan: RolloutPlan, harmful: EValue, safe: EValue) -> Finding:
-    if harmful.reaches(plan.guard_alpha):
-        return Finding.HARM
-    if harmful.reaches(1 / SUSPICION):
-        return Finding.SUSPICION
-    return Finding.SAFE if safe.reaches(plan.safe_alpha) else Finding.OPEN
-
-
-def _still_needed(plan: RolloutPlan, harmful: _Evidence, safe: _Evidence, total: float) -> int | None:
-    """How many more requests until either side is decided."""
-    if harmful(1).reaches(plan.guard_alpha) or safe(1).reaches(plan.safe_alpha):
-        return 0
-    needs = [_until(harmful, plan.guard_alpha, total), _until(safe, plan.safe_alpha, total)]
-    return min((need for need in needs if need is not None), default=None)
 
 
 def _until(evidence: _Evidence, alpha: float, total: float) -> int | None:
     """How many more than ``total`` until the evidence rejects at ``alpha``; None when it never will."""
-    factor = growth(lambda times: evidence(times).log_e, alpha) if total else None
+    factor = growth(evidence, alpha) if total else None
     return None if factor is None else math.ceil((factor - 1) * total)
 
 
-def _grown(events: list[BadEvents], times: float) -> list[BadEvents]:
-    return [BadEvents(each.canary * times, each.control * times, each.share) for each in events]
-
-
-def _times(counts: Paired, times: float) -> Paired:
-    return Paired(counts.better * times, counts.worse * times, counts.same * times)
-
-
-def _average(bets: list[EValue]) -> EValue:
-    """The average of several bets against the same claim: a bet against it as well, whatever they have in common."""
-    if not bets:
-        return EValue(0.0)
-    return EValue(float(np.logaddexp.reduce([bet.log_e for bet in bets])) - math.log(len(bets)))
+def _sum(parts: Iterable[Floats]) -> Floats:
+    return np.asarray(sum(parts, np.zeros(1)), np.float64)

@@ -27,6 +27,7 @@ from taxiway.rollout.evidence.mixture import Floats, log_above, log_below, log_e
 
 __all__ = [
     "BadEvents",
+    "by_share",
     "chance_of_canary",
     "harm",
     "log_e_ceiling",
@@ -101,7 +102,7 @@ def relative_risk(events: Iterable[BadEvents], alpha: float) -> Interval:
     The ratios that the two-sided test (prior Beta(κ/2, κ/2)) does not reject. They form an interval, since the
     likelihood is log-concave in the logarithm of the ratio. Without any bad event: 1, between 0 and infinity.
     """
-    groups = _by_share(events)
+    groups = by_share(events)
     canary, control = sum(each.canary for each in groups), sum(each.control for each in groups)
     if canary + control == 0:
         return Interval(1.0, 0.0, math.inf)
@@ -114,10 +115,10 @@ def relative_risk(events: Iterable[BadEvents], alpha: float) -> Interval:
 
 
 def _product(events: Iterable[BadEvents], factor: Callable[[BadEvents], float]) -> EValue:
-    return EValue(sum(factor(each) for each in _by_share(events)))
+    return EValue(sum(factor(each) for each in by_share(events)))
 
 
-def _by_share(events: Iterable[BadEvents]) -> list[BadEvents]:
+def by_share(events: Iterable[BadEvents]) -> list[BadEvents]:
     """One entry a share: events under the same share toss the same coin, whenever they happened."""
     totals: dict[float, tuple[float, float]] = {}
     for each in events:

@@ -23,7 +23,17 @@ from numpy.typing import ArrayLike
 from taxiway.rollout.evidence.evalue import EValue, Interval
 from taxiway.rollout.evidence.mixture import Floats
 
-__all__ = ["MINIMUM", "Arm", "Side", "half_width", "mean_difference", "mean_evidence", "tuning"]
+__all__ = [
+    "MINIMUM",
+    "Arm",
+    "Side",
+    "half_width",
+    "log_e_differs",
+    "mean_difference",
+    "mean_evidence",
+    "standard_error",
+    "tuning",
+]
 
 MINIMUM = 100
 
@@ -70,7 +80,7 @@ def mean_difference(canary: Arm, control: Arm, alpha: float, expected: float, si
         side: with one bound only, it is tighter; the other is infinite.
     """
     estimate = canary.mean - control.mean
-    error = _standard_error(canary, control)
+    error = standard_error(canary, control)
     if error is None:
         return Interval(estimate, -math.inf, math.inf)
     total = canary.count + control.count
@@ -84,17 +94,22 @@ def mean_difference(canary: Arm, control: Arm, alpha: float, expected: float, si
 
 def mean_evidence(canary: Arm, control: Arm, alpha: float, expected: float) -> EValue:
     """Evidence that the averages differ; its ``p`` is the always-valid p-value. ``alpha`` only tunes it."""
-    error = _standard_error(canary, control)
+    error = standard_error(canary, control)
     if error is None:
         return EValue(0.0)
-    total = canary.count + control.count
-    rho = tuning(alpha, expected)
-    spread = total * rho**2 + 1
     z = (canary.mean - control.mean) / error
-    return EValue(rho**2 * total * z**2 / (2 * spread) - math.log(spread) / 2)
+    return EValue(float(log_e_differs(canary.count + control.count, z, alpha, expected)))
 
 
-def _standard_error(canary: Arm, control: Arm) -> float | None:
+def log_e_differs(total: ArrayLike, z: ArrayLike, alpha: float, expected: float) -> Floats:
+    """The logarithm of E for ``total`` observations of both arms and a difference of ``z`` errors; broadcasts."""
+    n = np.asarray(total, np.float64)
+    rho = tuning(alpha, expected)
+    spread = n * rho**2 + 1
+    return np.asarray(rho**2 * n * np.square(z) / (2 * spread) - np.log(spread) / 2, np.float64)
+
+
+def standard_error(canary: Arm, control: Arm) -> float | None:
     """SE; None while too little was seen for the normal approximation."""
     if min(canary.count, control.count) < MINIMUM or min(canary.variance, control.variance) <= 0:
         return None

@@ -15,6 +15,7 @@ All functions take numbers or arrays and broadcast. They hold to 1e-5 up to 1e8 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -42,8 +43,7 @@ def log_above(heads: ArrayLike, tosses: ArrayLike, boundary: float, prior: Prior
         prior: a and b of the Beta prior that is cut off below the boundary.
     """
     s, n = np.asarray(heads, np.float64), np.asarray(tosses, np.float64)
-    before = _log_integral(np.float64(0), np.float64(0), boundary, prior)
-    return np.asarray(_log_integral(s, n - s, boundary, prior) - before, np.float64)
+    return np.asarray(_log_integral(s, n - s, boundary, prior) - _log_mass(boundary, prior), np.float64)
 
 
 def log_below(heads: ArrayLike, tosses: ArrayLike, boundary: float, prior: Prior) -> Floats:
@@ -58,6 +58,12 @@ def log_either(heads: ArrayLike, tosses: ArrayLike, chance: ArrayLike, prior: Pr
     a, b = prior
     gained = special.betaln(a + s, b + n - s) - special.betaln(a, b)
     return np.asarray(gained - special.xlogy(s, p) - special.xlog1py(n - s, -p), np.float64)
+
+
+@lru_cache(maxsize=1024)
+def _log_mass(boundary: float, prior: Prior) -> float:
+    """The logarithm of what the prior holds above the boundary."""
+    return float(_log_integral(0, 0, boundary, prior))
 
 
 def _log_integral(s: ArrayLike, f: ArrayLike, boundary: float, prior: Prior) -> Floats:

@@ -15,7 +15,16 @@ from scipy import special
 from taxiway.rollout.evidence.evalue import EValue, Interval
 from taxiway.rollout.evidence.mixture import Floats, log_above, log_either
 
-__all__ = ["Paired", "difference", "log_e_differs", "log_e_not_worse", "not_worse", "paired", "paired_harm"]
+__all__ = [
+    "Paired",
+    "difference",
+    "log_e_differs",
+    "log_e_more_wrong",
+    "log_e_not_worse",
+    "not_worse",
+    "paired",
+    "paired_harm",
+]
 
 CONCENTRATION = 10.0
 _PRIOR = (CONCENTRATION / 2, CONCENTRATION / 2)
@@ -45,6 +54,12 @@ def log_e_differs(better: ArrayLike, worse: ArrayLike) -> Floats:
     return log_either(worse, np.add(better, worse), 0.5, _PRIOR)
 
 
+def log_e_more_wrong(better: ArrayLike, worse: ArrayLike, margin: float = 0.0) -> Floats:
+    """The logarithm of E against "where one is wrong, the new one is in at most ½ + ``margin`` of the cases"."""
+    p0 = 0.5 + margin
+    return log_above(worse, np.add(better, worse), p0, (CONCENTRATION * p0, CONCENTRATION * (1 - p0)))
+
+
 def log_e_not_worse(better: ArrayLike, worse: ArrayLike, same: ArrayLike, points: float) -> Floats:
     """The logarithm of E against "the new version is right less often, by ``points`` (a fraction) or more"; broadcasts.
 
@@ -65,9 +80,7 @@ def paired(counts: Paired) -> EValue:
 
 def paired_harm(counts: Paired, margin: float = 0.0) -> EValue:
     """Evidence that, where they differ, the new version is the wrong one in more than ½ + ``margin`` of the cases."""
-    p0 = 0.5 + margin
-    prior = (CONCENTRATION * p0, CONCENTRATION * (1 - p0))
-    return EValue(float(log_above(counts.worse, counts.better + counts.worse, p0, prior)))
+    return EValue(float(log_e_more_wrong(counts.better, counts.worse, margin)))
 
 
 def not_worse(counts: Paired, points: float) -> EValue:
@@ -94,6 +107,8 @@ def difference(counts: Paired, alpha: float) -> Interval:
 def _lower(counts: Paired, alpha: float) -> float:
     """The largest d such that "the difference is d or less" is rejected; -1 when none is."""
     low, high = -1.0, (counts.better - counts.worse) / counts.total
+    if high == low:
+        return low
     for _ in range(40):
         middle = (low + high) / 2
         if log_e_not_worse(counts.better, counts.worse, counts.same, -middle) >= -np.log(alpha):

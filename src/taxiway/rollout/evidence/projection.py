@@ -6,33 +6,38 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
+
 from taxiway.rollout.evidence.harm import log_e_ceiling, log_e_harm, log_e_no_harm
+from taxiway.rollout.evidence.mixture import Floats
 
 __all__ = ["answers_below_ceiling", "events_to_clear", "events_to_convict", "growth"]
 
 # Past a million times what was seen, "not at this rate" is the honest answer.
-_FARTHEST = 2**20
-# Exact to a thousandth of what was seen; nobody needs more.
-_HALVINGS = 12
+_DOUBLINGS = np.exp2(np.arange(21))
+# Each round narrows a doubling 32 times: to a thousandth of it, and nobody needs more.
+_ROUNDS, _PARTS = 2, 32
 
 
-def growth(log_e: Callable[[float], float], alpha: float) -> float | None:
+def growth(log_e: Callable[[Floats], Floats], alpha: float) -> float | None:
     """The factor, 1 or more, by which all counts must grow in proportion until ``log_e`` of it rejects at ``alpha``.
 
-    None when they would have to grow a million times, or the evidence does not grow with them at all.
+    None when they would have to grow a million times, or the evidence does not grow with them at all. ``log_e`` takes
+    and returns an array.
     """
     target = -math.log(alpha)
-    above = 1.0
-    while log_e(above) < target:
-        above *= 2
-        if above > _FARTHEST:
-            return None
-    below = above / 2
-    if above == 1:
+    enough = log_e(_DOUBLINGS) >= target
+    first = int(enough.argmax())
+    if not enough[first]:
+        return None
+    if first == 0:
         return 1.0
-    for _ in range(_HALVINGS):
-        middle = (below + above) / 2
-        below, above = (below, middle) if log_e(middle) >= target else (middle, above)
+    below, above = float(_DOUBLINGS[first - 1]), float(_DOUBLINGS[first])
+    for _ in range(_ROUNDS):
+        between = np.linspace(below, above, _PARTS + 1)
+        # The last one is enough already; what stands before it may not be.
+        first = int(np.append(log_e(between[1:-1]) >= target, True).argmax()) + 1
+        below, above = float(between[first - 1]), float(between[first])
     return above
 
 
@@ -45,7 +50,7 @@ def events_to_convict(alpha: float, margin: float = 0.0) -> int:
 @lru_cache(maxsize=256)
 def events_to_clear(ratio: float, alpha: float, share: float = 0.5) -> int | None:
     """How many bad events of both arms prove "less than ``ratio`` times", when the two are equal."""
-    found = growth(lambda n: float(log_e_no_harm(n * share, n * (1 - share), ratio, share)), alpha)
+    found = growth(lambda n: log_e_no_harm(n * share, n * (1 - share), ratio, share), alpha)
     return None if found is None else math.ceil(found)
 
 
@@ -54,5 +59,5 @@ def answers_below_ceiling(rate: float, ceiling: float, alpha: float) -> int | No
     """How many answers of the canary, of which the share ``rate`` is bad, prove "less than ``ceiling``"."""
     if not rate < ceiling < 1:
         return None
-    found = growth(lambda n: float(log_e_ceiling(n * rate, n, ceiling)), alpha)
+    found = growth(lambda n: log_e_ceiling(n * rate, n, ceiling), alpha)
     return None if found is None else math.ceil(found)

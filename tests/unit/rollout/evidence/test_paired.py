@@ -55,6 +55,12 @@ def test_nothing_seen_bounds_nothing() -> None:
     assert (found.estimate, found.low, found.high) == (0, -1, 1)
 
 
+def test_a_version_that_is_always_wrong_is_as_bad_as_can_be() -> None:
+    found = difference(Paired(worse=30), 0.05)
+    assert (found.estimate, found.low) == (-1, -1)
+    assert -1 < found.high < 0
+
+
 def test_the_bounds_mirror_each_other() -> None:
     found, mirrored = difference(Paired(9, 2, 100), 0.05), difference(Paired(2, 9, 100), 0.05)
     assert found.low == pytest.approx(-mirrored.high)
