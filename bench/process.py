@@ -74,6 +74,11 @@ class Process:
         """Resident memory of the process in MiB, its shared pages included."""
         return rss_mib(self.pid)
 
+    def cpu_seconds(self) -> float:
+        """Processor time it has used, user and system: what a start costs, whatever else the machine does."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self, drain_seconds: float = 10.0) -> int:
         """SIGTERM to the process, SIGKILL to its group when it does not end in time. Returns its exit code."""
         if self._popen.poll() is None:

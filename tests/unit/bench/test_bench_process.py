@@ -19,6 +19,7 @@ def test_ready_when_the_probe_says_so_and_gone_afterwards(tmp_path: Path) -> Non
         seconds = server.wait_until(lambda: "up" in log.read_text(), 30)
         assert 0 < seconds < 30
         assert server.rss_mib() > 1
+        assert 0 <= server.cpu_seconds() <= seconds + 1
         pid = server.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
