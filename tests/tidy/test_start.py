@@ -38,3 +38,8 @@ def test_no_command_needs_tensorflow_to_tell_what_it_does(command: str) -> None:
 
 def test_serving_needs_no_tensorflow_in_python() -> None:
     assert imported("import taxiway.serve.api, taxiway.serve.server, taxiway.client") & set(HEAVY) == set()
+
+
+def test_a_plan_is_read_and_a_decision_made_without_numbers() -> None:
+    code = "import taxiway.rollout.read, taxiway.rollout.states, taxiway.rollout.decide"
+    assert imported(code) & {*HEAVY, "numpy"} == set()

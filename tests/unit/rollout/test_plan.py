@@ -120,6 +120,15 @@ def test_a_file_that_is_not_there_or_no_toml_is_named(tmp_path: Path) -> None:
         read_plan(tmp_path)
 
 
+def test_the_plan_of_the_document_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "concepts" / "evidence.md").read_text("utf-8")
+    file = tmp_path / "plan.toml"
+    file.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    plan = read_plan(file)
+    assert [guard.name for guard in plan.guards] == ["errors", "p95", "accuracy"]
+    assert (plan.shadow, plan.max_seconds) == (0.1, 14_400)
+
+
 def test_every_field_of_a_plan_has_a_key() -> None:
     assert {field for field, _ in KEYS.values()} == set(RolloutPlan.__dataclass_fields__)
 

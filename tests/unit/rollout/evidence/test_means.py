@@ -24,6 +24,25 @@ def test_its_evidence_is_the_mixture_over_a_normal_prior() -> None:
     assert mean_evidence(CANARY, CONTROL, 0.05, 5000).e == pytest.approx(wealth, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("canary", "control", "expected", "low", "high", "p"),
+    [
+        ((4000, 3600), (5000, 4400), 5000, -0.0001721548467124509, 0.040172154846712486, 0.05384503995758687),
+        ((1100, 140), (900, 90), 100_000, -0.06763111278978516, 0.12217656733523967, 0.8354208891182572),
+        ((200_000, 101_000), (200_000, 100_000), 100_000, 5.57220128945e-05, 0.009944277987105425, 0.04490634333270714),
+    ],
+)
+def test_it_agrees_with_an_independent_implementation(
+    canary: tuple[int, int], control: tuple[int, int], expected: int, low: float, high: float, p: float
+) -> None:
+    """Recorded from SequentialTwoSidedTTest of gbstats 0.8.0, α = 5 %, for (observations, successes) of each arm."""
+    arms = [Arm(n, k / n, k / n * (1 - k / n)) for n, k in (canary, control)]
+    found = mean_difference(arms[0], arms[1], 0.05, expected)
+    assert found.low == pytest.approx(low, rel=1e-9)
+    assert found.high == pytest.approx(high, rel=1e-9)
+    assert mean_evidence(arms[0], arms[1], 0.05, expected).p == pytest.approx(p, rel=1e-9)
+
+
 @pytest.mark.parametrize("alpha", [0.001, 0.05, 0.3])
 def test_the_interval_leaves_out_nought_just_when_the_evidence_says_so(alpha: float) -> None:
     for shift in np.linspace(0, 0.06, 40):
