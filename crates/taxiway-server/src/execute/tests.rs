@@ -6,7 +6,7 @@ use taxiway_engine::fake::{FakeEngine, definition};
 use taxiway_engine::{DType, ErrorKind};
 
 use super::*;
-use crate::loaded::Fresh;
+use crate::loaded::{Fresh, Ready};
 use crate::metrics::Metrics;
 use crate::server::Registry;
 
@@ -16,8 +16,10 @@ const SLOW: Option<Duration> = Some(Duration::from_secs(1));
 fn lease(answer: impl Fn() -> Result<Vec<Tensor>> + Send + Sync + 'static, run_time: Option<Duration>) -> Lease {
     let definition = definition(&[], &[("y", DType::Float, None)]);
     let engine = FakeEngine::new([("serving_default".to_owned(), definition)].into(), move |_| answer());
-    let fresh = Fresh { name: "m".to_owned(), version: 1, engine: Arc::new(engine), load_time: Duration::ZERO };
-    let loaded = Registry::default().add(fresh, Metrics::default().version("m", 1), run_time);
+    let fresh =
+        Fresh { name: "m".to_owned(), version: 1, engine: Arc::new(engine), load_time: Duration::ZERO, batching: None };
+    let loaded =
+        Registry::default().add(fresh, Ready { metrics: Metrics::default().version("m", 1), run_time, batcher: None });
     Lease::new(&loaded)
 }
 

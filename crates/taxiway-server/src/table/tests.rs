@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use taxiway_engine::fake::FakeEngine;
 
 use super::*;
-use crate::loaded::Fresh;
+use crate::loaded::{Fresh, Ready};
 use crate::metrics::Metrics;
 
 /// A registry with versions 1 and 2 of model `m`, and their ids.
@@ -13,8 +13,8 @@ fn registry() -> (Registry, u64, u64) {
     let metrics = Metrics::default();
     let add = |version| {
         let engine = std::sync::Arc::new(FakeEngine::half_plus_two());
-        let fresh = Fresh { name: "m".to_owned(), version, engine, load_time: Duration::ZERO };
-        registry.add(fresh, metrics.version("m", version), None).id
+        let fresh = Fresh { name: "m".to_owned(), version, engine, load_time: Duration::ZERO, batching: None };
+        registry.add(fresh, Ready { metrics: metrics.version("m", version), run_time: None, batcher: None }).id
     };
     let (one, two) = (add(1), add(2));
     (registry, one, two)
