@@ -31,7 +31,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signature = definition(&[("x", DType::Float, Some(&[-1, 784]))], &[("y", DType::Float, Some(&[-1, 10]))]);
     let answer = Tensor::from_values([1usize, 10], &[0.1f32; 10])?;
     let engine = FakeEngine::new([("serving_default".to_owned(), signature)].into(), move |_| Ok(vec![answer.clone()]));
-    let fresh = Fresh { name: "floor".to_owned(), version: 1, engine: Arc::new(engine), load_time: Duration::ZERO };
+    let fresh = Fresh {
+        name: "floor".to_owned(),
+        version: 1,
+        engine: Arc::new(engine),
+        load_time: Duration::ZERO,
+        batching: None,
+    };
     let options = WarmUpOptions { enabled: false, iterations: 0, max_tensor_bytes: 64 << 20 };
     let version = server.add(fresh, Path::new(""), options)?;
     let table = json!({"models": {"floor": {
