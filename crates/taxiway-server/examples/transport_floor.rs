@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let io_threads: usize = std::env::args().nth(1).map_or(Ok(1), |threads| threads.parse())?;
     let config = json!({
         "rest": {"host": "127.0.0.1", "port": 0}, "grpc": {"host": "127.0.0.1", "port": 0},
-        "io_threads": io_threads, "compute_threads": 1, "cors": false, "tensor_content": false,
+        "io_threads": io_threads, "compute_threads": 1, "batch_threads": 1,
+        "cors": false, "tensor_content": false, "method_name_check": false,
         "limits": {
             "max_body_bytes": 64 << 20, "max_inflated_bytes": 64 << 20, "max_tensor_bytes": 64 << 20,
             "max_connections": 1000, "max_queued_requests": 1000, "request_timeout_ms": 30_000,

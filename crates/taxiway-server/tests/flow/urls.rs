@@ -177,7 +177,7 @@ fn metadata_and_status_refuse_in_the_words_clients_know() {
     };
     assert_eq!(status("nope"), (Code::NotFound, "Could not find any versions of model nope".to_owned()));
     assert_eq!(status(""), invalid("ModelSpec has no name specified."));
-    for path in ["/tensorflow.serving.PredictionService/MultiInference", "/other.Service/Method"] {
+    for path in ["/tensorflow.serving.SessionService/SessionRun", "/other.Service/Method"] {
         assert_eq!(refusal(grpc.call(path, tonic::Request::new(bytes::Bytes::new()))).0, Code::Unimplemented);
     }
 }
