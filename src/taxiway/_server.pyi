@@ -3,6 +3,7 @@
 The documents are described in ARCHITECTURE.md, "The seam". ``taxiway.serve.server`` is the only importer.
 """
 
+from collections.abc import Callable
 from typing import final
 
 class ServerError(Exception):
@@ -41,6 +42,13 @@ class Server:
 
     def publish(self, table: str) -> None:
         """Replace the table by one pointer swap. Raises ServerError and keeps the old table when it is not valid."""
+
+    def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
+        """Let ``handler`` answer HandleReloadConfigRequest, serialised messages both ways.
+
+        It is called on a thread of the server's, one call at a time, and fails the call by raising ServerError.
+        Without a handler the call is not implemented. Raises ServerError when there is one already.
+        """
 
     def stats(self) -> str:
         """JSON: counters and gauges of the moment."""

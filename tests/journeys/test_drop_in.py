@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import text_format
 
@@ -365,3 +366,23 @@ def test_a_thousand_reloads_under_load_fail_no_request_and_keep_no_memory(tmp_pa
         server.stop()
     assert set(statuses) == {200} and statuses[200] > 1000
     assert after_mb - before_mb < 20
+
+
+def test_a_config_comes_by_rpc(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
+    one, two = put(exported, tmp_path / "one", 1), put(exported, tmp_path / "two", 2)
+    server = serve("--model_name=one", f"--model_base_path={one}")
+    request = message("tensorflow.serving.ReloadConfigRequest")()
+    request.config.model_config_list.config.add(name="two", base_path=str(two), model_platform="tensorflow")
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+        reload = channel.unary_unary("/tensorflow.serving.ModelService/HandleReloadConfigRequest")
+        answer = message("tensorflow.serving.ReloadConfigResponse").FromString(
+            reload(request.SerializeToString(), timeout=PATIENCE_SECONDS)
+        )
+        assert answer.status.error_code == 0
+        assert server.version_of("two") == 2
+        request.config.model_config_list.config.add(name="two", base_path=str(two), model_platform="tensorflow")
+        with pytest.raises(grpc.RpcError) as refused:
+            reload(request.SerializeToString(), timeout=PATIENCE_SECONDS)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details() == "Illegal to list model two multiple times in config list"
+    assert server.version_of("two") == 2

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pyo3::PyErr;
 use pyo3::exceptions::PyException;
-use taxiway_engine::{Error, Result};
+use pyo3::prelude::*;
+use taxiway_engine::{Error, ErrorKind, Result};
 
 pyo3::create_exception!(
     _server,
@@ -16,6 +16,22 @@ pyo3::create_exception!(
 /// An error as an exception.
 pub(crate) fn raise(error: Error) -> PyErr {
     ServerError::new_err((error.kind.name(), error.message))
+}
+
+/// An exception as an error: a `ServerError` says its kind, anything else is `Internal`.
+pub(crate) fn lowered(py: Python<'_>, error: &PyErr) -> Error {
+    let said: Option<(String, String)> = match error.is_instance_of::<ServerError>(py) {
+        true => error.value(py).getattr("args").and_then(|args| args.extract()).ok(),
+        false => None,
+    };
+    match said {
+        Some((kind, message)) => Error::new(kind_of(&kind), message),
+        None => Error::internal(error.to_string()),
+    }
+}
+
+fn kind_of(name: &str) -> ErrorKind {
+    (1..).map_while(ErrorKind::from_code).find(|kind| kind.name() == name).unwrap_or(ErrorKind::Unknown)
 }
 
 /// A document from Python.

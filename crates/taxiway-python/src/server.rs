@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use pyo3::prelude::*;
-use taxiway_engine::Result;
+use pyo3::types::PyBytes;
+use taxiway_engine::{Error, ErrorKind, Result};
 use taxiway_runtimes::LoadSpec;
 use taxiway_server::batch::BatchParams;
 use taxiway_server::{Fresh, WarmUpOptions};
 
-use crate::errors::{raise, read, seconds};
+use crate::errors::{lowered, raise, read, seconds};
 use crate::loaded::LoadedVersion;
 
 /// The server: its listeners, its table, its loaded versions.
@@ -43,6 +44,11 @@ impl Server {
         py.detach(|| self.0.publish(table)).map_err(raise)
     }
 
+    /// Let ``handler`` answer HandleReloadConfigRequest; it is called on a thread of the server's, one call at a time.
+    fn on_reload(&self, handler: Py<PyAny>) -> PyResult<()> {
+        self.0.on_reload(Box::new(move |request| reload(&handler, request))).map_err(raise)
+    }
+
     /// JSON: counters and gauges of the moment.
     fn stats(&self, py: Python<'_>) -> String {
         py.detach(|| self.0.stats().to_string())
@@ -53,6 +59,15 @@ impl Server {
         let drain = seconds(drain_seconds).map_err(raise)?;
         Ok(py.detach(|| self.0.stop(drain)))
     }
+}
+
+/// The interpreter's lock is taken here and nowhere else on a thread of the server's.
+fn reload(handler: &Py<PyAny>, request: &[u8]) -> Result<Vec<u8>> {
+    let answer = Python::try_attach(|py| {
+        let answer = handler.call1(py, (PyBytes::new(py, request),)).and_then(|answer| Ok(answer.extract(py)?));
+        answer.map_err(|error| lowered(py, &error))
+    });
+    answer.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the interpreter is ending")))
 }
 
 fn load(server: &taxiway_server::Server, spec: &LoadSpec, batching: Option<BatchParams>) -> Result<LoadedVersion> {

@@ -20,6 +20,7 @@ pub mod json;
 mod lease;
 mod loaded;
 mod metrics;
+mod reload;
 mod render;
 pub mod request_log;
 mod server;
@@ -35,5 +36,6 @@ pub mod proto {
 
 pub use config::{Endpoint, Limits, ServerConfig};
 pub use loaded::{Fresh, LoadedVersion};
+pub use reload::ReloadHandler;
 pub use server::{Addresses, Server};
 pub use warm_up::WarmUpOptions;

@@ -21,6 +21,7 @@ use crate::config::{Limits, ServerConfig};
 use crate::execute::Pool;
 use crate::loaded::{Fresh, LoadedVersion, Ready, description};
 use crate::metrics::{Gauges, Metrics, VersionMetrics};
+use crate::reload::{ReloadHandler, Reloads};
 use crate::table::Table;
 use crate::transport::{Listener, RequestIds};
 use crate::warm_up::{WarmUpOptions, warm_up};
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
+    pub(crate) reloads: Reloads,
     registry: Arc<Registry>,
     draining: AtomicBool,
 }
@@ -80,6 +82,7 @@ impl Server {
             pool: Pool::start(config.compute_threads(), config.limits.max_queued_requests)?,
             metrics: Arc::default(),
             ids: RequestIds::new(),
+            reloads: Reloads::new(),
             registry: Arc::default(),
             draining: AtomicBool::new(false),
         };
@@ -149,6 +152,14 @@ impl Server {
         let metrics = Arc::clone(metrics);
         let observer = Arc::new(move |ran: &Ran| metrics.batched(ran));
         Batcher::new(threads, Arc::clone(&fresh.engine), params, observer).map(Some)
+    }
+
+    /// Lets `handler` answer HandleReloadConfigRequest, one call at a time; without one the call is not implemented.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when there is a handler already.
+    pub fn on_reload(&self, handler: ReloadHandler) -> Result<()> {
+        self.core.reloads.handled_by(handler)
     }
 
     /// The largest tensor a request may ask for, in bytes.

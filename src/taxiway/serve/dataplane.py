@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from taxiway.types import JsonObject
@@ -43,6 +44,10 @@ class DataPlane(Protocol):
 
     def publish(self, table: JsonObject) -> None:
         """Replace what is served, in one step."""
+        ...
+
+    def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
+        """Let ``handler`` answer HandleReloadConfigRequest; what it raises, the call fails with. Once at most."""
         ...
 
     def stats(self) -> JsonObject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from taxiway import _server
 
 __all__ = ["NativeDataPlane", "find_libraries", "load_spec"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _LIMITS = (
@@ -64,6 +67,20 @@ class NativeDataPlane:
     def publish(self, table: JsonObject) -> None:
         """Swap the table."""
         self._told(lambda: self._server.publish(json.dumps(table)))
+
+    def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
+        """Register what answers HandleReloadConfigRequest."""
+
+        def answer(request: bytes) -> bytes:
+            try:
+                return handler(request)
+            except TaxiwayError as error:
+                raise self._refusals(error.kind, error.message) from error
+            except Exception:
+                log.exception("A reload failed.")
+                raise
+
+        self._told(lambda: self._server.on_reload(answer))
 
     def stats(self) -> JsonObject:
         """Counters and gauges."""

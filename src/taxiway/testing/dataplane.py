@@ -67,6 +67,7 @@ class FakeDataPlane:
         self.fail: dict[tuple[str, int], list[Exception]] = {}
         self.on_publish: Callable[[JsonObject], None] = lambda table: None
         self.stopped = False
+        self.reload: Callable[[bytes], bytes] | None = None
 
     @property
     def table(self) -> JsonObject:
@@ -98,6 +99,10 @@ class FakeDataPlane:
         )
         self.versions[version.id] = version
         return version
+
+    def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
+        """Keep the handler as ``reload``."""
+        self.reload = handler
 
     def publish(self, table: JsonObject) -> None:
         """Check and keep a table."""

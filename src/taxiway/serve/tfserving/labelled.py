@@ -39,6 +39,10 @@ class LabelledPlane:
         """Load a version."""
         return self._plane.load(spec)
 
+    def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
+        """Let ``handler`` answer HandleReloadConfigRequest."""
+        self._plane.on_reload(handler)
+
     def stats(self) -> JsonObject:
         """Counters and gauges."""
         return self._plane.stats()

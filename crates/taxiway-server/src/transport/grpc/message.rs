@@ -55,15 +55,30 @@ fn inflate(message: &[u8], max_bytes: usize) -> Result<Bytes> {
 /// # Errors
 /// `ResourceExhausted` when it is longer than a frame can say.
 pub(super) fn wrap(message: &impl Message) -> Result<Bytes> {
-    let length = message.encoded_len();
+    let mut frame = begin(message.encoded_len())?;
+    message.encode(&mut frame).map_err(|error| Error::internal(format!("an answer does not encode: {error}")))?;
+    Ok(frame.freeze())
+}
+
+/// A message that is encoded already, in a frame.
+///
+/// # Errors
+/// `ResourceExhausted` when it is longer than a frame can say.
+pub(super) fn wrap_encoded(message: &[u8]) -> Result<Bytes> {
+    let mut frame = begin(message.len())?;
+    frame.extend_from_slice(message);
+    Ok(frame.freeze())
+}
+
+/// A frame with the prefix of a message of this length, and room for it.
+fn begin(length: usize) -> Result<BytesMut> {
     let claimed = u32::try_from(length).map_err(|_| {
         Error::new(ErrorKind::ResourceExhausted, format!("an answer of {length} bytes is longer than gRPC can carry"))
     })?;
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES + length);
     frame.extend_from_slice(&[0]);
     frame.extend_from_slice(&claimed.to_be_bytes());
-    message.encode(&mut frame).map_err(|error| Error::internal(format!("an answer does not encode: {error}")))?;
-    Ok(frame.freeze())
+    Ok(frame)
 }
 
 #[cfg(test)]

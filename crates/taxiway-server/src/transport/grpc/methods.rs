@@ -1,5 +1,7 @@
 //! The methods of TensorFlow Serving's services.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use prost::Message;
 use taxiway_engine::{Error, ErrorKind, Result, WireForm};
@@ -8,6 +10,7 @@ use super::reply::Reply;
 use super::{examples, message};
 use crate::admit::Deadline;
 use crate::api;
+use crate::config::Limits;
 use crate::execute::{Run, execute};
 use crate::metrics::Tracked;
 use crate::proto::model_spec::VersionChoice;
@@ -25,6 +28,7 @@ pub(super) enum Called {
     MultiInference,
     GetModelMetadata,
     GetModelStatus,
+    HandleReloadConfigRequest,
 }
 
 /// The method at a path.
@@ -39,11 +43,20 @@ pub(super) fn find(path: &str) -> Result<Called> {
         "/tensorflow.serving.PredictionService/MultiInference" => Ok(Called::MultiInference),
         "/tensorflow.serving.PredictionService/GetModelMetadata" => Ok(Called::GetModelMetadata),
         "/tensorflow.serving.ModelService/GetModelStatus" => Ok(Called::GetModelStatus),
+        "/tensorflow.serving.ModelService/HandleReloadConfigRequest" => Ok(Called::HandleReloadConfigRequest),
         _ => Err(Error::new(ErrorKind::Unimplemented, format!("{path} is not served"))),
     }
 }
 
 impl Called {
+    /// How long the server lets the method take by itself. A reload loads models: only its caller says how long.
+    pub(super) fn limit(self, limits: &Limits) -> Option<Duration> {
+        match self {
+            Called::HandleReloadConfigRequest => None,
+            _ => limits.request_timeout(),
+        }
+    }
+
     /// Calls the method with its encoded request.
     pub(super) async fn call(
         self,
@@ -59,6 +72,10 @@ impl Called {
             Called::MultiInference => examples::multi_inference(core, decode(request)?, deadline, tracked).await,
             Called::GetModelMetadata => metadata(core, &decode(request)?),
             Called::GetModelStatus => status(core, &decode(request)?),
+            Called::HandleReloadConfigRequest => {
+                let answer = core.reloads.call(request, deadline).await?;
+                Ok(Reply { frame: message::wrap_encoded(&answer)?, version: None })
+            }
         }
     }
 }

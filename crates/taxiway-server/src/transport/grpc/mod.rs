@@ -45,9 +45,11 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
 
 async fn call(core: &Core, request: Request<Incoming>, tracked: &mut Tracked<'_>) -> Result<Reply> {
     let (parts, mut incoming) = request.into_parts();
-    let deadline = Deadline::sooner(core.limits.request_timeout(), call::timeout(&parts.headers)?);
+    let asked = call::timeout(&parts.headers)?;
     let method = methods::find(parts.uri.path())?;
-    let frame = read_frame(core, &mut incoming, deadline).await?;
+    let deadline = Deadline::sooner(method.limit(&core.limits), asked);
+    let reading = Deadline::sooner(core.limits.request_timeout(), asked);
+    let frame = read_frame(core, &mut incoming, reading).await?;
     let message = message::unwrap(frame, encoding(&parts.headers), core.limits.max_inflated_bytes)?;
     // Checked again where work begins: the message may have taken its time.
     deadline.left()?;
