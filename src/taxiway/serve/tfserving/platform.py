@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument
@@ -15,10 +16,20 @@ from taxiway.serve.tfserving.files import read_text_message
 from taxiway.serve.tfserving.flags import Value
 from taxiway.wire import message
 
-__all__ = ["Batching", "Platform", "Session", "TfLite", "WarmUp", "batching_of", "read_platforms"]
+__all__ = [
+    "Batching",
+    "Platform",
+    "Session",
+    "TfLite",
+    "WarmUp",
+    "batching_of",
+    "batching_of_version",
+    "read_platforms",
+]
 
 TENSORFLOW = "tensorflow"
 _SERVING = "tensorflow.serving."
+_PARAMETERS_OF_VERSION = "batching_params.pbtxt"
 
 
 @dataclass(frozen=True)
@@ -189,6 +200,18 @@ def batching_of(parameters: Any) -> Batching:
     )
     _check_sizes(batching)
     return batching
+
+
+def batching_of_version(directory: Path) -> Batching | None:
+    """The batching parameters that a version brings in its directory; None when it brings none.
+
+    Raises:
+        InvalidArgument: the file is not what it should be, or its sizes contradict each other.
+    """
+    file = directory / _PARAMETERS_OF_VERSION
+    if not file.is_file():
+        return None
+    return batching_of(read_text_message(str(file), message(_SERVING + "BatchingParameters")()))
 
 
 def _check_sizes(batching: Batching) -> None:

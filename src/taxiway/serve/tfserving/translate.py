@@ -9,7 +9,8 @@ from pathlib import Path
 
 from taxiway.serve.tfserving.model_config import ModelEntry, VersionPolicy
 from taxiway.serve.tfserving.options import ServerOptions
-from taxiway.serve.tfserving.platform import Platform
+from taxiway.serve.tfserving.platform import Batching, Platform, batching_of_version
+from taxiway.settings import Batching as Gathering
 from taxiway.settings import ModelSettings, ServerSettings
 from taxiway.settings.table import Policy
 from taxiway.types import JsonObject
@@ -36,6 +37,7 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         state="",
         drain_seconds=behaviour.drain_seconds,
         load_threads=loading.load_threads or max(os.cpu_count() or 1, 2),
+        batch_threads=_batch_threads(options.platforms),
         load_attempts=loading.max_retries + 1,
         retry_first_seconds=loading.retry_interval_seconds,
         retry_longest_seconds=loading.retry_interval_seconds,
@@ -44,7 +46,13 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         request_timeout_ms=listen.rest_timeout_ms if listen.rest_timeout_ms > 0 else _FOREVER_MS,
         cors=listen.cors,
         tensor_content=behaviour.tensor_content,
+        method_name_check=behaviour.check_method_names,
     )
+
+
+def _batch_threads(platforms: Mapping[str, Platform]) -> int:
+    """Batch threads are shared by all models; of several platforms the one that asks for most decides."""
+    return max((one.batching.threads for one in platforms.values() if one.batching is not None), default=0)
 
 
 def model_settings(entry: ModelEntry, platforms: Mapping[str, Platform]) -> ModelSettings:
@@ -54,11 +62,29 @@ def model_settings(entry: ModelEntry, platforms: Mapping[str, Platform]) -> Mode
         source=entry.base_path,
         versions=_policy(entry.policy),
         tags=platform.tags,
+        batching=_gathering(None if platform.batching_per_model else platform.batching),
         labels=dict(entry.labels),
         warm_up=platform.warm_up.enabled,
         warm_up_iterations=platform.warm_up.iterations,
         keep_previous=0,
         keep_previous_seconds=0.0,
+    )
+
+
+def _gathering(batching: Batching | None) -> Gathering:
+    """Batching parameters as the settings have them, where the last allowed size must be the most rows of a run."""
+    if batching is None:
+        return Gathering()
+    most = batching.max_execution_batch_rows
+    allowed = batching.allowed_batch_rows
+    return Gathering(
+        max_batch_size=batching.max_batch_rows,
+        batch_timeout_micros=batching.batch_timeout_micros,
+        max_enqueued_batches=batching.max_enqueued_batches,
+        allowed_batch_sizes=(*(rows for rows in allowed if rows < most), most) if allowed else (),
+        pad_variable_length_inputs=batching.pad_variable_length_inputs,
+        enable_large_batch_splitting=batching.split_large_batches,
+        max_execution_batch_size=most if batching.split_large_batches else 0,
     )
 
 
@@ -69,10 +95,15 @@ def _policy(policy: VersionPolicy) -> Policy:
 
 
 def spec_by_platform(spec: Spec, platform_of: Callable[[str], Platform]) -> Spec:
-    """``spec`` with the session and the choice of engine of each model's platform."""
+    """``spec`` with the session and the choice of engine of each model's platform, and each version's own batching.
+
+    What it returns raises INVALID_ARGUMENT when a version's batching parameters are wrong: that version fails to load.
+    """
 
     def by_platform(name: str, version: int, path: str, model: ModelSettings) -> JsonObject:
         platform = platform_of(name)
+        if platform.batching_per_model:
+            model = dataclasses.replace(model, batching=_gathering(batching_of_version(Path(path))))
         lite = platform.tflite.preferred and Path(path, "model.tflite").is_file()
         return {
             **spec(name, version, path, model),

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from taxiway.errors import InvalidArgument
 from taxiway.serve.tfserving.model_config import ModelEntry, VersionPolicy
 from taxiway.serve.tfserving.options import read_options
 from taxiway.serve.tfserving.syntax import parse
-from taxiway.serve.tfserving.translate import model_settings, server_settings
-from taxiway.settings import ServerSettings
+from taxiway.serve.tfserving.translate import model_settings, server_settings, spec_by_platform
+from taxiway.settings import Batching, ModelSettings, ServerSettings
 from taxiway.settings.table import Policy
+from taxiway.types import JsonObject
 
 
 def settings(*flags: str) -> ServerSettings:
@@ -51,3 +57,62 @@ def test_a_model_has_its_platforms_settings_and_keeps_no_previous_version() -> N
         assert (given.source, given.versions, given.labels) == ("/m", expected, {"s": 3})
         assert (given.tags, given.warm_up, given.warm_up_iterations) == (("a", "b"), True, 3)
         assert (given.keep_previous, given.keep_previous_seconds) == (0, 0.0)
+
+
+ENTRY = ModelEntry("m", "/m", "tensorflow", VersionPolicy(), {}, None)
+
+
+def parameters(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "batching.config"
+    file.write_text(text)
+    return f"--batching_parameters_file={file}"
+
+
+def gathering(*flags: str) -> Batching:
+    options = read_options(parse(["--model_base_path=/m", *flags]).values)
+    return model_settings(ENTRY, options.platforms).batching
+
+
+def test_batching_is_off_until_it_is_asked_for_and_then_has_tensorflow_servings_defaults(tmp_path: Path) -> None:
+    assert gathering() == Batching()
+    assert gathering("--enable_batching") == Batching(max_batch_size=1000, max_enqueued_batches=10)
+    file = parameters(
+        tmp_path, "max_batch_size { value: 8 } num_batch_threads { value: 3 } allowed_batch_sizes: [2, 8]"
+    )
+    assert gathering("--enable_batching", file) == Batching(max_batch_size=8, allowed_batch_sizes=(2, 8))
+    assert settings("--enable_batching", file).batch_threads == 3
+    assert settings().batch_threads == 0
+
+
+def test_with_splitting_the_allowed_sizes_end_at_the_most_rows_of_a_run(tmp_path: Path) -> None:
+    file = parameters(
+        tmp_path,
+        "max_batch_size { value: 8 } enable_large_batch_splitting { value: true } "
+        "max_execution_batch_size { value: 4 } allowed_batch_sizes: [2, 4, 8]",
+    )
+    given = gathering("--enable_batching", file)
+    assert (given.max_batch_size, given.max_execution_batch_size, given.allowed_batch_sizes) == (8, 4, (2, 4))
+
+
+def test_a_version_is_batched_by_its_own_parameters_when_that_is_asked_for(tmp_path: Path) -> None:
+    flags = ["--model_base_path=/m", "--enable_batching", "--enable_per_model_batching_parameters"]
+    platforms = read_options(parse(flags).values).platforms
+
+    def spec(name: str, version: int, path: str, model: ModelSettings) -> JsonObject:
+        return {"rows": model.batching.max_batch_size}
+
+    def rows(version: Path) -> object:
+        by_platform = spec_by_platform(spec, platforms.__getitem__)
+        return by_platform("tensorflow", 1, str(version), model_settings(ENTRY, platforms))["rows"]
+
+    assert rows(tmp_path) == 0
+    (tmp_path / "batching_params.pbtxt").write_text("max_batch_size { value: 16 }")
+    assert rows(tmp_path) == 16
+    (tmp_path / "batching_params.pbtxt").write_text("max_batch_size { value: 0 }")
+    with pytest.raises(InvalidArgument, match="max_batch_size must be positive; was 0"):
+        rows(tmp_path)
+
+
+def test_the_method_name_check_is_a_setting() -> None:
+    assert settings("--enable_signature_method_name_check").method_name_check
+    assert not settings().method_name_check

@@ -1,0 +1,196 @@
+"""A team turns on batching with tensorflow_model_server's flags: requests share runs, and errors read as they did.
+
+The real control and data plane in this process, a real SavedModel (y = x / 2 + 2), REST and gRPC as clients speak them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from taxiway.clock import SystemClock
+from taxiway.serve.server import NativeDataPlane, load_spec
+from taxiway.serve.tfserving.options import read_options
+from taxiway.serve.tfserving.service import ModelServer
+from taxiway.serve.tfserving.syntax import parse
+from taxiway.serve.tfserving.translate import server_settings
+from taxiway.wire import message
+
+PATIENCE_SECONDS = 30
+# Longer than a test should take: what is to share a run has to be there long before.
+WINDOW_MICROS = 2_000_000
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Served:
+    """A model server in this process that serves ``half_plus_two``."""
+
+    def __init__(self, store: Path, *flags: str) -> None:
+        self.rest, self.grpc = free_port(), free_port()
+        given = [f"--port={self.grpc}", f"--rest_api_port={self.rest}", "--host=127.0.0.1", "--model_name=half",
+                 f"--model_base_path={store / 'half_plus_two'}", *flags]  # fmt: skip
+        options = read_options(parse(given).values)
+        settings = server_settings(options)
+        self.server = ModelServer(options, NativeDataPlane(settings), load_spec(settings), SystemClock())
+        self.server.start()
+
+    def ask(self, instances: Any) -> tuple[int, Any]:
+        body = json.dumps({"instances": instances}).encode()
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.rest}/v1/models/half:predict", body, timeout=PATIENCE_SECONDS
+            ) as answer:
+                return answer.status, json.load(answer)["predictions"]
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)["error"]
+
+    def call(self, rows: list[float]) -> tuple[str, Any]:
+        """The same over gRPC: the code's name, and the rows or the message."""
+        request = message("tensorflow.serving.PredictRequest")()
+        request.model_spec.name = "half"
+        request.inputs["x"].dtype = 1
+        request.inputs["x"].tensor_shape.dim.add(size=len(rows))
+        request.inputs["x"].float_val.extend(rows)
+        with grpc.insecure_channel(f"127.0.0.1:{self.grpc}") as channel:
+            predict = channel.unary_unary(
+                "/tensorflow.serving.PredictionService/Predict",
+                request_serializer=lambda sent: sent.SerializeToString(),
+                response_deserializer=message("tensorflow.serving.PredictResponse").FromString,
+            )
+            try:
+                return "OK", list(predict(request, timeout=PATIENCE_SECONDS).outputs["y"].float_val)
+            except grpc.RpcError as error:
+                return error.code().name, error.details()
+
+    def counted(self, name: str) -> float:
+        """The sum of a counter over its labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.rest}/metrics", timeout=PATIENCE_SECONDS) as page:
+            text = page.read().decode()
+        return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
+
+
+@pytest.fixture
+def serve(store: Path, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
+    running: list[Served] = []
+
+    def start(parameters: str, *flags: str) -> Served:
+        file = tmp_path / "batching.config"
+        file.write_text(parameters)
+        running.append(Served(store, "--enable_batching", f"--batching_parameters_file={file}", *flags))
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.server.stop()
+
+
+def parameters(**values: int) -> str:
+    return " ".join(f"{name} {{ value: {value} }}" for name, value in values.items())
+
+
+def test_many_requests_share_few_runs_over_both_protocols(serve: Callable[..., Served]) -> None:
+    served = serve(parameters(max_batch_size=16, batch_timeout_micros=WINDOW_MICROS))
+    with ThreadPoolExecutor(32) as pool:
+        rest = list(pool.map(lambda x: served.ask([float(x)]), range(16)))
+        both = [pool.submit(served.ask, [1.0]) for _ in range(8)], [pool.submit(served.call, [2.0]) for _ in range(8)]
+    assert rest == [(200, [x / 2 + 2]) for x in range(16)]
+    assert [one.result() for one in both[0]] == [(200, [2.5])] * 8
+    assert [one.result() for one in both[1]] == [("OK", [3.0])] * 8
+    assert served.counted("taxiway_requests_total") == 32
+    # Two when each window fills up; a slow machine may need one or two more.
+    assert 2 <= served.counted("taxiway_batches_total") <= 8
+    assert served.counted("taxiway_batched_rows_total") == 32
+
+
+def test_a_request_with_too_many_rows_is_refused(serve: Callable[..., Served]) -> None:
+    served = serve(parameters(max_batch_size=2))
+    text = "Task size 3 is larger than maximum input batch size 2"
+    assert served.ask([0.0, 0.0, 0.0]) == (400, text)
+    assert served.call([0.0, 0.0, 0.0]) == ("INVALID_ARGUMENT", text)
+    assert served.ask([0.0, 2.0]) == (200, [2.0, 3.0])
+
+
+def test_with_splitting_it_is_cut_over_several_runs(serve: Callable[..., Served]) -> None:
+    served = serve(
+        parameters(max_batch_size=64, max_execution_batch_size=2) + " enable_large_batch_splitting { value: true }"
+    )
+    assert served.ask([0.0, 2.0, 4.0, 6.0, 8.0]) == (200, [2.0, 3.0, 4.0, 5.0, 6.0])
+    assert served.counted("taxiway_batches_total") == 3
+
+
+def test_runs_are_filled_up_to_an_allowed_size(serve: Callable[..., Served]) -> None:
+    served = serve(parameters(max_batch_size=8) + " allowed_batch_sizes: [4, 8]")
+    assert served.ask([0.0, 2.0, 4.0]) == (200, [2.0, 3.0, 4.0])
+    assert served.counted("taxiway_batch_filling_total") == 1
+
+
+def test_a_full_queue_refuses_and_who_waits_in_it_is_answered(serve: Callable[..., Served]) -> None:
+    served = serve(parameters(max_batch_size=2, batch_timeout_micros=WINDOW_MICROS, max_enqueued_batches=1))
+    text = (
+        "The batch scheduling queue to which this task was submitted is full; currently 1 batches enqueued and "
+        "max_enqueued_batches is 1"
+    )
+
+    def refusal_of(ask: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
+        """Ask for two rows while one waits for company: they have no room beside it, and no second batch may wait."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with ThreadPoolExecutor(1) as pool:
+            while time.monotonic() < deadline:
+                waits = pool.submit(served.ask, [2.0])
+                while (answer := ask())[0] in (200, "OK") and not waits.done():
+                    pass
+                assert waits.result() == (200, [3.0])
+                if answer[0] not in (200, "OK"):
+                    return answer
+        raise AssertionError("nothing was refused")
+
+    assert served.ask([0.0, 0.0]) == (200, [2.0, 2.0])
+    assert refusal_of(lambda: served.ask([0.0, 0.0])) == (503, text)
+    assert refusal_of(lambda: served.call([0.0, 0.0])) == ("UNAVAILABLE", text)
+
+
+def test_an_odd_shape_hurts_nobody_else(serve: Callable[..., Served]) -> None:
+    served = serve(parameters(max_batch_size=8, batch_timeout_micros=200_000))
+    together = threading.Barrier(8)
+
+    def ask(instances: list[Any]) -> tuple[int, Any]:
+        together.wait(PATIENCE_SECONDS)
+        return served.ask(instances)
+
+    with ThreadPoolExecutor(8) as pool:
+        odd = pool.submit(ask, [[1.0, 2.0]])
+        others = [pool.submit(ask, [2.0]) for _ in range(7)]
+    assert [other.result() for other in others] == [(200, [3.0])] * 7
+    assert odd.result()[0] in (200, 400)  # the model's own business: it may or may not take such a row
+
+
+def test_only_a_version_with_parameters_of_its_own_is_batched_when_they_are_per_model(
+    serve: Callable[..., Served], store: Path
+) -> None:
+    flag = "--enable_per_model_batching_parameters"
+    served = serve(parameters(num_batch_threads=2), flag)
+    assert served.ask([0.0]) == (200, [2.0])
+    assert served.counted("taxiway_batches_total") == 0
+    (store / "half_plus_two" / "1" / "batching_params.pbtxt").write_text(parameters(max_batch_size=2))
+    served = serve(parameters(num_batch_threads=2), flag)
+    assert served.ask([0.0, 0.0, 0.0])[0] == 400
+    assert served.ask([0.0]) == (200, [2.0])
+    assert served.counted("taxiway_batches_total") == 1
