@@ -72,7 +72,8 @@ def _read_file(file: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        document: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        return document
     except FileNotFoundError:
         raise NotFound(f"no such file: {file}", hint="--config takes a taxiway.toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
