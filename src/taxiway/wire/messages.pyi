@@ -706,6 +706,30 @@ class PredictResponse(Message):
         outputs: Mapping[str, TensorProto] | None = ...,
     ) -> None: ...
 
+class ClassifyLog(Message):
+    @property
+    def request(self) -> ClassificationRequest: ...
+    @property
+    def response(self) -> ClassificationResponse: ...
+    def __init__(
+        self,
+        *,
+        request: ClassificationRequest | None = ...,
+        response: ClassificationResponse | None = ...,
+    ) -> None: ...
+
+class RegressLog(Message):
+    @property
+    def request(self) -> RegressionRequest: ...
+    @property
+    def response(self) -> RegressionResponse: ...
+    def __init__(
+        self,
+        *,
+        request: RegressionRequest | None = ...,
+        response: RegressionResponse | None = ...,
+    ) -> None: ...
+
 class PredictLog(Message):
     @property
     def request(self) -> PredictRequest: ...
@@ -718,10 +742,35 @@ class PredictLog(Message):
         response: PredictResponse | None = ...,
     ) -> None: ...
 
+class MultiInferenceLog(Message):
+    @property
+    def request(self) -> MultiInferenceRequest: ...
+    @property
+    def response(self) -> MultiInferenceResponse: ...
+    def __init__(
+        self,
+        *,
+        request: MultiInferenceRequest | None = ...,
+        response: MultiInferenceResponse | None = ...,
+    ) -> None: ...
+
 class PredictionLog(Message):
     @property
+    def classify_log(self) -> ClassifyLog: ...
+    @property
+    def regress_log(self) -> RegressLog: ...
+    @property
+    def multi_inference_log(self) -> MultiInferenceLog: ...
+    @property
     def predict_log(self) -> PredictLog: ...
-    def __init__(self, *, predict_log: PredictLog | None = ...) -> None: ...
+    def __init__(
+        self,
+        *,
+        classify_log: ClassifyLog | None = ...,
+        regress_log: RegressLog | None = ...,
+        multi_inference_log: MultiInferenceLog | None = ...,
+        predict_log: PredictLog | None = ...,
+    ) -> None: ...
 
 class PrometheusConfig(Message):
     enable: bool

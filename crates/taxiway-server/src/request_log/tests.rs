@@ -68,8 +68,11 @@ fn models(directory: &Path, file: &str) -> Vec<String> {
     fs::create_dir(version.path().join("assets.extra")).unwrap();
     let warm_up = version.path().join("assets.extra/tf_serving_warmup_requests");
     fs::copy(directory.join("logs").join(file), warm_up).unwrap();
-    let requests = records::read(version.path()).unwrap();
-    requests.into_iter().map(|request| request.model_spec.unwrap().name).collect()
+    let name = |log| match log {
+        LogType::PredictLog(log) => log.request.unwrap().model_spec.unwrap().name,
+        other => panic!("{other:?} was not logged"),
+    };
+    records::read(version.path()).unwrap().into_iter().map(name).collect()
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Running a version's own requests before it serves, and measuring one.
 
 pub(crate) mod records;
+mod replay;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use taxiway_engine::{Call, Engine, Error, Result};
+use taxiway_engine::{Engine, Result};
 
-use crate::api::predict;
-use crate::proto::PredictRequest;
+use crate::proto::prediction_log::LogType;
+use replay::replay;
 
 /// The most runs that are timed, and how long timing may take: the middle of many for a quick model, of a few for a
 /// slow one.
@@ -49,7 +50,7 @@ pub(crate) fn warm_up(engine: &dyn Engine, version: &Path, options: WarmUpOption
     let requests = records::read(version)?;
     for request in &requests {
         for _ in 0..options.iterations.max(1) {
-            run(engine, request, options.max_tensor_bytes)?;
+            replay(engine, request, options.max_tensor_bytes)?;
         }
     }
     let first = requests.first();
@@ -57,27 +58,14 @@ pub(crate) fn warm_up(engine: &dyn Engine, version: &Path, options: WarmUpOption
     Ok(WarmedUp { requests: requests.len(), time: began.elapsed(), run_time })
 }
 
-fn median_run(engine: &dyn Engine, request: &PredictRequest, max_tensor_bytes: usize) -> Result<Duration> {
+fn median_run(engine: &dyn Engine, request: &LogType, max_tensor_bytes: usize) -> Result<Duration> {
     let began = Instant::now();
     let mut times = Vec::with_capacity(MAX_TIMED_RUNS);
     while times.len() < MAX_TIMED_RUNS && (times.is_empty() || began.elapsed() < TIMING_BUDGET) {
-        times.push(run(engine, request, max_tensor_bytes)?);
+        times.push(replay(engine, request, max_tensor_bytes)?);
     }
     times.sort_unstable();
     Ok(times[times.len() / 2])
-}
-
-/// Runs a request and says how long the engine took.
-fn run(engine: &dyn Engine, request: &PredictRequest, max_tensor_bytes: usize) -> Result<Duration> {
-    let asked = request.model_spec.as_ref().map_or("", |spec| spec.signature_name.as_str());
-    let signature = predict::signature(engine, asked)?;
-    let inputs = predict::named_inputs(signature, &request.inputs, max_tensor_bytes)?;
-    let outputs = predict::filtered_outputs(signature, &request.output_filter)?;
-    let call = Call { signature, inputs: &inputs, outputs: &outputs, timeout: None };
-    let began = Instant::now();
-    crate::execute::guarded(engine, &call)
-        .map_err(|error| Error::new(error.kind, format!("a warm-up request failed: {}", error.message)))?;
-    Ok(began.elapsed())
 }
 
 #[cfg(test)]
@@ -87,8 +75,12 @@ mod tests {
     use taxiway_engine::fake::{FakeEngine, definition};
     use taxiway_engine::{DType, ErrorKind, Tensor, WireForm};
 
-    use super::records::tests::{record, version};
+    use super::records::tests::{log, record, version};
     use super::*;
+    use crate::proto::{
+        ClassificationRequest, ClassifyLog, ExampleList, InferenceTask, Input, ModelSpec, MultiInferenceLog,
+        MultiInferenceRequest, PredictRequest, RegressLog, RegressionRequest, input,
+    };
 
     const OPTIONS: WarmUpOptions = WarmUpOptions { enabled: true, iterations: 3, max_tensor_bytes: 1 << 20 };
 
@@ -121,6 +113,66 @@ mod tests {
         let directory = version(&[record(request("x")), record(request("other"))]);
         let error = warm_up(&FakeEngine::half_plus_two(), directory.path(), OPTIONS).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidArgument);
+    }
+
+    /// Logs of each API that takes examples: `examples` of them for the signatures `c` and `r`.
+    fn logs_of_examples(examples: usize) -> [LogType; 3] {
+        let list = ExampleList { examples: vec![taxiway_engine::proto::Example::default(); examples] };
+        let input = || Some(Input { kind: Some(input::Kind::ExampleList(list.clone())) });
+        let spec = |name: &str| Some(ModelSpec { signature_name: name.to_owned(), ..ModelSpec::default() });
+        let task = |name, method: &str| InferenceTask { model_spec: spec(name), method_name: method.to_owned() };
+        let tasks = vec![task("c", "tensorflow/serving/classify"), task("r", "tensorflow/serving/regress")];
+        let classify = ClassificationRequest { model_spec: spec("c"), input: input() };
+        let regress = RegressionRequest { model_spec: spec("r"), input: input() };
+        let multi = MultiInferenceRequest { tasks, input: input() };
+        [
+            LogType::ClassifyLog(ClassifyLog { request: Some(classify), response: None }),
+            LogType::RegressLog(RegressLog { request: Some(regress), response: None }),
+            LogType::MultiInferenceLog(MultiInferenceLog { request: Some(multi), response: None }),
+        ]
+    }
+
+    /// Classifies by `c` and regresses by `r`, and counts its runs.
+    fn of_examples(runs: &'static AtomicUsize) -> FakeEngine {
+        let inputs = [("inputs", DType::String, None)];
+        let classify = definition(&inputs, &[("scores", DType::Float, None)]);
+        let regress = definition(&inputs, &[("outputs", DType::Float, None)]);
+        FakeEngine::new([("c".to_owned(), classify), ("r".to_owned(), regress)].into(), |call| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            let rows = call.inputs[0].len();
+            Ok(vec![match call.signature.name.as_ref() {
+                "c" => Tensor::from_values([rows, 1], &vec![0.5f32; rows])?,
+                _ => Tensor::from_values([rows], &vec![0.5f32; rows])?,
+            }])
+        })
+    }
+
+    #[test]
+    fn every_api_that_takes_examples_is_run() {
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let engine = of_examples(&RUNS);
+        for (log, runs) in logs_of_examples(2).iter().zip([1, 1, 2]) {
+            RUNS.store(0, Ordering::Relaxed);
+            replay(&engine, log, 1 << 20).unwrap();
+            assert_eq!(RUNS.load(Ordering::Relaxed), runs, "{log:?}");
+        }
+        let directory = version(&logs_of_examples(2).map(log));
+        assert_eq!(warm_up(&engine, directory.path(), OPTIONS).unwrap().requests, 3);
+    }
+
+    #[test]
+    fn logs_whose_requests_are_refused_fail_the_version() {
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let empty = [
+            LogType::ClassifyLog(ClassifyLog::default()),
+            LogType::RegressLog(RegressLog::default()),
+            LogType::MultiInferenceLog(MultiInferenceLog::default()),
+        ];
+        for one in empty.into_iter().chain(logs_of_examples(0)) {
+            let error = warm_up(&of_examples(&RUNS), version(&[log(one)]).path(), OPTIONS).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidArgument);
+        }
+        assert_eq!(RUNS.load(Ordering::Relaxed), 0);
     }
 
     #[test]

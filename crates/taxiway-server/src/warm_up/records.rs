@@ -8,7 +8,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 use taxiway_engine::{Error, ErrorKind, Result};
 
-use crate::proto::{PredictRequest, PredictionLog, prediction_log::LogType};
+use crate::proto::{PredictionLog, prediction_log::LogType};
 
 /// The file in a version's directory.
 const FILE: &str = "assets.extra/tf_serving_warmup_requests";
@@ -23,8 +23,8 @@ const LOG_METADATA: u32 = 1;
 ///
 /// # Errors
 /// TensorFlow Serving's: `DataLoss` when the file is not whole, `InvalidArgument` when it has too many records or one
-/// does not parse, `Unimplemented` for a record that is no predict request.
-pub(crate) fn read(version: &Path) -> Result<Vec<PredictRequest>> {
+/// does not parse, `Unimplemented` for a record of a kind that is not replayed.
+pub(crate) fn read(version: &Path) -> Result<Vec<LogType>> {
     let path = version.join(FILE);
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -50,11 +50,11 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::new(ErrorKind::FailedPrecondition, format!("cannot read the warm-up requests {}: {error}", path.display()))
 }
 
-fn request(record: &Bytes) -> Result<PredictRequest> {
+fn request(record: &Bytes) -> Result<LogType> {
     let parse = |error| Error::invalid(format!("Failed to parse warmup record: {error}"));
     let log = PredictionLog::decode(record.clone()).map_err(parse)?;
     match log.log_type {
-        Some(LogType::PredictLog(log)) => Ok(log.request.unwrap_or_default()),
+        Some(log) => Ok(log),
         None => {
             let field = other_log_type(record.clone()).map_err(parse)?;
             let message = format!("Unsupported log_type for warmup: {field}");
@@ -163,7 +163,7 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::proto::PredictLog;
+    use crate::proto::{PredictLog, PredictRequest};
 
     /// A version's directory with these records.
     pub(crate) fn version(records: &[Vec<u8>]) -> tempfile::TempDir {
@@ -174,8 +174,12 @@ pub(crate) mod tests {
 
     /// A record of a predict request.
     pub(crate) fn record(request: PredictRequest) -> Vec<u8> {
-        let log = PredictLog { request: Some(request), response: None };
-        PredictionLog { log_type: Some(LogType::PredictLog(log)) }.encode_to_vec()
+        log(LogType::PredictLog(PredictLog { request: Some(request), response: None }))
+    }
+
+    /// A record of any request.
+    pub(crate) fn log(log: LogType) -> Vec<u8> {
+        PredictionLog { log_type: Some(log) }.encode_to_vec()
     }
 
     fn write(directory: &tempfile::TempDir, bytes: &[u8]) {
