@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
+import subprocess
 import threading
 import time
 import urllib.error
@@ -180,6 +182,40 @@ def test_an_odd_shape_hurts_nobody_else(serve: Callable[..., Served]) -> None:
         others = [pool.submit(ask, [2.0]) for _ in range(7)]
     assert [other.result() for other in others] == [(200, [3.0])] * 7
     assert odd.result()[0] in (200, 400)  # the model's own business: it may or may not take such a row
+
+
+def test_the_metrics_page_has_tensorflow_servings_names(serve: Callable[..., Served], tmp_path: Path) -> None:
+    monitoring = tmp_path / "monitoring.config"
+    monitoring.write_text("prometheus_config { enable: true }")
+    served = serve(parameters(max_batch_size=4), f"--monitoring_config_file={monitoring}")
+    served.ask([0.0, 2.0])
+    served.call([1.0])
+    address = f"http://127.0.0.1:{served.rest}/monitoring/prometheus/metrics"
+    with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:
+        assert answer.headers["content-type"] == "text/plain"
+        page = answer.read()
+    version = re.escape(str(tmp_path / "models" / "half_plus_two" / "1"))
+    for line in (
+        r':tensorflow:serving:request_count\{model_name="half",status="OK"\} 2',
+        r':tensorflow:serving:request_latency_count\{model_name="half",API="predict",entrypoint="REST"\} 1',
+        r':tensorflow:serving:request_latency_count\{model_name="half",API="Predict",entrypoint="GRPC"\} 1',
+        r':tensorflow:serving:runtime_latency_count\{model_name="half",API="Predict",runtime="TF1"\} 2',
+        r":tensorflow:serving:batching_session:wrapped_run_count\{\} 2",
+        r':tensorflow:serving:batching_session:queuing_latency_count\{thread_pool_name="batch_threads"\} 2',
+        rf':tensorflow:cc:saved_model:load_attempt_count\{{model_path="{version}",status="success"\}} 1',
+    ):
+        assert re.search(rf"^{line}$", page.decode(), re.MULTILINE), f"{line} is not in\n{page.decode()}"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{address}?a=1", timeout=PATIENCE_SECONDS)
+    assert refused.value.code == 400
+    assert refused.value.read().decode() == (
+        "Unexpected path: /monitoring/prometheus/metrics?a=1. Should be /monitoring/prometheus/metrics"
+    )
+    promtool = shutil.which("promtool")
+    if promtool is not None:
+        checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60)
+        # 3 is advice about style, which names and missing help go against as TensorFlow Serving's do; 1 is an error.
+        assert checked.returncode in (0, 3), checked.stderr
 
 
 def test_only_a_version_with_parameters_of_its_own_is_batched_when_they_are_per_model(

@@ -72,7 +72,7 @@ fn reload(handler: &Py<PyAny>, request: &[u8]) -> Result<Vec<u8>> {
 
 fn load(server: &taxiway_server::Server, spec: &LoadSpec, batching: Option<BatchParams>) -> Result<LoadedVersion> {
     let began = Instant::now();
-    let engine = taxiway_runtimes::open(spec)?;
+    let engine = taxiway_runtimes::open(spec).inspect_err(|_| server.count_failed_load(&spec.path))?;
     let fresh = Fresh { name: spec.name.clone(), version: spec.version, engine, load_time: began.elapsed(), batching };
     let warm_up = WarmUpOptions {
         enabled: spec.warm_up.enabled,

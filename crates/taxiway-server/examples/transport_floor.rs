@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "rest": {"host": "127.0.0.1", "port": 0}, "grpc": {"host": "127.0.0.1", "port": 0},
         "io_threads": io_threads, "compute_threads": 1, "batch_threads": 1,
         "cors": false, "tensor_content": false, "method_name_check": false,
+        "prometheus": null,
         "limits": {
             "max_body_bytes": 64 << 20, "max_inflated_bytes": 64 << 20, "max_tensor_bytes": 64 << 20,
             "max_connections": 1000, "max_queued_requests": 1000, "request_timeout_ms": 30_000,

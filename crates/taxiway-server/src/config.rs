@@ -30,6 +30,26 @@ pub struct ServerConfig {
     pub tensor_content: bool,
     /// Whether Predict, Classify and Regress insist on the method name that a signature declares.
     pub method_name_check: bool,
+    /// Where REST has TensorFlow Serving's metrics; null for nowhere.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub prometheus: Option<Prometheus>,
+}
+
+/// TensorFlow Serving's metrics page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prometheus {
+    /// The page's path, from the first slash.
+    pub path: String,
+    /// What the label `thread_pool_name` of batching says.
+    pub thread_pool_name: String,
+}
+
+impl Prometheus {
+    /// Whether a path without its query is the page's.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        self.path == path
+    }
 }
 
 /// An address to listen on.
@@ -123,7 +143,7 @@ mod tests {
     const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "io_threads": 0,
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "header_timeout_ms": 5},
-        "cors": false, "tensor_content": false, "method_name_check": false}"#;
+        "cors": false, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
 
     #[test]
     fn the_document_is_read() {

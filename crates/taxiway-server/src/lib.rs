@@ -34,7 +34,7 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/tensorflow.serving.rs"));
 }
 
-pub use config::{Endpoint, Limits, ServerConfig};
+pub use config::{Endpoint, Limits, Prometheus, ServerConfig};
 pub use loaded::{Fresh, LoadedVersion};
 pub use reload::ReloadHandler;
 pub use server::{Addresses, Server};

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -17,14 +17,14 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use registry::Registry;
 
 use crate::batch::{BatchThreads, Batcher, Ran};
-use crate::config::{Limits, ServerConfig};
+use crate::config::{Limits, Prometheus, ServerConfig};
 use crate::execute::Pool;
 use crate::loaded::{Fresh, LoadedVersion, Ready, description};
 use crate::metrics::{Gauges, Metrics, VersionMetrics};
 use crate::reload::{ReloadHandler, Reloads};
 use crate::table::Table;
 use crate::transport::{Listener, RequestIds};
-use crate::warm_up::{WarmUpOptions, warm_up};
+use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
 
 /// What every request sees of the server.
 pub(crate) struct Core {
@@ -32,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) cors: bool,
     pub(crate) tensor_content: bool,
     pub(crate) method_name_check: bool,
+    pub(crate) prometheus: Option<Prometheus>,
     pub(crate) table: ArcSwap<Table>,
     pub(crate) pool: Pool,
     pub(crate) metrics: Arc<Metrics>,
@@ -78,6 +79,7 @@ impl Server {
             cors: config.cors,
             tensor_content: config.tensor_content,
             method_name_check: config.method_name_check,
+            prometheus: config.prometheus.clone(),
             table: ArcSwap::default(),
             pool: Pool::start(config.compute_threads(), config.limits.max_queued_requests)?,
             metrics: Arc::default(),
@@ -131,14 +133,32 @@ impl Server {
     /// # Errors
     /// Those of its warm-up requests.
     pub fn add(&self, fresh: Fresh, directory: &Path, options: WarmUpOptions) -> Result<LoadedVersion> {
-        let warmed = warm_up(fresh.engine.as_ref(), directory, options)?;
         let load_time = fresh.load_time;
+        let warmed = self.warmed(&fresh, directory, options)?;
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
         let batcher = self.batcher(&fresh, &metrics)?;
         let ready = Ready { metrics, run_time: warmed.run_time, batcher };
         let loaded = self.core.registry.add(fresh, ready);
         let description = description(&loaded, load_time, &warmed);
         Ok(LoadedVersion::new(loaded, &self.core.registry, &description))
+    }
+
+    /// Counts a version that its runtime did not load. One that it did is counted by [`Server::add`].
+    pub fn count_failed_load(&self, directory: &Path) {
+        self.core.metrics.loads.attempted(&directory.to_string_lossy(), None);
+    }
+
+    fn warmed(&self, fresh: &Fresh, directory: &Path, options: WarmUpOptions) -> Result<WarmedUp> {
+        let loads = &self.core.metrics.loads;
+        let path = directory.to_string_lossy();
+        loads.attempted(&path, Some(fresh.load_time));
+        let began = Instant::now();
+        let warmed = warm_up(fresh.engine.as_ref(), directory, options);
+        let records = warmed.as_ref().map(|warmed| warmed.requests);
+        if options.enabled && records != Ok(0) {
+            loads.warmed(&path, began.elapsed(), records);
+        }
+        warmed
     }
 
     /// What gathers the requests of a version, when that is asked for. Its threads start with the first such version.
@@ -149,8 +169,11 @@ impl Server {
             Some(threads) => Arc::clone(threads),
             None => Arc::clone(threads.insert(Arc::new(BatchThreads::start(self.config.batch_threads())?))),
         };
-        let metrics = Arc::clone(metrics);
-        let observer = Arc::new(move |ran: &Ran| metrics.batched(ran));
+        let (metrics, all) = (Arc::clone(metrics), Arc::clone(&self.core.metrics));
+        let observer = Arc::new(move |ran: &Ran| {
+            metrics.batched(ran);
+            all.batching.batched(ran);
+        });
         Batcher::new(threads, Arc::clone(&fresh.engine), params, observer).map(Some)
     }
 
@@ -225,6 +248,11 @@ impl Core {
     /// Whether the server is stopping.
     pub(crate) fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// What TensorFlow Serving counts, as it writes it.
+    pub(crate) fn serving_metrics_page(&self, page: &Prometheus) -> String {
+        crate::metrics::write_serving(&self.metrics, &page.thread_pool_name)
     }
 
     /// Everything that is counted, as Prometheus reads it.

@@ -146,6 +146,9 @@ def _config(settings: ServerSettings) -> JsonObject:
         "cors": settings.cors,
         "tensor_content": settings.tensor_content,
         "method_name_check": settings.method_name_check,
+        "prometheus": {"path": settings.prometheus_path, "thread_pool_name": settings.batch_thread_pool}
+        if settings.prometheus_path
+        else None,
     }
 
 

@@ -107,6 +107,8 @@ class ServerSettings:
     cors: bool = row(False, "Whether REST answers may be read by web pages of other origins.")
     tensor_content: bool = row(False, "Whether gRPC answers hold tensors as raw bytes instead of typed fields.")
     method_name_check: bool = row(False, "Whether calls insist on the method name that a signature declares.")
+    prometheus_path: str = row("", "Where REST has a metrics page with TensorFlow Serving's names; empty is nowhere.")
+    batch_thread_pool: str = row("batch_threads", "What that page calls the batch threads.")
     intra_op_threads: int = row(0, "Threads inside one operation; 0 leaves it to the engine.", least=0)
     inter_op_threads: int = row(0, "Threads for independent operations; 0 runs a request on one thread.", least=0)
     gpu_memory_fraction: float = row(

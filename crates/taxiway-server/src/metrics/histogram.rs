@@ -40,9 +40,14 @@ impl Histogram {
         self.sum_us.load(Ordering::Relaxed)
     }
 
+    /// How many times were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// Whether nothing was counted.
     pub(super) fn is_empty(&self) -> bool {
-        self.counts.iter().all(|count| count.load(Ordering::Relaxed) == 0)
+        self.count() == 0
     }
 }
 

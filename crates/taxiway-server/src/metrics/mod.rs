@@ -1,6 +1,9 @@
 //! What the server counts. A request touches only atomics, found when it got its lease.
 
+mod buckets;
 mod histogram;
+mod serving;
+mod serving_text;
 mod text;
 mod track;
 
@@ -10,8 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use taxiway_engine::ErrorKind;
 
 use crate::batch::Ran;
+use serving::{BatchCounts, Loads, ModelCounts, Models};
 
 pub(crate) use histogram::Histogram;
+pub(crate) use serving::Api;
+pub(crate) use serving_text::write_serving;
 pub(crate) use text::{Gauges, write};
 pub(crate) use track::Tracked;
 
@@ -52,6 +58,8 @@ pub(crate) struct VersionMetrics {
     batches: AtomicU64,
     batched_rows: AtomicU64,
     batch_filling: AtomicU64,
+    /// What TensorFlow Serving counts, by model.
+    pub(crate) model_counts: Arc<ModelCounts>,
 }
 
 #[derive(Default)]
@@ -68,6 +76,9 @@ pub(crate) struct Metrics {
     in_flight: AtomicUsize,
     connections: [AtomicUsize; 2],
     refused_connections: AtomicU64,
+    models: Models,
+    pub(crate) batching: BatchCounts,
+    pub(crate) loads: Loads,
 }
 
 impl Metrics {
@@ -83,7 +94,9 @@ impl Metrics {
         {
             versions.remove(oldest);
         }
-        let added = Arc::new(VersionMetrics { model: model.to_owned(), version, ..VersionMetrics::default() });
+        let model_counts = self.models.of(model);
+        let added =
+            Arc::new(VersionMetrics { model: model.to_owned(), version, model_counts, ..VersionMetrics::default() });
         versions.push(Arc::clone(&added));
         added
     }

@@ -70,3 +70,77 @@ fn the_versions_remembered_are_bounded_and_those_in_memory_stay() {
     assert_eq!(metrics.all().len(), MAX_VERSIONS + 1);
     assert!(Arc::ptr_eq(&kept, &metrics.version("kept", 1)));
 }
+
+/// A page of TensorFlow Serving's metrics after one request of each kind.
+fn serving_page() -> String {
+    let metrics = Metrics::default();
+    let version = metrics.version("m", 3);
+    for (protocol, api) in [(Protocol::Rest, Some(Api::Predict)), (Protocol::Grpc, Some(Api::Classify))] {
+        let mut tracked = Tracked::begin(&metrics, protocol);
+        tracked.asks(api.unwrap());
+        tracked.reached(&version);
+        let run = tracked.timed(async { Ok(()) });
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run).unwrap();
+        tracked.ended(&Ok(()));
+    }
+    let mut refused = Tracked::begin(&metrics, Protocol::Rest);
+    refused.ended::<()>(&Err(taxiway_engine::Error::invalid("Malformed request")));
+    drop(refused);
+    drop(Tracked::begin(&metrics, Protocol::Grpc)); // not one of the APIs that are counted
+    version.model_counts.examples_of_many(5);
+    metrics.batching.batched(&Ran { queued: vec![Duration::ZERO], input_rows: vec![3], run_rows: 4 });
+    metrics.loads.attempted("/m/3", Some(Duration::from_millis(2)));
+    metrics.loads.attempted("/m/4", None);
+    metrics.loads.warmed("/m/3", Duration::from_micros(15), Ok(7));
+    write_serving(&metrics, "pool")
+}
+
+#[test]
+fn tensorflow_servings_page_has_its_names_and_labels() {
+    let page = serving_page();
+    let lines: Vec<&str> = page.lines().collect();
+    for expected in [
+        "# TYPE :tensorflow:serving:request_count counter",
+        ":tensorflow:serving:request_count{model_name=\"m\",status=\"OK\"} 2",
+        ":tensorflow:serving:request_count{model_name=\"\",status=\"INVALID_ARGUMENT\"} 1",
+        "# TYPE :tensorflow:serving:request_latency histogram",
+        ":tensorflow:serving:request_latency_count{model_name=\"m\",API=\"predict\",entrypoint=\"REST\"} 1",
+        ":tensorflow:serving:request_latency_count{model_name=\"m\",API=\"Classify\",entrypoint=\"GRPC\"} 1",
+        ":tensorflow:serving:runtime_latency_count{model_name=\"m\",API=\"Predict\",runtime=\"TF1\"} 1",
+        ":tensorflow:serving:request_example_counts_bucket{model=\"m\",le=\"4\"} 0",
+        ":tensorflow:serving:request_example_counts_bucket{model=\"m\",le=\"8\"} 1",
+        ":tensorflow:serving:request_example_count_total{model=\"m\"} 5",
+        ":tensorflow:serving:batching_session:queuing_latency_bucket{thread_pool_name=\"pool\",le=\"100\"} 1",
+        ":tensorflow:serving:batching_session:padding_size_sum{execution_batch_size=\"4\"} 1",
+        ":tensorflow:serving:batching_session:input_batch_size_sum{} 3",
+        ":tensorflow:serving:batching_session:processed_batch_size_sum{} 4",
+        ":tensorflow:serving:batching_session:wrapped_run_count{} 1",
+        ":tensorflow:serving:model_warmup_latency_bucket{model_path=\"/m/3\",status=\"OK\",le=\"18\"} 1",
+        ":tensorflow:serving:model_warmup_records_read{model_path=\"/m/3\",status=\"OK\"} 7",
+        ":tensorflow:cc:saved_model:load_attempt_count{model_path=\"/m/3\",status=\"success\"} 1",
+        ":tensorflow:cc:saved_model:load_attempt_count{model_path=\"/m/4\",status=\"fail\"} 1",
+        ":tensorflow:cc:saved_model:load_latency{model_path=\"/m/3\"} 2000",
+        ":tensorflow:core:graph_runs{} 1",
+    ] {
+        assert!(lines.contains(&expected), "{expected} is not in\n{page}");
+    }
+    assert!(!page.contains("# HELP"), "{page}");
+}
+
+#[test]
+fn every_sample_of_tensorflow_servings_page_has_a_type_and_every_histogram_its_infinity() {
+    let page = serving_page();
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let sample = line.split('{').next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| {
+            let family = sample.strip_suffix(end)?;
+            page.contains(&format!("# TYPE {family} histogram\n")).then_some(family)
+        });
+        let typed = family.is_some() || page.contains(&format!("# TYPE {sample} counter\n"));
+        assert!(typed, "{line}");
+        assert!(family.is_none_or(|family| page.contains(&format!("{family}_bucket{{"))), "{line}");
+    }
+    let count = page.matches("_count{").count() - page.matches("request_count{").count();
+    let plain = ["load_attempt_count{", "wrapped_run_count{"].iter().map(|name| page.matches(name).count());
+    assert_eq!(page.matches("le=\"+Inf\"").count(), count - plain.sum::<usize>());
+}

@@ -66,7 +66,7 @@ impl Page {
                 if count == 0 {
                     continue;
                 }
-                let code = i32::try_from(code).ok().and_then(ErrorKind::from_code).map_or("OK", ErrorKind::name);
+                let code = code_name(code);
                 let labels = labels(&[
                     ("model", &version.model),
                     ("version", &version.version),
@@ -141,8 +141,13 @@ fn version_labels(version: &VersionMetrics) -> String {
     labels(&[("model", &version.model), ("version", &version.version)])
 }
 
+/// The name of an outcome by its number.
+pub(super) fn code_name(code: usize) -> &'static str {
+    i32::try_from(code).ok().and_then(ErrorKind::from_code).map_or("OK", ErrorKind::name)
+}
+
 /// Labels with their values escaped.
-fn labels(pairs: &[(&str, &dyn Display)]) -> String {
+pub(super) fn labels(pairs: &[(&str, &dyn Display)]) -> String {
     let mut written = String::new();
     for (name, value) in pairs {
         let value = value.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");

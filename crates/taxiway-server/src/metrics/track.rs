@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use taxiway_engine::{Error, ErrorKind};
 
-use super::{Metrics, Protocol, VersionMetrics};
+use super::{Api, Metrics, Protocol, VersionMetrics};
 
 /// A request from its beginning to its end. However it ends, also when its client goes away, it is counted once.
 pub(crate) struct Tracked<'a> {
@@ -15,6 +15,7 @@ pub(crate) struct Tracked<'a> {
     protocol: Protocol,
     began: Instant,
     outcome: usize,
+    api: Option<Api>,
 }
 
 impl<'a> Tracked<'a> {
@@ -22,7 +23,22 @@ impl<'a> Tracked<'a> {
         metrics.in_flight.fetch_add(1, Ordering::Relaxed);
         // A request that is dropped before anyone says how it ended was given up by its client.
         let outcome = ErrorKind::Cancelled as usize;
-        Tracked { metrics, version: None, protocol, began: Instant::now(), outcome }
+        Tracked { metrics, version: None, protocol, began: Instant::now(), outcome, api: None }
+    }
+
+    /// The request asks this of a model.
+    pub(crate) fn asks(&mut self, api: Api) {
+        self.api = Some(api);
+    }
+
+    /// Waits for a run of the version that was reached, and counts how long it took when it went well.
+    pub(crate) async fn timed<T>(&self, run: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let began = Instant::now();
+        let ran = run.await?;
+        if let (Some(api), Some(version)) = (self.api, &self.version) {
+            version.model_counts.ran(api, began.elapsed());
+        }
+        Ok(ran)
     }
 
     /// The request has found its version.
@@ -41,7 +57,9 @@ impl Drop for Tracked<'_> {
         let version = self.version.as_ref().unwrap_or(&self.metrics.unrouted);
         let counts = &version.protocols[self.protocol as usize];
         counts.outcomes[self.outcome].fetch_add(1, Ordering::Relaxed);
-        counts.times.record(self.began.elapsed());
+        let took = self.began.elapsed();
+        counts.times.record(took);
+        version.model_counts.ended(self.protocol, self.api, self.outcome, took);
         self.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn config(changes: &Value) -> Value {
         "rest": {"host": "127.0.0.1", "port": 0}, "grpc": {"host": "127.0.0.1", "port": 0},
         "io_threads": 2, "compute_threads": 2, "batch_threads": 1,
         "cors": false, "tensor_content": false, "method_name_check": false,
+        "prometheus": null,
         "limits": {
             "max_body_bytes": 1 << 20, "max_inflated_bytes": 1 << 20, "max_tensor_bytes": 1 << 20,
             "max_connections": 100, "max_queued_requests": 100, "request_timeout_ms": 0, "header_timeout_ms": 0,

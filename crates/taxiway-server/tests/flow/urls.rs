@@ -113,6 +113,26 @@ fn metrics_count_what_was_asked() {
 }
 
 #[test]
+fn tensorflow_servings_metrics_are_at_the_path_that_was_configured() {
+    let page = json!({"path": "/monitoring/own", "thread_pool_name": "threads"});
+    let (serving, _version) = Serving::half_plus_two(&json!({"prometheus": page}));
+    let mut http = serving.http();
+    http.post("/v1/models/half:predict", r#"{"instances": [1]}"#);
+    let answer = http.get("/monitoring/own");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain")));
+    let counted = r#":tensorflow:serving:request_count{model_name="half",status="OK"} 1"#;
+    assert!(answer.body.lines().any(|line| line == counted), "{}", answer.body);
+    let answer = http.get("/monitoring/own?x=1");
+    let expected = "Unexpected path: /monitoring/own?x=1. Should be /monitoring/own";
+    assert_eq!((answer.status, answer.body.as_str()), (400, expected));
+    assert_eq!(http.get("/monitoring/own/").status, 404);
+    assert_eq!(http.get("/monitoring/prometheus/metrics").status, 404);
+
+    let (serving, _version) = Serving::half_plus_two(&json!({}));
+    assert_eq!(serving.http().get("/monitoring/prometheus/metrics").status, 404);
+}
+
+#[test]
 fn a_browser_is_told_what_it_may_do() {
     for cors in [false, true] {
         let (serving, _version) = Serving::half_plus_two(&json!({"cors": cors}));

@@ -29,6 +29,7 @@ _OFF = -1
 def server_settings(options: ServerOptions) -> ServerSettings:
     """The settings of the process."""
     listen, loading, behaviour = options.listen, options.loading, options.behaviour
+    batching = [one.batching for one in options.platforms.values() if one.batching is not None]
     return ServerSettings(
         host=listen.host,
         rest_port=listen.rest_port or _OFF,
@@ -37,7 +38,8 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         state="",
         drain_seconds=behaviour.drain_seconds,
         load_threads=loading.load_threads or max(os.cpu_count() or 1, 2),
-        batch_threads=_batch_threads(options.platforms),
+        # Shared by all models; of several platforms the one that asks for most decides.
+        batch_threads=max((one.threads for one in batching), default=0),
         load_attempts=loading.max_retries + 1,
         retry_first_seconds=loading.retry_interval_seconds,
         retry_longest_seconds=loading.retry_interval_seconds,
@@ -47,12 +49,9 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         cors=listen.cors,
         tensor_content=behaviour.tensor_content,
         method_name_check=behaviour.check_method_names,
+        prometheus_path=options.observe.prometheus_path or "",
+        batch_thread_pool=next((one.thread_pool_name for one in batching), ServerSettings.batch_thread_pool),
     )
-
-
-def _batch_threads(platforms: Mapping[str, Platform]) -> int:
-    """Batch threads are shared by all models; of several platforms the one that asks for most decides."""
-    return max((one.batching.threads for one in platforms.values() if one.batching is not None), default=0)
 
 
 def model_settings(entry: ModelEntry, platforms: Mapping[str, Platform]) -> ModelSettings:

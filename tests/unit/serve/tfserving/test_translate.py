@@ -113,6 +113,16 @@ def test_a_version_is_batched_by_its_own_parameters_when_that_is_asked_for(tmp_p
         rows(tmp_path)
 
 
+def test_the_metrics_page_is_where_the_monitoring_config_says(tmp_path: Path) -> None:
+    file = tmp_path / "monitoring.config"
+    file.write_text('prometheus_config { enable: true path: "/own" }')
+    assert settings(f"--monitoring_config_file={file}", "--rest_api_port=8501").prometheus_path == "/own"
+    assert settings().prometheus_path == ""
+    assert settings("--enable_batching").batch_thread_pool == "model_server_batch_threads"
+    named = parameters(tmp_path, 'thread_pool_name { value: "own" }')
+    assert settings("--enable_batching", named).batch_thread_pool == "own"
+
+
 def test_the_method_name_check_is_a_setting() -> None:
     assert settings("--enable_signature_method_name_check").method_name_check
     assert not settings().method_name_check

@@ -29,7 +29,8 @@ pub(super) async fn classify(
     let plan = Plan::new(lease.engine.as_ref(), Method::Classify, &spec.signature_name, core.method_name_check)?;
     let examples = serialised(request.input.as_ref())?;
     let rows = examples.len();
-    let tensors = run(core, &lease, &plan, examples, deadline).await?;
+    lease.metrics.model_counts.examples(rows);
+    let tensors = tracked.timed(run(core, &lease, &plan, examples, deadline)).await?;
     let answer = ClassificationResponse {
         result: Some(Classes::read(&plan, &tensors, rows)?.to_proto()),
         model_spec: Some(model_spec(&lease, &plan.signature.name)),
@@ -49,7 +50,8 @@ pub(super) async fn regress(
     let plan = Plan::new(lease.engine.as_ref(), Method::Regress, &spec.signature_name, core.method_name_check)?;
     let examples = serialised(request.input.as_ref())?;
     let rows = examples.len();
-    let tensors = run(core, &lease, &plan, examples, deadline).await?;
+    lease.metrics.model_counts.examples(rows);
+    let tensors = tracked.timed(run(core, &lease, &plan, examples, deadline)).await?;
     let regressions = regressions(&tensors, rows)?.into_iter().map(|value| Regression { value }).collect();
     let answer = RegressionResponse {
         result: Some(RegressionResult { regressions }),
@@ -73,6 +75,7 @@ pub(super) async fn multi_inference(
         request.tasks.iter().map(|task| Task::new(lease.engine.as_ref(), task, strict)).collect::<Result<_>>()?;
     let examples = serialised(request.input.as_ref())?;
     let rows = examples.len();
+    lease.metrics.model_counts.examples_of_many(rows);
     let mut results = Vec::with_capacity(tasks.len());
     for task in &tasks {
         let tensors = run(core, &lease, &task.plan, examples.clone(), deadline).await?;

@@ -12,7 +12,7 @@ use crate::admit::Deadline;
 use crate::api;
 use crate::config::Limits;
 use crate::execute::{Run, execute};
-use crate::metrics::Tracked;
+use crate::metrics::{Api, Tracked};
 use crate::proto::model_spec::VersionChoice;
 use crate::proto::{GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, PredictRequest};
 use crate::render::grpc;
@@ -57,6 +57,16 @@ impl Called {
         }
     }
 
+    /// What TensorFlow Serving counts it as, if at all.
+    fn counted_as(self) -> Option<Api> {
+        match self {
+            Called::Predict => Some(Api::Predict),
+            Called::Classify => Some(Api::Classify),
+            Called::Regress => Some(Api::Regress),
+            _ => None,
+        }
+    }
+
     /// Calls the method with its encoded request.
     pub(super) async fn call(
         self,
@@ -65,6 +75,9 @@ impl Called {
         deadline: Deadline,
         tracked: &mut Tracked<'_>,
     ) -> Result<Reply> {
+        if let Some(api) = self.counted_as() {
+            tracked.asks(api);
+        }
         match self {
             Called::Predict => predict(core, decode(request)?, deadline, tracked).await,
             Called::Classify => examples::classify(core, decode(request)?, deadline, tracked).await,
@@ -94,7 +107,7 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     let outputs = api::predict::filtered_outputs(&signature, &request.output_filter)?;
     drop(request); // its buffers are not needed while the model runs, unless a tensor shares them
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
-    let tensors = execute(&core.pool, &lease, run).await?;
+    let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
     let form = if core.tensor_content { WireForm::Content } else { WireForm::TypedFields };
     let answer = grpc::predict(&lease, &signature, &outputs, &tensors, form);
     Ok(Reply { frame: message::wrap(&answer)?, version: Some(lease.header.clone()) })

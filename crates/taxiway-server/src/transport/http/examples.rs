@@ -65,7 +65,8 @@ impl Ran {
         let rows = examples.len();
         let (signature, outputs) = (plan.signature.clone(), plan.outputs.clone());
         let run = Run { signature, inputs: plan.inputs(examples)?, outputs, deadline };
-        let tensors = execute(&core.pool, &lease, run).await?;
+        lease.metrics.model_counts.examples(rows);
+        let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
         Ok(Ran { lease, plan, tensors, rows })
     }
 

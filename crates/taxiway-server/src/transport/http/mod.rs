@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use taxiway_engine::{Error, ErrorKind, Result};
 
 use super::request_id::REQUEST_ID;
+use crate::config::Prometheus;
 use crate::metrics::Protocol::Rest;
 use crate::metrics::Tracked;
 use crate::render::{self, models};
@@ -37,6 +38,8 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
             allow_any_origin(&mut answered);
         }
         answered
+    } else if let Some(prometheus) = core.prometheus.as_ref().filter(|page| page.is_at(request.uri().path())) {
+        serving_metrics(&core, prometheus, request.method(), path).into_response()
     } else {
         operations(&core, request.method(), path).into_response()
     };
@@ -85,6 +88,19 @@ fn operations(core: &Core, method: &Method, path: &str) -> Answer {
         ("/readyz", _) => readiness(core, &core.table.load().readiness),
         (_, Some(model)) => model_readiness(core, model),
         _ => Answer::error(StatusCode::NOT_FOUND, &format!("There is nothing at {path}")),
+    }
+}
+
+/// TensorFlow Serving's metrics page, where it was configured to be.
+fn serving_metrics(core: &Core, page: &Prometheus, method: &Method, path: &str) -> Answer {
+    let text =
+        |status, body: String| Answer { status, content_type: "text/plain", version: None, body: body.into_bytes() };
+    match path == page.path {
+        _ if !matches!(*method, Method::GET | Method::HEAD) => {
+            text(StatusCode::METHOD_NOT_ALLOWED, format!("{} is asked for with GET, not {method}", page.path))
+        }
+        true => text(StatusCode::OK, core.serving_metrics_page(page)),
+        false => text(StatusCode::BAD_REQUEST, format!("Unexpected path: {path}. Should be {}", page.path)),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::admit::{Deadline, timed_out};
 use crate::api;
 use crate::execute::{Run, execute};
 use crate::json::{Document, write_predict};
-use crate::metrics::Tracked;
+use crate::metrics::{Api, Tracked};
 use crate::render::{models, rest};
 use crate::server::Core;
 use crate::transport::body::{self, Unread};
@@ -31,6 +31,11 @@ pub(super) async fn answer(
     match parts.method {
         Method::POST => {
             let (named, verb) = path::call(path).ok_or_else(|| malformed(&parts.method, path))??;
+            tracked.asks(match verb {
+                Verb::Predict => Api::Predict,
+                Verb::Classify => Api::Classify,
+                Verb::Regress => Api::Regress,
+            });
             let body = read_body(core, &parts.headers, &mut incoming, deadline).await?;
             match verb {
                 Verb::Predict => predict(core, &named, &body, deadline, tracked).await,
@@ -72,7 +77,7 @@ async fn predict(
     let (form, inputs) = document.predict_inputs(&signature, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::all_outputs(&signature);
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
-    let tensors = execute(&core.pool, &lease, run).await?;
+    let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
     let mut text = Vec::with_capacity(tensors.iter().map(|tensor| 16 + tensor.len() * 12).sum());
     write_predict(form, &signature, &outputs, &tensors, &mut text)?;
     Ok(Answer { status: StatusCode::OK, content_type: JSON, version: Some(lease.header.clone()), body: text })
