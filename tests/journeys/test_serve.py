@@ -158,19 +158,20 @@ class Command:
 
     def __init__(self, store: Path, state: Path, *python: str) -> None:
         ports = ["--rest-port", "0", "--grpc-port", "0", "--admin-port", "0", "--state", str(state)]
-        self.process = subprocess.Popen(
-            [sys.executable, *python, "-m", "taxiway", "serve", str(store), *ports],
-            stdout=subprocess.PIPE,
-            stderr=(state.parent / "errors").open("w"),
-            text=True,
-        )
+        self.errors = state.parent / "errors"
+        with self.errors.open("w") as errors:  # the process keeps a handle of its own
+            self.process = subprocess.Popen(
+                [sys.executable, *python, "-m", "taxiway", "serve", str(store), *ports],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         assert self.process.stdout is not None
         self.lines = []
         for line in self.process.stdout:
             self.lines.append(line.strip())
             if line.startswith("curl"):
                 break
-        self.errors = state.parent / "errors"
 
     def url(self, title: str) -> str:
         return next(line.split()[1] for line in self.lines if line.startswith(title))
