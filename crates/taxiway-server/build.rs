@@ -1,6 +1,8 @@
 //! Turns TensorFlow Serving's messages into Rust types, without protoc.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
 
 const PROTOS: [&str; 8] = [
     "tensorflow_serving/apis/classification.proto",
@@ -13,9 +15,20 @@ const PROTOS: [&str; 8] = [
     "tensorflow_serving/apis/regression.proto",
 ];
 
+/// The services themselves and gRPC's own: what reflection tells of.
+const SERVICES: [&str; 5] = [
+    "tensorflow_serving/apis/model_service.proto",
+    "tensorflow_serving/apis/prediction_service.proto",
+    "grpc/health/v1/health.proto",
+    "grpc/reflection/v1/reflection.proto",
+    "grpc/reflection/v1alpha/reflection.proto",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (root, grpc) = (here.join("../../proto"), here.join("proto"));
     println!("cargo:rerun-if-changed={}", root.display());
+    println!("cargo:rerun-if-changed={}", grpc.display());
     let descriptors = protox::compile(PROTOS, [&root])?;
     prost_build::Config::new()
         .bytes(["."]) // slices of the received frame, not copies of it
@@ -24,5 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".tensorflow.TensorProto", "::taxiway_engine::proto::TensorProto")
         .extern_path(".tensorflow.SignatureDef", "::taxiway_engine::proto::SignatureDef")
         .compile_fds(descriptors)?;
+    prost_build::Config::new().bytes(["."]).compile_fds(protox::compile(&SERVICES[2..], [&grpc])?)?;
+    let services = protox::compile(SERVICES, [&root, &grpc])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("services.binpb"), services.encode_to_vec())?;
     Ok(())
 }

@@ -34,6 +34,7 @@ from taxiway.serve.tfserving.service import ModelServer
 from taxiway.serve.tfserving.syntax import parse
 from taxiway.serve.tfserving.translate import server_settings
 from taxiway.wire import message
+from tests.unit.serve.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -386,3 +387,26 @@ def test_a_config_comes_by_rpc(tmp_path: Path, exported: Path, serve: Callable[.
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details() == "Illegal to list model two multiple times in config list"
     assert server.version_of("two") == 2
+
+
+def test_flags_of_the_wire(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
+    authority = Authority(tmp_path / "ca")
+    for name in ("server", "client"):
+        authority.sign(name)
+    base, ssl_config = put(exported, tmp_path / "half", 1), message("tensorflow.serving.SSLConfig")()
+    ssl_config.server_cert, ssl_config.server_key = (authority.pem(f"server.{end}").decode() for end in ("pem", "key"))
+    ssl_config.custom_ca, ssl_config.client_verify = authority.pem("ca.pem").decode(), True
+    file, path = tmp_path / "ssl.config", tmp_path / "grpc.sock"
+    file.write_text(text_format.MessageToString(ssl_config))
+    server = serve(
+        "--model_name=half", f"--model_base_path={base}", f"--ssl_config_file={file}", f"--grpc_socket_path={path}",
+        "--enable_grpc_healthcheck_service",
+    )  # fmt: skip
+    credentials = grpc.ssl_channel_credentials(*map(authority.pem, ("ca.pem", "client.key", "client.pem")))
+    for address in (f"localhost:{server.grpc}", f"unix:{path}"):
+        named = (("grpc.ssl_target_name_override", "localhost"),)
+        with grpc.secure_channel(address, credentials, named) as channel:
+            health = channel.unary_unary("/grpc.health.v1.Health/Check")
+            assert health(b"\x0a\x0cModelService", timeout=PATIENCE_SECONDS) == b"\x08\x01"
+    assert server.end() == 0
+    assert not path.exists()

@@ -64,7 +64,7 @@ impl Server {
 /// The interpreter's lock is taken here and nowhere else on a thread of the server's.
 fn reload(handler: &Py<PyAny>, request: &[u8]) -> Result<Vec<u8>> {
     let answer = Python::try_attach(|py| {
-        let answer = handler.call1(py, (PyBytes::new(py, request),)).and_then(|answer| Ok(answer.extract(py)?));
+        let answer = handler.call1(py, (PyBytes::new(py, request),)).and_then(|answer| answer.extract(py));
         answer.map_err(|error| lowered(py, &error))
     });
     answer.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the interpreter is ending")))

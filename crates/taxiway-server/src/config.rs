@@ -1,5 +1,6 @@
 //! What a server is told when it is made.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,14 @@ pub struct ServerConfig {
     /// Where gRPC is served; null for nowhere.
     #[serde(deserialize_with = "Option::deserialize")]
     pub grpc: Option<Endpoint>,
+    /// A Unix socket that gRPC is served on too; null for none. A socket of that name is taken over.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub grpc_socket: Option<PathBuf>,
+    /// What proves who this server is, on every connection of both protocols; null for none.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub tls: Option<TlsConfig>,
+    /// Whether gRPC's health service is served.
+    pub grpc_health: bool,
     /// Threads that read, decode, run quick models and write; 0 is one for each core.
     pub io_threads: usize,
     /// Threads that run models slower than a hop between threads; 0 is one for each core.
@@ -60,6 +69,26 @@ pub struct Endpoint {
     pub host: String,
     /// 0 takes a free one.
     pub port: u16,
+}
+
+/// PEM texts.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The server's certificate and those between it and a root.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// When given, a client must show a certificate that one of these signed.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub client_ca: Option<String>,
+}
+
+impl std::fmt::Debug for TlsConfig {
+    /// Without the key.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("TlsConfig").field("client_ca", &self.client_ca.is_some()).finish_non_exhaustive()
+    }
 }
 
 /// What bounds a client.
@@ -140,7 +169,8 @@ fn or_cores(threads: usize) -> usize {
 mod tests {
     use super::*;
 
-    const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "io_threads": 0,
+    const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "grpc_socket": null, "tls": null,
+        "grpc_health": true, "io_threads": 0,
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "header_timeout_ms": 5},
         "cors": false, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
@@ -158,7 +188,7 @@ mod tests {
     #[test]
     fn unknown_and_missing_keys_are_refused() {
         for (from, to) in
-            [("\"cors\": false, ", ""), ("\"grpc\": null, ", ""), ("\"cors\"", "\"tls\": 1, \"cors\""), ("0,", "-1,")]
+            [("\"cors\": false, ", ""), ("\"grpc\": null, ", ""), ("\"cors\"", "\"tsl\": 1, \"cors\""), ("0,", "-1,")]
         {
             assert!(DOCUMENT.contains(from), "{from}");
             let refused = serde_json::from_str::<ServerConfig>(&DOCUMENT.replacen(from, to, 1));

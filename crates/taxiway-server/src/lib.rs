@@ -34,7 +34,19 @@ pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/tensorflow.serving.rs"));
 }
 
-pub use config::{Endpoint, Limits, Prometheus, ServerConfig};
+/// The messages of gRPC's own services, generated from this crate's `proto/grpc`.
+#[allow(missing_docs, clippy::all, unreachable_pub)]
+pub(crate) mod grpc_proto {
+    pub(crate) mod health {
+        include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
+    }
+    /// Of `v1`; those of `v1alpha` are the same on the wire.
+    pub(crate) mod reflection {
+        include!(concat!(env!("OUT_DIR"), "/grpc.reflection.v1.rs"));
+    }
+}
+
+pub use config::{Endpoint, Limits, Prometheus, ServerConfig, TlsConfig};
 pub use loaded::{Fresh, LoadedVersion};
 pub use reload::ReloadHandler;
 pub use server::{Addresses, Server};

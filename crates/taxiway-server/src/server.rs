@@ -20,10 +20,11 @@ use crate::batch::{BatchThreads, Batcher, Ran};
 use crate::config::{Limits, Prometheus, ServerConfig};
 use crate::execute::Pool;
 use crate::loaded::{Fresh, LoadedVersion, Ready, description};
+use crate::metrics::Protocol;
 use crate::metrics::{Gauges, Metrics, VersionMetrics};
 use crate::reload::{ReloadHandler, Reloads};
 use crate::table::Table;
-use crate::transport::{Listener, RequestIds};
+use crate::transport::{Door, Listener, RequestIds, Scope, SocketFile, acceptor, serve_unix};
 use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
 
 /// What every request sees of the server.
@@ -39,6 +40,12 @@ pub(crate) struct Core {
     pub(crate) ids: RequestIds,
     pub(crate) reloads: Reloads,
     registry: Arc<Registry>,
+    /// Whether gRPC's health service is served.
+    pub(crate) health: bool,
+    /// Whether requests are wanted: from the first model or ready table until the stop.
+    pub(crate) serving: watch::Sender<bool>,
+    /// Becomes true when the server stops.
+    pub(crate) stop: watch::Sender<bool>,
     draining: AtomicBool,
 }
 
@@ -53,7 +60,8 @@ pub struct Server {
 /// What there is between start and stop.
 struct Running {
     runtime: Runtime,
-    stop: watch::Sender<bool>,
+    /// Removed last.
+    socket_file: Option<SocketFile>,
     /// Yields nothing, and ends when the last connection has.
     connections: mpsc::Receiver<()>,
 }
@@ -86,6 +94,9 @@ impl Server {
             ids: RequestIds::new(),
             reloads: Reloads::new(),
             registry: Arc::default(),
+            health: config.grpc_health,
+            serving: watch::Sender::new(false),
+            stop: watch::Sender::new(false),
             draining: AtomicBool::new(false),
         };
         Ok(Server { config, core: Arc::new(core), batch_threads: Mutex::default(), running: Mutex::default() })
@@ -102,6 +113,9 @@ impl Server {
         }
         let rest = self.config.rest.as_ref().map(Listener::bind).transpose()?;
         let grpc = self.config.grpc.as_ref().map(Listener::bind).transpose()?;
+        let unix = self.config.grpc_socket.as_deref().map(SocketFile::bind).transpose()?;
+        let (unix, socket_file) = unix.unzip();
+        let (rest_door, grpc_door) = (self.door(Protocol::Rest)?, self.door(Protocol::Grpc)?);
         let addresses = Addresses {
             rest: rest.as_ref().map(|listener| listener.address),
             grpc: grpc.as_ref().map(|listener| listener.address),
@@ -112,20 +126,27 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|error| Error::new(ErrorKind::ResourceExhausted, format!("cannot start threads: {error}")))?;
-        let (stop, stopped) = watch::channel(false);
         let (open, connections) = mpsc::channel(1);
-        let scope = crate::transport::Scope { core: Arc::clone(&self.core), stopped, open };
+        let scope = Scope { core: Arc::clone(&self.core), stopped: self.core.stop.subscribe(), open };
         runtime.block_on(async {
             if let Some(listener) = rest {
-                listener.serve_rest(scope.clone())?;
+                listener.serve(scope.clone(), rest_door)?;
             }
             if let Some(listener) = grpc {
-                listener.serve_grpc(scope.clone())?;
+                listener.serve(scope.clone(), grpc_door.clone())?;
+            }
+            if let Some(socket) = unix {
+                serve_unix(socket, scope.clone(), grpc_door)?;
             }
             Ok::<_, Error>(())
         })?;
-        *running = Some(Running { runtime, stop, connections });
+        *running = Some(Running { runtime, socket_file, connections });
         Ok(addresses)
+    }
+
+    fn door(&self, protocol: Protocol) -> Result<Door> {
+        let tls = self.config.tls.as_ref().map(|tls| acceptor(tls, protocol)).transpose()?;
+        Ok(Door { protocol, tls })
     }
 
     /// Warms up a version and takes it; a table can name it from then on. `directory` is where its requests are.
@@ -196,7 +217,12 @@ impl Server {
     /// Those of a table that is not right; the old one then stays.
     pub fn publish(&self, document: &str) -> Result<()> {
         let table = Table::read(document, &self.core.registry)?;
+        let wanted = table.readiness.ready || table.models().iter().any(|(_, model)| model.readiness().ready);
         self.core.table.store(Arc::new(table));
+        if wanted && !self.core.draining() {
+            // For good: one model that comes or goes must not take the traffic of the others away.
+            self.core.serving.send_if_modified(|serving| !std::mem::replace(serving, true));
+        }
         Ok(())
     }
 
@@ -224,8 +250,10 @@ impl Server {
     pub fn stop(&self, drain: Duration) -> bool {
         self.core.draining.store(true, Ordering::Relaxed);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { runtime, stop, mut connections }) = running else { return true };
-        stop.send_replace(true);
+        self.core.serving.send_replace(false);
+        let Some(Running { runtime, socket_file, mut connections }) = running else { return true };
+        drop(socket_file); // nobody new comes in
+        self.core.stop.send_replace(true);
         let finished = runtime.block_on(async { tokio::time::timeout(drain, connections.recv()).await.is_ok() });
         self.core.pool.close();
         if finished {

@@ -7,18 +7,26 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taxiway.errors import FailedPrecondition, TaxiwayError, error_of_kind
+from taxiway.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    TaxiwayError,
+    error_of_kind,
+)
 from taxiway.settings import ModelSettings, ServerSettings
 from taxiway.types import JsonObject
 
 if TYPE_CHECKING:
     from taxiway import _server
 
-__all__ = ["NativeDataPlane", "find_libraries", "load_spec"]
+__all__ = ["NativeDataPlane", "TlsTexts", "find_libraries", "load_spec"]
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +49,28 @@ _SESSION = (
 )
 
 
-class NativeDataPlane:
-    """The server in Rust."""
+@dataclass(frozen=True)
+class TlsTexts:
+    """PEM texts. With ``client_ca`` a client must show a certificate that one of these signed."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    certificate: str
+    key: str = field(repr=False)
+    client_ca: str | None = None
+
+
+class NativeDataPlane:
+    """The server in Rust.
+
+    Args:
+        settings: its ports and limits.
+        tls: key and certificates; the files that ``settings`` names when None.
+
+    Raises:
+        InvalidArgument: something in them is not usable.
+        NotFound, PermissionDenied: a file that cannot be read.
+    """
+
+    def __init__(self, settings: ServerSettings, tls: TlsTexts | None = None) -> None:
         # Read by TensorFlow's library when it is loaded: its start-up chatter would bury ours.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         try:
@@ -54,7 +80,7 @@ class NativeDataPlane:
                 f"the data plane is not there: {error}", hint="install Taxiway, or build it: make build"
             ) from error
         self._refusals: type[Exception] = _server.ServerError
-        self._server = self._told(lambda: _server.Server(json.dumps(_config(settings))))
+        self._server = self._told(lambda: _server.Server(json.dumps(_config(settings, tls or _tls(settings)))))
 
     def start(self) -> JsonObject:
         """Open the ports."""
@@ -132,13 +158,37 @@ def _object(text: str) -> JsonObject:
     return document
 
 
-def _config(settings: ServerSettings) -> JsonObject:
+def _tls(settings: ServerSettings) -> TlsTexts | None:
+    """The texts of the files that the settings name."""
+    files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    if not any(files):
+        return None
+    if not (settings.tls_cert_file and settings.tls_key_file):
+        raise InvalidArgument(
+            "TLS needs both a certificate and its key.", hint="set tls_cert_file and tls_key_file, or none of the three"
+        )
+    certificate, key, client_ca = (_read(file) if file else None for file in files)
+    return TlsTexts(certificate or "", key or "", client_ca)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        kind = PermissionDenied if isinstance(error, PermissionError) else NotFound
+        raise kind(f"{path} cannot be read as PEM: {error}", hint="see the tls_ settings") from error
+
+
+def _config(settings: ServerSettings, tls: TlsTexts | None) -> JsonObject:
     def listen(port: int) -> JsonObject | None:
         return None if port < 0 else {"host": settings.host, "port": port}
 
     return {
         "rest": listen(settings.rest_port),
         "grpc": listen(settings.grpc_port),
+        "grpc_socket": settings.grpc_socket or None,
+        "tls": dataclasses.asdict(tls) if tls else None,
+        "grpc_health": settings.grpc_health,
         "io_threads": settings.io_threads,
         "compute_threads": settings.compute_threads,
         "batch_threads": settings.batch_threads,

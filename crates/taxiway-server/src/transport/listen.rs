@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::net::UnixListener;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,8 +11,9 @@ use std::time::Duration;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::{Domain, Protocol as Transport, Socket, Type};
 use taxiway_engine::{Error, ErrorKind, Result};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
 
 use super::{grpc, http};
 use crate::admit::Deadline;
@@ -24,6 +26,9 @@ const BACKLOG: i32 = 1024;
 
 /// How long to wait before accepting again when the system has run out of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is read ahead to see whether an HTTP/2 client speaks.
+const FIRST_BYTES: usize = 512;
 
 /// HTTP/2: how much a client may send ahead of what was read, of one request and of all on one connection. Large
 /// enough for one image at a time without a pause, small enough to be multiplied by the connections.
@@ -75,37 +80,53 @@ impl Listener {
         Err(reason)
     }
 
-    /// Serves REST until the scope stops. Returns at once; must be called in the runtime.
-    pub(crate) fn serve_rest(self, scope: Scope) -> Result<()> {
-        self.serve(scope, Protocol::Rest, serve_http1)
-    }
-
-    /// Serves gRPC until the scope stops. Returns at once; must be called in the runtime.
-    pub(crate) fn serve_grpc(self, scope: Scope) -> Result<()> {
-        self.serve(scope, Protocol::Grpc, serve_http2)
-    }
-
-    fn serve<F>(self, scope: Scope, protocol: Protocol, connection: fn(TcpStream, Scope) -> F) -> Result<()>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    /// Serves a protocol until the scope stops. Returns at once; must be called in the runtime.
+    pub(crate) fn serve(self, scope: Scope, door: Door) -> Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.socket)
             .map_err(|error| Error::internal(format!("cannot listen on {}: {error}", self.address)))?;
-        tokio::spawn(async move {
-            let mut stopped = scope.stopped.clone();
-            loop {
-                let accepted = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    _ = stopped.wait_for(|stopped| *stopped) => return,
-                };
-                match accepted {
-                    Ok((stream, _)) => admit(stream, &scope, protocol, connection),
-                    Err(error) if is_fleeting(&error) => {}
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                }
-            }
-        });
+        tokio::spawn(accept_all(scope, door, async move || {
+            let (stream, _) = listener.accept().await?;
+            // An answer is written as one piece; holding it back for more would only add a delay.
+            let _ = stream.set_nodelay(true);
+            Ok(stream)
+        }));
         Ok(())
+    }
+}
+
+/// Serves a protocol on a Unix socket until the scope stops. Returns at once; must be called in the runtime.
+pub(crate) fn serve_unix(socket: UnixListener, scope: Scope, door: Door) -> Result<()> {
+    let listener = tokio::net::UnixListener::from_std(socket)
+        .map_err(|error| Error::internal(format!("cannot listen on a Unix socket: {error}")))?;
+    tokio::spawn(accept_all(scope, door, async move || Ok(listener.accept().await?.0)));
+    Ok(())
+}
+
+/// How connections of a listener are spoken with.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) protocol: Protocol,
+    /// `None` for connections in the clear.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+/// A connection, whatever carries it.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for T {}
+
+async fn accept_all<S: Wire>(scope: Scope, door: Door, accept: impl AsyncFn() -> io::Result<S>) {
+    let mut stopped = scope.stopped.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept() => accepted,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        match accepted {
+            Ok(stream) => admit(stream, &scope, &door),
+            Err(error) if is_fleeting(&error) => {}
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
 }
 
@@ -125,24 +146,40 @@ fn is_fleeting(error: &io::Error) -> bool {
 }
 
 /// Serves a connection on a task of its own, if there is room for it.
-fn admit<F>(stream: TcpStream, scope: &Scope, protocol: Protocol, connection: fn(TcpStream, Scope) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+fn admit(stream: impl Wire, scope: &Scope, door: &Door) {
     let metrics = Arc::clone(&scope.core.metrics);
     if metrics.connections() >= scope.core.limits.max_connections {
         metrics.refused_connections().fetch_add(1, Ordering::Relaxed);
         return;
     }
-    let open = Open { metrics, protocol };
-    open.metrics.open_connections(protocol).fetch_add(1, Ordering::Relaxed);
-    let scope = scope.clone();
+    let open = Open { metrics, protocol: door.protocol };
+    open.metrics.open_connections(door.protocol).fetch_add(1, Ordering::Relaxed);
+    let (scope, door) = (scope.clone(), door.clone());
     tokio::spawn(async move {
-        // An answer is written as one piece; holding it back for more would only add a delay.
-        let _ = stream.set_nodelay(true);
-        connection(stream, scope).await;
+        match door.tls {
+            None => converse(stream, scope, door.protocol).await,
+            Some(tls) => {
+                let mut stopped = scope.stopped.clone();
+                let shaken = Deadline::sooner(scope.core.limits.header_timeout(), None).bound(tls.accept(stream));
+                let shaken = tokio::select! {
+                    shaken = shaken => shaken,
+                    _ = stopped.wait_for(|stopped| *stopped) => None,
+                };
+                // One that does not prove itself was told so by TLS.
+                if let Some(Ok(stream)) = shaken {
+                    converse(stream, scope, door.protocol).await;
+                }
+            }
+        }
         drop(open);
     });
+}
+
+async fn converse(stream: impl Wire, scope: Scope, protocol: Protocol) {
+    match protocol {
+        Protocol::Rest => serve_http1(stream, scope).await,
+        Protocol::Grpc => serve_http2(stream, scope).await,
+    }
 }
 
 /// Counts a connection while it is open.
@@ -157,7 +194,7 @@ impl Drop for Open {
     }
 }
 
-async fn serve_http1(stream: TcpStream, scope: Scope) {
+async fn serve_http1(stream: impl Wire, scope: Scope) {
     let Scope { core, stopped, open: _open } = scope;
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(core.limits.header_timeout());
@@ -166,9 +203,10 @@ async fn serve_http1(stream: TcpStream, scope: Scope) {
     until_stopped(pin!(connection), stopped, |connection| connection.graceful_shutdown()).await;
 }
 
-async fn serve_http2(stream: TcpStream, scope: Scope) {
+async fn serve_http2(stream: impl Wire, scope: Scope) {
     let Scope { core, mut stopped, open: _open } = scope;
-    if !speaks_in_time(&stream, core.limits.header_timeout(), &mut stopped).await {
+    let mut stream = BufReader::with_capacity(FIRST_BYTES, stream);
+    if !speaks_in_time(&mut stream, core.limits.header_timeout(), &mut stopped).await {
         return;
     }
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -188,11 +226,14 @@ async fn serve_http2(stream: TcpStream, scope: Scope) {
 
 /// Waits for the first byte of an HTTP/2 client, which speaks first; what it says is left to be read. HTTP/1.1 has a
 /// timeout for this of its own.
-async fn speaks_in_time(stream: &TcpStream, timeout: Option<Duration>, stopped: &mut watch::Receiver<bool>) -> bool {
-    let mut first = [0];
-    let speaks = Deadline::sooner(timeout, None).bound(stream.peek(&mut first));
+async fn speaks_in_time(
+    stream: &mut BufReader<impl Wire>,
+    timeout: Option<Duration>,
+    stopped: &mut watch::Receiver<bool>,
+) -> bool {
+    let speaks = Deadline::sooner(timeout, None).bound(stream.fill_buf());
     tokio::select! {
-        spoke = speaks => matches!(spoke, Some(Ok(1))),
+        spoke = speaks => matches!(spoke, Some(Ok(first)) if !first.is_empty()),
         _ = stopped.wait_for(|stopped| *stopped) => false,
     }
 }

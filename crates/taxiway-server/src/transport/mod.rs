@@ -5,6 +5,10 @@ mod grpc;
 mod http;
 mod listen;
 mod request_id;
+mod socket_file;
+mod tls;
 
-pub(crate) use listen::{Listener, Scope};
+pub(crate) use listen::{Door, Listener, Scope, serve_unix};
 pub(crate) use request_id::RequestIds;
+pub(crate) use socket_file::SocketFile;
+pub(crate) use tls::acceptor;

@@ -76,7 +76,7 @@ _SAME, _BETTER, _IGNORED, _REFUSED = State.SAME, State.BETTER, State.IGNORED, St
 # fmt: off
 THEIRS: tuple[Flag, ...] = (
     Flag("port", _I32, 8500, "Listen", "A", _SAME, "TCP port for gRPC; 0 turns it off."),
-    Flag("grpc_socket_path", _S, "", "Listen", "A", _REFUSED, "Unix socket for gRPC, beside or instead of the port."),
+    Flag("grpc_socket_path", _S, "", "Listen", "A", _SAME, "Unix socket for gRPC, beside or instead of the port; a socket of that name is taken over."),
     Flag("rest_api_port", _I32, 0, "Listen", "A", _SAME, "TCP port for REST; 0 turns it off. Not the same as --port."),
     Flag("rest_api_num_threads", _I32, PerCpu(4), "Listen", "C", _IGNORED,
          "Threads for REST. Requests are handled on the server's own threads, as many as the machine has cores."),
@@ -113,7 +113,7 @@ THEIRS: tuple[Flag, ...] = (
     Flag("tensorflow_inter_op_parallelism", _I64, 0, "Session", "A", _SAME, "Operations at a time; 0 is automatic."),
     Flag("use_alts_credentials", _B, False, "Security", "C", _REFUSED,
          "Google's ALTS. Starting without the security that was asked for would be worse than not starting."),
-    Flag("ssl_config_file", _S, "", "Security", "A", _REFUSED,
+    Flag("ssl_config_file", _S, "", "Security", "A", _BETTER,
          "Text-format SSLConfig: PEM texts of key, certificate and client CA. REST is served over TLS too."),
     Flag("platform_config_file", _S, "", "Session", "B", _SAME,
          "Text-format PlatformConfigMap. Replaces the batching, session, warm-up and TFLite flags."),
@@ -140,7 +140,7 @@ THEIRS: tuple[Flag, ...] = (
     Flag("thread_pool_factory_config_file", _S, "", "Exotic", "C", _IGNORED, "Text-format ThreadPoolFactoryConfig."),
     Flag("mixed_precision", _S, "", "Exotic", "C", _IGNORED, "Automatic mixed precision; bfloat16 or empty."),
     Flag("skip_initialize_tpu", _B, False, "Exotic", "C", _IGNORED, "Do not initialise TPUs. None are used."),
-    Flag("enable_grpc_healthcheck_service", _B, False, "Observe", "A", _IGNORED, "Offer grpc.health.v1.Health."),
+    Flag("enable_grpc_healthcheck_service", _B, False, "Observe", "A", _SAME, "Offer grpc.health.v1.Health."),
     Flag("enable_serialization_as_tensor_content", _B, False, "Behaviour", "B", _SAME,
          "Answer gRPC Predict with tensor_content instead of typed fields."),
 )

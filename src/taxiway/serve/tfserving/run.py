@@ -9,8 +9,8 @@ import socket
 import threading
 
 from taxiway.clock import SystemClock
-from taxiway.serve.server import NativeDataPlane, load_spec
-from taxiway.serve.tfserving.options import ServerOptions
+from taxiway.serve.server import NativeDataPlane, TlsTexts, load_spec
+from taxiway.serve.tfserving.options import ServerOptions, Tls
 from taxiway.serve.tfserving.service import ModelServer
 from taxiway.serve.tfserving.translate import server_settings
 
@@ -42,7 +42,7 @@ def run(options: ServerOptions) -> int:
 def _run(options: ServerOptions, ended: threading.Event) -> int:
     settings = server_settings(options)
     spec = load_spec(settings, options.loading.op_libraries)
-    server = ModelServer(options, NativeDataPlane(settings), spec, SystemClock())
+    server = ModelServer(options, NativeDataPlane(settings, _tls(options.tls)), spec, SystemClock())
     failures: list[Exception] = []
 
     def start() -> None:
@@ -59,6 +59,11 @@ def _run(options: ServerOptions, ended: threading.Event) -> int:
     if failures:
         raise failures[0]
     return 0
+
+
+def _tls(tls: Tls | None) -> TlsTexts | None:
+    """What the data plane needs; without ``verify_clients`` nobody is asked for a certificate."""
+    return TlsTexts(tls.certificate, tls.key, tls.client_ca if tls.verify_clients else None) if tls else None
 
 
 def _with_free_rest_port(options: ServerOptions) -> ServerOptions:

@@ -34,6 +34,8 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         host=listen.host,
         rest_port=listen.rest_port or _OFF,
         grpc_port=listen.grpc_port or _OFF,
+        grpc_socket=listen.grpc_socket_path or "",
+        grpc_health=options.observe.health,
         admin_port=_OFF,
         state="",
         drain_seconds=behaviour.drain_seconds,

@@ -7,11 +7,12 @@ use prost::Message;
 use taxiway_engine::{Error, ErrorKind, Result, WireForm};
 
 use super::reply::Reply;
-use super::{examples, message};
+use super::{examples, health, message};
 use crate::admit::Deadline;
 use crate::api;
 use crate::config::Limits;
 use crate::execute::{Run, execute};
+use crate::grpc_proto::health::HealthCheckRequest;
 use crate::metrics::{Api, Tracked};
 use crate::proto::model_spec::VersionChoice;
 use crate::proto::{GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, PredictRequest};
@@ -29,13 +30,14 @@ pub(super) enum Called {
     GetModelMetadata,
     GetModelStatus,
     HandleReloadConfigRequest,
+    Check,
 }
 
 /// The method at a path.
 ///
 /// # Errors
 /// `Unimplemented` when there is none.
-pub(super) fn find(path: &str) -> Result<Called> {
+pub(super) fn find(path: &str, core: &Core) -> Result<Called> {
     match path {
         "/tensorflow.serving.PredictionService/Predict" => Ok(Called::Predict),
         "/tensorflow.serving.PredictionService/Classify" => Ok(Called::Classify),
@@ -44,6 +46,7 @@ pub(super) fn find(path: &str) -> Result<Called> {
         "/tensorflow.serving.PredictionService/GetModelMetadata" => Ok(Called::GetModelMetadata),
         "/tensorflow.serving.ModelService/GetModelStatus" => Ok(Called::GetModelStatus),
         "/tensorflow.serving.ModelService/HandleReloadConfigRequest" => Ok(Called::HandleReloadConfigRequest),
+        "/grpc.health.v1.Health/Check" if core.health => Ok(Called::Check),
         _ => Err(Error::new(ErrorKind::Unimplemented, format!("{path} is not served"))),
     }
 }
@@ -85,6 +88,11 @@ impl Called {
             Called::MultiInference => examples::multi_inference(core, decode(request)?, deadline, tracked).await,
             Called::GetModelMetadata => metadata(core, &decode(request)?),
             Called::GetModelStatus => status(core, &decode(request)?),
+            Called::Check => {
+                let question: HealthCheckRequest = decode(request)?;
+                let answer = health::check(&question.service, *core.serving.borrow())?;
+                Ok(Reply { frame: message::wrap(&answer)?, version: None })
+            }
             Called::HandleReloadConfigRequest => {
                 let answer = core.reloads.call(request, deadline).await?;
                 Ok(Reply { frame: message::wrap_encoded(&answer)?, version: None })

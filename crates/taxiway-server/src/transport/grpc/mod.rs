@@ -5,9 +5,12 @@
 
 mod call;
 mod examples;
+mod health;
 mod message;
 mod methods;
+mod reflection;
 mod reply;
+mod stream;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,6 +33,11 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
         return Ok(reply::not_grpc());
     }
     let id = core.ids.of(request.headers());
+    if let Some(streamed) = stream::find(request.uri().path(), &core) {
+        let mut response = streamed.call(core, request.into_body());
+        response.headers_mut().insert(REQUEST_ID, id);
+        return Ok(response);
+    }
     let mut tracked = Tracked::begin(&core.metrics, Grpc);
     let result = call(&core, request, &mut tracked).await;
     tracked.ended(&result);
@@ -46,7 +54,7 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
 async fn call(core: &Core, request: Request<Incoming>, tracked: &mut Tracked<'_>) -> Result<Reply> {
     let (parts, mut incoming) = request.into_parts();
     let asked = call::timeout(&parts.headers)?;
-    let method = methods::find(parts.uri.path())?;
+    let method = methods::find(parts.uri.path(), core)?;
     let deadline = Deadline::sooner(method.limit(&core.limits), asked);
     let reading = Deadline::sooner(core.limits.request_timeout(), asked);
     let frame = read_frame(core, &mut incoming, reading).await?;

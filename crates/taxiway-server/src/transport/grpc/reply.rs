@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use taxiway_engine::{Error, Result};
+use tokio::sync::mpsc;
 
 use super::NOT_GRPC;
 use crate::transport::request_id::VERSION;
@@ -33,25 +34,39 @@ pub(super) struct Reply {
     pub(super) version: Option<HeaderValue>,
 }
 
-/// At most one message, then the status.
-#[derive(Default)]
-pub(crate) struct Body {
-    frame: Option<Bytes>,
-    trailers: Option<HeaderMap>,
+/// What follows the headers.
+pub(crate) enum Body {
+    /// At most one message, then the status.
+    Once(Option<Bytes>, Option<HeaderMap>),
+    /// Messages as they come, the status last.
+    Stream(mpsc::Receiver<Frame<Bytes>>),
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Body::Once(None, None)
+    }
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let data = self.frame.take().map(Frame::data);
-        let next = data.or_else(|| self.trailers.take().map(Frame::trailers));
-        Poll::Ready(next.map(Ok))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Body::Once(frame, trailers) => {
+                let data = frame.take().map(Frame::data);
+                Poll::Ready(data.or_else(|| trailers.take().map(Frame::trailers)).map(Ok))
+            }
+            Body::Stream(frames) => frames.poll_recv(context).map(|frame| frame.map(Ok)),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frame.is_none() && self.trailers.is_none()
+        matches!(self, Body::Once(None, None))
     }
 }
 
@@ -60,7 +75,7 @@ pub(super) fn response(result: Result<Reply>) -> Response<Body> {
     let mut response = match result {
         Ok(Reply { frame, version }) => {
             let trailers = HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]);
-            let mut response = Response::new(Body { frame: Some(frame), trailers: Some(trailers) });
+            let mut response = Response::new(Body::Once(Some(frame), Some(trailers)));
             if let Some(version) = version {
                 response.headers_mut().insert(VERSION, version);
             }
@@ -74,12 +89,32 @@ pub(super) fn response(result: Result<Reply>) -> Response<Body> {
 
 fn failure(error: &Error) -> Response<Body> {
     let mut response = Response::new(Body::default());
-    response.headers_mut().insert(STATUS, HeaderValue::from(error.kind.code()));
+    *response.headers_mut() = status(error);
+    response
+}
+
+fn status(error: &Error) -> HeaderMap {
+    let mut headers = HeaderMap::from_iter([(STATUS, HeaderValue::from(error.kind.code()))]);
     let message = utf8_percent_encode(&cut(&error.message), NOT_PLAIN).to_string();
     if let Ok(message) = HeaderValue::try_from(message) {
-        response.headers_mut().insert(MESSAGE, message);
+        headers.insert(MESSAGE, message);
     }
+    headers
+}
+
+/// The response to a call with more than one message.
+pub(super) fn stream(frames: mpsc::Receiver<Frame<Bytes>>) -> Response<Body> {
+    let mut response = Response::new(Body::Stream(frames));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
+}
+
+/// How such a call ends.
+pub(super) fn trailers(result: &Result<()>) -> HeaderMap {
+    match result {
+        Ok(()) => HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]),
+        Err(error) => status(error),
+    }
 }
 
 fn cut(message: &str) -> String {
