@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -29,6 +30,7 @@ from taxiway.serve.tfserving.service import ModelServer
 from taxiway.serve.tfserving.syntax import parse
 from taxiway.serve.tfserving.translate import server_settings
 from taxiway.wire import message
+from taxiway.wire.records import read_records
 
 PATIENCE_SECONDS = 30
 # Longer than a test should take: what is to share a run has to be there long before.
@@ -216,6 +218,33 @@ def test_the_metrics_page_has_tensorflow_servings_names(serve: Callable[..., Ser
         checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, timeout=60)
         # 3 is advice about style, which names and missing help go against as TensorFlow Serving's do; 1 is an error.
         assert checked.returncode in (0, 3), checked.stderr
+
+
+def test_a_sample_of_the_requests_is_logged_as_the_model_config_says(store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
+    config = tmp_path / "models.config"
+    config.write_text(
+        f"""model_config_list {{ config {{
+            name: "half" base_path: "{store / "half_plus_two"}" model_platform: "tensorflow"
+            logging_config {{
+                log_collector_config {{ type: "files" filename_prefix: "{tmp_path / "logs" / "half"}" }}
+                sampling_config {{ sampling_rate: 1.0 }}
+            }}
+        }} }}"""
+    )
+    served = Served(store, f"--model_config_file={config}")
+    try:
+        assert served.ask([2.0]) == (200, [3.0])
+        assert served.call([4.0]) == ("OK", [4.0])
+    finally:
+        served.server.stop()
+    # Complete, or with a dot before its name while the process lives.
+    (file,) = (tmp_path / "logs").iterdir()
+    logged = [message("tensorflow.serving.PredictionLog").FromString(record) for record in read_records(file)]
+    requests = [log.predict_log.request for log in logged]
+    assert [request.model_spec.name for request in requests] == ["half", "half"]
+    assert requests[0].inputs["x"].tensor_content == struct.pack("<f", 2.0)
+    assert list(requests[1].inputs["x"].float_val) == [4.0]
 
 
 def test_only_a_version_with_parameters_of_its_own_is_batched_when_they_are_per_model(

@@ -7,6 +7,7 @@ use pyo3::types::PyBytes;
 use taxiway_engine::{Error, ErrorKind, Result};
 use taxiway_runtimes::LoadSpec;
 use taxiway_server::batch::BatchParams;
+use taxiway_server::request_log::LogConfig;
 use taxiway_server::{Fresh, WarmUpOptions};
 
 use crate::errors::{lowered, raise, read, seconds};
@@ -36,7 +37,9 @@ impl Server {
         let spec: LoadSpec = read("a version to load", spec).map_err(raise)?;
         let batching = spec.batching.as_ref().map(|params| read("a version's batching", &params.to_string()));
         let batching = batching.transpose().map_err(raise)?;
-        py.detach(|| load(&self.0, &spec, batching)).map_err(raise)
+        let log = spec.request_log.as_ref().map(|config| read("a version's request log", &config.to_string()));
+        let log = log.transpose().map_err(raise)?;
+        py.detach(|| load(&self.0, &spec, batching, log)).map_err(raise)
     }
 
     /// Replace the table by one pointer swap.
@@ -70,10 +73,22 @@ fn reload(handler: &Py<PyAny>, request: &[u8]) -> Result<Vec<u8>> {
     answer.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the interpreter is ending")))
 }
 
-fn load(server: &taxiway_server::Server, spec: &LoadSpec, batching: Option<BatchParams>) -> Result<LoadedVersion> {
+fn load(
+    server: &taxiway_server::Server,
+    spec: &LoadSpec,
+    batching: Option<BatchParams>,
+    request_log: Option<LogConfig>,
+) -> Result<LoadedVersion> {
     let began = Instant::now();
     let engine = taxiway_runtimes::open(spec).inspect_err(|_| server.count_failed_load(&spec.path))?;
-    let fresh = Fresh { name: spec.name.clone(), version: spec.version, engine, load_time: began.elapsed(), batching };
+    let fresh = Fresh {
+        name: spec.name.clone(),
+        version: spec.version,
+        engine,
+        load_time: began.elapsed(),
+        batching,
+        request_log,
+    };
     let warm_up = WarmUpOptions {
         enabled: spec.warm_up.enabled,
         iterations: spec.warm_up.iterations,

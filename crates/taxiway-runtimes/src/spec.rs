@@ -31,6 +31,8 @@ pub struct LoadSpec {
     /// How the server gathers the version's requests; null runs each on its own. Nothing here acts on it.
     #[serde(deserialize_with = "Option::deserialize")]
     pub batching: Option<serde_json::Value>,
+    /// Where a sample of its requests is logged, if it is; the server reads it.
+    pub request_log: Option<serde_json::Value>,
 }
 
 /// Which runtime is to run a version.
@@ -108,7 +110,7 @@ mod tests {
         "libraries": {"tensorflow": {"core": "/cc", "framework": "/fw"}, "litert": null}, "op_libraries": ["/ops/_text.so"],
         "session": {"intra_op_threads": 0, "inter_op_threads": 0, "gpu_memory_fraction": 0, "gpu_allow_growth": false,
                     "allow_soft_placement": true},
-        "warm_up": {"enabled": true, "iterations": 1}, "batching": null}"#;
+        "warm_up": {"enabled": true, "iterations": 1}, "batching": null, "request_log": null}"#;
 
     #[test]
     fn the_document_is_read() {

@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         engine: Arc::new(engine),
         load_time: Duration::ZERO,
         batching: None,
+        request_log: None,
     };
     let options = WarmUpOptions { enabled: false, iterations: 0, max_tensor_bytes: 64 << 20 };
     let version = server.add(fresh, Path::new(""), options)?;

@@ -12,6 +12,9 @@ use crate::batch::{BatchParams, Batcher};
 use crate::execute::Pace;
 use crate::lease::Claims;
 use crate::metrics::VersionMetrics;
+use crate::proto::prediction_log::LogType;
+use crate::proto::{PredictLog, PredictRequest, PredictionLog};
+use crate::request_log::{LogConfig, RequestLog};
 use crate::server::Registry;
 use crate::warm_up::WarmedUp;
 
@@ -27,6 +30,8 @@ pub struct Fresh {
     pub load_time: Duration,
     /// How its requests are gathered; `None` runs each on its own.
     pub batching: Option<BatchParams>,
+    /// Where a sample of its predict requests is written; `None` writes none.
+    pub request_log: Option<LogConfig>,
 }
 
 /// What the server adds to a fresh version.
@@ -35,6 +40,7 @@ pub(crate) struct Ready {
     /// The median run of a warm-up request.
     pub(crate) run_time: Option<Duration>,
     pub(crate) batcher: Option<Batcher>,
+    pub(crate) log: Option<Arc<RequestLog>>,
 }
 
 /// A version that requests can run.
@@ -45,6 +51,8 @@ pub(crate) struct Loaded {
     pub(crate) engine: Arc<dyn Engine>,
     /// What gathers its requests, if anything does.
     pub(crate) batcher: Option<Batcher>,
+    /// Where a sample of its predict requests goes, if anywhere.
+    pub(crate) log: Option<Arc<RequestLog>>,
     /// The version's number as the header of an answer.
     pub(crate) header: HeaderValue,
     pub(crate) metrics: Arc<VersionMetrics>,
@@ -61,10 +69,21 @@ impl Loaded {
             version: fresh.version,
             engine: fresh.engine,
             batcher: ready.batcher,
+            log: ready.log,
             header: HeaderValue::from(fresh.version),
             metrics: ready.metrics,
             pace: Pace::new(ready.run_time),
             claims: Arc::default(),
+        }
+    }
+
+    /// Logs a predict request when it is in the sample; else `request` is not called.
+    pub(crate) fn log(&self, request: impl FnOnce() -> PredictRequest) {
+        if let Some(log) = &self.log {
+            log.offer(|| {
+                let log = PredictLog { request: Some(request()), response: None };
+                PredictionLog { log_type: Some(LogType::PredictLog(log)) }
+            });
         }
     }
 }

@@ -2,10 +2,11 @@
 
 mod registry;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -23,6 +24,7 @@ use crate::loaded::{Fresh, LoadedVersion, Ready, description};
 use crate::metrics::Protocol;
 use crate::metrics::{Gauges, Metrics, VersionMetrics};
 use crate::reload::{ReloadHandler, Reloads};
+use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
 use crate::transport::{Door, Listener, RequestIds, Scope, SocketFile, acceptor, serve_unix};
 use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
@@ -54,6 +56,7 @@ pub struct Server {
     config: ServerConfig,
     core: Arc<Core>,
     batch_threads: Mutex<Option<Arc<BatchThreads>>>,
+    logs: Mutex<BTreeMap<PathBuf, Weak<RequestLog>>>,
     running: Mutex<Option<Running>>,
 }
 
@@ -99,7 +102,13 @@ impl Server {
             stop: watch::Sender::new(false),
             draining: AtomicBool::new(false),
         };
-        Ok(Server { config, core: Arc::new(core), batch_threads: Mutex::default(), running: Mutex::default() })
+        Ok(Server {
+            config,
+            core: Arc::new(core),
+            batch_threads: Mutex::default(),
+            logs: Mutex::default(),
+            running: Mutex::default(),
+        })
     }
 
     /// Opens the ports. They answer from then on; until a table is published, that nothing is there.
@@ -158,7 +167,8 @@ impl Server {
         let warmed = self.warmed(&fresh, directory, options)?;
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
         let batcher = self.batcher(&fresh, &metrics)?;
-        let ready = Ready { metrics, run_time: warmed.run_time, batcher };
+        let log = fresh.request_log.clone().map(|config| self.request_log(config)).transpose()?;
+        let ready = Ready { metrics, run_time: warmed.run_time, batcher, log };
         let loaded = self.core.registry.add(fresh, ready);
         let description = description(&loaded, load_time, &warmed);
         Ok(LoadedVersion::new(loaded, &self.core.registry, &description))
@@ -180,6 +190,19 @@ impl Server {
             loads.warmed(&path, began.elapsed(), records);
         }
         warmed
+    }
+
+    /// The log with a prefix: files have one writer, whichever versions write to them.
+    fn request_log(&self, config: LogConfig) -> Result<Arc<RequestLog>> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.retain(|_, log| log.strong_count() > 0);
+        if let Some(running) = logs.get(&config.prefix).and_then(Weak::upgrade) {
+            return Ok(running);
+        }
+        let prefix = config.prefix.clone();
+        let log = Arc::new(RequestLog::start(config)?);
+        logs.insert(prefix, Arc::downgrade(&log));
+        Ok(log)
     }
 
     /// What gathers the requests of a version, when that is asked for. Its threads start with the first such version.
@@ -262,6 +285,11 @@ impl Server {
         // Not waiting for what is left: a run that never ends must not keep the process.
         runtime.shutdown_background();
         self.core.table.store(Arc::default());
+        let logs: Vec<_> = {
+            let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+            logs.values().filter_map(Weak::upgrade).collect()
+        };
+        logs.iter().for_each(|log| log.flush());
         finished
     }
 }
@@ -280,7 +308,15 @@ impl Core {
 
     /// What TensorFlow Serving counts, as it writes it.
     pub(crate) fn serving_metrics_page(&self, page: &Prometheus) -> String {
-        crate::metrics::write_serving(&self.metrics, &page.thread_pool_name)
+        let loaded = self.registry.all();
+        let mut logs: Vec<(&str, &Arc<RequestLog>)> = Vec::new();
+        for (name, log) in loaded.iter().filter_map(|one| Some((one.name.as_str(), one.log.as_ref()?))) {
+            if logs.iter().all(|(_, known)| !Arc::ptr_eq(known, log)) {
+                logs.push((name, log));
+            }
+        }
+        let logs: Vec<_> = logs.into_iter().map(|(name, log)| (name, log.counts())).collect();
+        crate::metrics::write_serving(&self.metrics, &page.thread_pool_name, &logs)
     }
 
     /// Everything that is counted, as Prometheus reads it.

@@ -229,6 +229,7 @@ def load_spec(
             "session": session,
             "warm_up": {"enabled": model.warm_up, "iterations": model.warm_up_iterations},
             "batching": dataclasses.asdict(model.batching) if model.batching.max_batch_size else None,
+            "request_log": None,
         }
 
     return spec

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use taxiway_engine::proto::TensorProto;
-use taxiway_engine::{DEFAULT_SIGNATURE, Engine, Error, ErrorKind, Result, Signature, Tensor};
+use taxiway_engine::{DEFAULT_SIGNATURE, Engine, Error, ErrorKind, Result, Signature, Tensor, WireForm};
 
 use super::examples::{CLASSIFY, REGRESS};
 use crate::execute::Outputs;
+use crate::proto::{ModelSpec, PredictRequest};
 
 /// The signature that a request over gRPC names; empty is the default one.
 ///
@@ -96,6 +97,14 @@ pub(crate) fn named_inputs(
             Err(Error::invalid(format!("Inputs contains invalid name. Used request inputs: {}", list(sent.keys()))))
         }
     }
+}
+
+/// The message of a request that came in another form, as logs have it.
+pub(crate) fn request(model: &str, signature: &Signature, inputs: &[Tensor]) -> PredictRequest {
+    let spec = ModelSpec { name: model.to_owned(), signature_name: signature.name.to_string(), ..ModelSpec::default() };
+    let ports = signature.inputs.iter().zip(inputs);
+    let inputs = ports.map(|(port, tensor)| (port.name.to_string(), tensor.to_proto(WireForm::Content))).collect();
+    PredictRequest { model_spec: Some(spec), inputs, output_filter: Vec::new() }
 }
 
 fn wrong_count(signature: &Signature, sent: &BTreeMap<String, TensorProto>) -> Error {

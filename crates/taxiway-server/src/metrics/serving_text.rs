@@ -8,17 +8,20 @@ use super::buckets::Buckets;
 use super::serving::Api;
 use super::text::{code_name, labels};
 use super::{Metrics, Protocol};
+use crate::request_log::LogCounts;
 
 const SERVING: &str = ":tensorflow:serving:";
 const BATCHING: &str = ":tensorflow:serving:batching_session:";
 
-/// The page, in Prometheus' text format 0.0.4. `thread_pool` names the batch threads.
-pub(crate) fn write_serving(metrics: &Metrics, thread_pool: &str) -> String {
+/// The page, in Prometheus' text format 0.0.4. `thread_pool` names the batch threads, `logs` are the request logs by
+/// model.
+pub(crate) fn write_serving(metrics: &Metrics, thread_pool: &str, logs: &[(&str, LogCounts)]) -> String {
     let mut page = Page(String::with_capacity(4096));
     page.core(metrics);
     page.loads(metrics);
     page.batching(metrics, thread_pool);
     page.models(metrics);
+    page.logs(logs);
     page.0
 }
 
@@ -112,6 +115,18 @@ impl Page {
         let name = format!("{BATCHING}wrapped_run_count");
         self.kind(&name, "counter");
         self.sample(&name, "", batching.runs.load(Ordering::Relaxed));
+    }
+
+    fn logs(&mut self, logs: &[(&str, LogCounts)]) {
+        let name = format!("{SERVING}request_log_count");
+        self.kind(&name, "counter");
+        for (model, counts) in logs {
+            let outcomes =
+                [("OK", counts.logged), ("RESOURCE_EXHAUSTED", counts.dropped), ("UNAVAILABLE", counts.errors)];
+            for (status, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
+                self.sample(&name, &labels(&[("model_name", model), ("status", &status)]), count);
+            }
+        }
     }
 
     fn models(&mut self, metrics: &Metrics) {

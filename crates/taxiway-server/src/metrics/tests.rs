@@ -92,7 +92,8 @@ fn serving_page() -> String {
     metrics.loads.attempted("/m/3", Some(Duration::from_millis(2)));
     metrics.loads.attempted("/m/4", None);
     metrics.loads.warmed("/m/3", Duration::from_micros(15), Ok(7));
-    write_serving(&metrics, "pool")
+    let logged = crate::request_log::LogCounts { logged: 6, dropped: 1, ..Default::default() };
+    write_serving(&metrics, "pool", &[("m", logged)])
 }
 
 #[test]
@@ -120,6 +121,7 @@ fn tensorflow_servings_page_has_its_names_and_labels() {
         ":tensorflow:cc:saved_model:load_attempt_count{model_path=\"/m/3\",status=\"success\"} 1",
         ":tensorflow:cc:saved_model:load_attempt_count{model_path=\"/m/4\",status=\"fail\"} 1",
         ":tensorflow:cc:saved_model:load_latency{model_path=\"/m/3\"} 2000",
+        ":tensorflow:serving:request_log_count{model_name=\"m\",status=\"OK\"} 6",
         ":tensorflow:core:graph_runs{} 1",
     ] {
         assert!(lines.contains(&expected), "{expected} is not in\n{page}");
@@ -141,6 +143,8 @@ fn every_sample_of_tensorflow_servings_page_has_a_type_and_every_histogram_its_i
         assert!(family.is_none_or(|family| page.contains(&format!("{family}_bucket{{"))), "{line}");
     }
     let count = page.matches("_count{").count() - page.matches("request_count{").count();
-    let plain = ["load_attempt_count{", "wrapped_run_count{"].iter().map(|name| page.matches(name).count());
+    let plain = ["load_attempt_count{", "request_log_count{", "wrapped_run_count{"]
+        .iter()
+        .map(|name| page.matches(name).count());
     assert_eq!(page.matches("le=\"+Inf\"").count(), count - plain.sum::<usize>());
 }

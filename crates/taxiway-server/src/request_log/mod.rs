@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prost::Message;
+use serde::Deserialize;
 use taxiway_engine::{Error, ErrorKind, Result};
 
 use self::file::Files;
@@ -37,7 +38,8 @@ use crate::warm_up::records::framed;
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What is logged, and where to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LogConfig {
     /// A directory and how file names in it begin: `/var/log/taxiway/digits`. The directory is made when it is needed.
     pub prefix: PathBuf,

@@ -13,8 +13,17 @@ fn registry() -> (Registry, u64, u64) {
     let metrics = Metrics::default();
     let add = |version| {
         let engine = std::sync::Arc::new(FakeEngine::half_plus_two());
-        let fresh = Fresh { name: "m".to_owned(), version, engine, load_time: Duration::ZERO, batching: None };
-        registry.add(fresh, Ready { metrics: metrics.version("m", version), run_time: None, batcher: None }).id
+        let fresh = Fresh {
+            name: "m".to_owned(),
+            version,
+            engine,
+            load_time: Duration::ZERO,
+            batching: None,
+            request_log: None,
+        };
+        registry
+            .add(fresh, Ready { metrics: metrics.version("m", version), run_time: None, batcher: None, log: None })
+            .id
     };
     let (one, two) = (add(1), add(2));
     (registry, one, two)

@@ -74,7 +74,14 @@ impl Serving {
 
     /// Loads a version on an engine that the test keeps a hand on.
     pub(crate) fn add_shared(&self, name: &str, version: i64, engine: Arc<dyn Engine>) -> LoadedVersion {
-        let fresh = Fresh { name: name.to_owned(), version, engine, load_time: Duration::ZERO, batching: None };
+        let fresh = Fresh {
+            name: name.to_owned(),
+            version,
+            engine,
+            load_time: Duration::ZERO,
+            batching: None,
+            request_log: None,
+        };
         let options = WarmUpOptions { enabled: false, iterations: 0, max_tensor_bytes: 1 << 20 };
         self.server.add(fresh, Path::new("/nowhere"), options).unwrap()
     }

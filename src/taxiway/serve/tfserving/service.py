@@ -13,7 +13,7 @@ from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.source import Poller
 from taxiway.serve.tfserving.base_path import BasePath, Patience
 from taxiway.serve.tfserving.labelled import LabelledPlane
-from taxiway.serve.tfserving.model_config import ModelEntry
+from taxiway.serve.tfserving.model_config import Logging, ModelEntry
 from taxiway.serve.tfserving.options import ServerOptions
 from taxiway.serve.tfserving.platform import Platform
 from taxiway.serve.tfserving.poll import ConfigPoller
@@ -52,7 +52,7 @@ class ModelServer:
             MemoryJournal(),
             self._loads,
             self._unloads,
-            spec_by_platform(spec, self._platform_of),
+            spec_by_platform(spec, self._platform_of, self._logging_of),
             clock,
         )
         self._loop = Loop(around, settings)
@@ -60,6 +60,7 @@ class ModelServer:
         patience = Patience(None if behaviour.strict else Patience.whole_seconds)
         poll_seconds = models.versions_poll_seconds or 0.0
         self._platforms: dict[str, Platform] = {}
+        self._logging: dict[str, Logging | None] = {}
         self._roster = LoopRoster(
             self._loop,
             self._plane,
@@ -131,7 +132,11 @@ class ModelServer:
     def _model_settings(self, entry: ModelEntry) -> ModelSettings:
         platform = self._options.platforms[entry.platform]
         self._platforms[entry.name] = platform
+        self._logging[entry.name] = entry.logging
         return model_settings(entry, self._options.platforms)
+
+    def _logging_of(self, name: str) -> Logging | None:
+        return self._logging[name]
 
     def _platform_of(self, name: str) -> Platform:
         return self._platforms[name]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from taxiway.serve.tfserving.model_config import ModelEntry, VersionPolicy
+from taxiway.serve.tfserving.model_config import Logging, ModelEntry, VersionPolicy
 from taxiway.serve.tfserving.options import ServerOptions
 from taxiway.serve.tfserving.platform import Batching, Platform, batching_of_version
 from taxiway.settings import Batching as Gathering
@@ -24,6 +24,9 @@ Spec = Callable[[str, int, str, ModelSettings], JsonObject]
 _LARGEST_BYTES = 2**31 - 1
 _FOREVER_MS = 2**31 - 1
 _OFF = -1
+_LOG_FILE_BYTES = 64 << 20
+_LOG_FILES = 16
+_LOG_QUEUE_RECORDS = 1024
 
 
 def server_settings(options: ServerOptions) -> ServerSettings:
@@ -95,7 +98,17 @@ def _policy(policy: VersionPolicy) -> Policy:
     return Policy(latest=None) if policy.kind == "all" else Policy(latest=policy.count)
 
 
-def spec_by_platform(spec: Spec, platform_of: Callable[[str], Platform]) -> Spec:
+def _request_log(logging: Logging | None) -> JsonObject | None:
+    """A model's request log; limits on files and queue are ours, TensorFlow Serving's config has none."""
+    if logging is None:
+        return None
+    limits = {"max_file_bytes": _LOG_FILE_BYTES, "max_files": _LOG_FILES, "queue_records": _LOG_QUEUE_RECORDS}
+    return {"prefix": logging.filename_prefix, "sampling_rate": logging.rate, **limits}
+
+
+def spec_by_platform(
+    spec: Spec, platform_of: Callable[[str], Platform], logging_of: Callable[[str], Logging | None]
+) -> Spec:
     """``spec`` with the session and the choice of engine of each model's platform, and each version's own batching.
 
     What it returns raises INVALID_ARGUMENT when a version's batching parameters are wrong: that version fails to load.
@@ -110,6 +123,7 @@ def spec_by_platform(spec: Spec, platform_of: Callable[[str], Platform]) -> Spec
             **spec(name, version, path, model),
             "engine": "prefer_tflite" if lite else model.engine,
             # Soft placement always: a model that was saved on GPUs must serve on a machine without.
+            "request_log": _request_log(logging_of(name)),
             "session": {**dataclasses.asdict(platform.session), "allow_soft_placement": True},
         }
 

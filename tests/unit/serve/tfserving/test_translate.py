@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from taxiway.errors import InvalidArgument
-from taxiway.serve.tfserving.model_config import ModelEntry, VersionPolicy
+from taxiway.serve.tfserving.model_config import Logging, ModelEntry, VersionPolicy
 from taxiway.serve.tfserving.options import read_options
 from taxiway.serve.tfserving.syntax import parse
 from taxiway.serve.tfserving.translate import model_settings, server_settings, spec_by_platform
@@ -102,7 +102,7 @@ def test_a_version_is_batched_by_its_own_parameters_when_that_is_asked_for(tmp_p
         return {"rows": model.batching.max_batch_size}
 
     def rows(version: Path) -> object:
-        by_platform = spec_by_platform(spec, platforms.__getitem__)
+        by_platform = spec_by_platform(spec, platforms.__getitem__, lambda name: None)
         return by_platform("tensorflow", 1, str(version), model_settings(ENTRY, platforms))["rows"]
 
     assert rows(tmp_path) == 0
@@ -126,3 +126,11 @@ def test_the_metrics_page_is_where_the_monitoring_config_says(tmp_path: Path) ->
 def test_the_method_name_check_is_a_setting() -> None:
     assert settings("--enable_signature_method_name_check").method_name_check
     assert not settings().method_name_check
+
+
+def test_the_request_log_of_a_model_is_where_its_config_says() -> None:
+    platforms = read_options(parse(["--model_base_path=/m"]).values).platforms
+    for logging, expected in ((None, None), (Logging("files", "/logs/m", 0.25), ("/logs/m", 0.25))):
+        spec = spec_by_platform(lambda *_: {}, lambda _: platforms["tensorflow"], lambda _, given=logging: given)
+        log = spec("m", 1, "/m/1", model_settings(ENTRY, platforms))["request_log"]
+        assert (log and (log["prefix"], log["sampling_rate"])) == expected

@@ -113,7 +113,7 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     api::predict::check_method(&signature, core.method_name_check)?;
     let inputs = api::predict::named_inputs(&signature, &request.inputs, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::filtered_outputs(&signature, &request.output_filter)?;
-    drop(request); // its buffers are not needed while the model runs, unless a tensor shares them
+    lease.log(|| request); // else it is dropped here: its buffers are not needed while the model runs
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
     let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
     let form = if core.tensor_content { WireForm::Content } else { WireForm::TypedFields };

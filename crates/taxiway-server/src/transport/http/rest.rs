@@ -76,6 +76,7 @@ async fn predict(
     api::predict::check_method(&signature, core.method_name_check)?;
     let (form, inputs) = document.predict_inputs(&signature, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::all_outputs(&signature);
+    lease.log(|| api::predict::request(&lease.name, &signature, &inputs));
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
     let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
     let mut text = Vec::with_capacity(tensors.iter().map(|tensor| 16 + tensor.len() * 12).sum());
