@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,42 @@ if TYPE_CHECKING:
     from taxiway.serve.api import ServeHandle
 
 ROOT = Path(__file__).parents[2]
+
+
+EXPORT = """
+import sys, tensorflow as tf
+for version in (1, 2, 3):
+    module = tf.Module()
+    module.offset = tf.Variable(float(version))
+    spec = tf.TensorSpec([None], tf.float32, "x")
+    half = tf.function(lambda x: {"y": x / 2 + module.offset}, input_signature=[spec])
+    tf.saved_model.save(module, f"{sys.argv[1]}/{version}", signatures={"serving_default": half})
+"""
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with versions 1, 2 and 3 of a model; the answer to 0 is the version."""
+    root = tmp_path_factory.mktemp("exported")
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    subprocess.run([sys.executable, "-c", EXPORT, str(root)], check=True, timeout=120, env=environment)
+    return root
+
+
+def put(exported: Path, base: Path, *versions: int) -> Path:
+    """Put versions under ``base`` as careful people do: copied beside it, then renamed."""
+    base.mkdir(parents=True, exist_ok=True)
+    for version in versions:
+        staging = base.parent / f".{base.name}-{version}"
+        shutil.copytree(exported / str(version), staging)
+        staging.rename(base / str(version))
+    return base
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

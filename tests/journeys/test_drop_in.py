@@ -6,7 +6,6 @@ Real processes, a real SavedModel (y = x / 2 + its version), REST as any client 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import shutil
@@ -18,7 +17,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,46 +25,12 @@ import grpc
 import pytest
 from google.protobuf import text_format
 
-from taxiway.clock import SystemClock
-from taxiway.serve.server import NativeDataPlane, load_spec
-from taxiway.serve.tfserving.options import read_options
-from taxiway.serve.tfserving.service import ModelServer
-from taxiway.serve.tfserving.syntax import parse
-from taxiway.serve.tfserving.translate import server_settings
 from taxiway.wire import message
+from tests.journeys.conftest import free_port, put
 from tests.unit.serve.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
-
-EXPORT = """
-import sys, tensorflow as tf
-for version in (1, 2, 3):
-    module = tf.Module()
-    module.offset = tf.Variable(float(version))
-    spec = tf.TensorSpec([None], tf.float32, "x")
-    half = tf.function(lambda x: {"y": x / 2 + module.offset}, input_signature=[spec])
-    tf.saved_model.save(module, f"{sys.argv[1]}/{version}", signatures={"serving_default": half})
-"""
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with versions 1, 2 and 3 of a model; the answer to 0 is the version."""
-    root = tmp_path_factory.mktemp("exported")
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    subprocess.run([sys.executable, "-c", EXPORT, str(root)], check=True, timeout=120, env=environment)
-    return root
-
-
-def put(exported: Path, base: Path, *versions: int) -> Path:
-    """Put versions under ``base`` as careful people do: copied beside it, then renamed."""
-    base.mkdir(parents=True, exist_ok=True)
-    for version in versions:
-        staging = base.parent / f".{base.name}-{version}"
-        shutil.copytree(exported / str(version), staging)
-        staging.rename(base / str(version))
-    return base
 
 
 def eventually(what: Callable[[], Any]) -> Any:
@@ -77,12 +41,6 @@ def eventually(what: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "waited too long"
         pause.wait(0.02)
     return answer
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Process:
@@ -313,60 +271,6 @@ def test_a_signal_while_waiting_ends_the_server(tmp_path: Path, serve: Callable[
     server = serve("--model_name=half", f"--model_base_path={base}", ready=False)
     eventually(lambda: server.logged("half"))
     assert server.end() == 0
-
-
-def resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-@pytest.mark.timeout(300)
-def test_a_thousand_reloads_under_load_fail_no_request_and_keep_no_memory(tmp_path: Path, exported: Path) -> None:
-    put(exported, tmp_path / "stays", 1)
-    put(exported, tmp_path / "comes", 2)
-
-    def listed(*names: str) -> Any:
-        config = message("tensorflow.serving.ModelServerConfig")()
-        for name in names:
-            config.model_config_list.config.add(name=name, base_path=str(tmp_path / name), model_platform="tensorflow")
-        return config
-
-    file, port = tmp_path / "models.config", free_port()
-    file.write_text(text_format.MessageToString(listed("stays")))
-    flags = [f"--model_config_file={file}", f"--port={free_port()}", f"--rest_api_port={port}", "--host=127.0.0.1"]
-    options = read_options(parse(flags).values)
-    settings = server_settings(options)
-    server = ModelServer(options, NativeDataPlane(settings), load_spec(settings), SystemClock())
-    server.start()
-    done, statuses = threading.Event(), Counter[int]()
-
-    def ask() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        while not done.is_set():
-            connection.request("POST", "/v1/models/stays:predict", b'{"instances": [0.0]}')
-            answer = connection.getresponse()
-            answer.read()
-            statuses[answer.status] += 1
-        connection.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in range(100):
-            server.reloader.reload(listed("stays", "comes"))
-            server.reloader.reload(listed("stays"))
-        before_mb = resident_mb()
-        for _ in range(400):
-            server.reloader.reload(listed("stays", "comes"))
-            server.reloader.reload(listed("stays"))
-        after_mb = resident_mb()
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-        server.stop()
-    assert set(statuses) == {200} and statuses[200] > 1000
-    assert after_mb - before_mb < 20
 
 
 def test_a_config_comes_by_rpc(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
