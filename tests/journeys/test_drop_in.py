@@ -279,7 +279,7 @@ def test_a_config_comes_by_rpc(tmp_path: Path, exported: Path, serve: Callable[.
     request = message("tensorflow.serving.ReloadConfigRequest")()
     request.config.model_config_list.config.add(name="two", base_path=str(two), model_platform="tensorflow")
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
-        reload = channel.unary_unary("/tensorflow.serving.ModelService/HandleReloadConfigRequest")
+        reload = channel.unary_unary("/tensorflow.serving.ModelService/HandleReloadConfigRequest", bytes, bytes)
         answer = message("tensorflow.serving.ReloadConfigResponse").FromString(
             reload(request.SerializeToString(), timeout=PATIENCE_SECONDS)
         )
@@ -310,7 +310,7 @@ def test_flags_of_the_wire(tmp_path: Path, exported: Path, serve: Callable[..., 
     for address in (f"localhost:{server.grpc}", f"unix:{path}"):
         named = (("grpc.ssl_target_name_override", "localhost"),)
         with grpc.secure_channel(address, credentials, named) as channel:
-            health = channel.unary_unary("/grpc.health.v1.Health/Check")
+            health = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
             assert health(b"\x0a\x0cModelService", timeout=PATIENCE_SECONDS) == b"\x08\x01"
     assert server.end() == 0
     assert not path.exists()

@@ -59,7 +59,7 @@ def texts(authority: Authority, client_ca: bool) -> TlsTexts:
 def answers(channel: grpc.Channel) -> bool:
     """Whether the server heard us: it refuses a request that names no model."""
     with channel, pytest.raises(grpc.RpcError) as refused:
-        channel.unary_unary(STATUS)(b"", timeout=LONG_SECONDS)
+        channel.unary_unary(STATUS, bytes, bytes)(b"", timeout=LONG_SECONDS)
     return bool(refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT)
 
 

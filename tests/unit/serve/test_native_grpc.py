@@ -36,7 +36,7 @@ def native() -> Iterator[NativeDataPlane]:
 @pytest.fixture
 def ask(native: NativeDataPlane) -> Iterator[Ask]:
     with grpc.insecure_channel(native.start()["grpc"]) as channel:
-        yield lambda method, request: channel.unary_unary(method)(request, timeout=LONG_SECONDS)
+        yield lambda method, request: channel.unary_unary(method, bytes, bytes)(request, timeout=LONG_SECONDS)
 
 
 def refusal(ask: Ask, method: str, request: bytes = b"") -> tuple[str, str | None]:
@@ -80,7 +80,7 @@ def test_a_caller_waits_for_a_reload_as_long_as_it_likes() -> None:
 
     native.on_reload(handler)
     with grpc.insecure_channel(native.start()["grpc"]) as channel:
-        call = channel.unary_unary(RELOAD)
+        call = channel.unary_unary(RELOAD, bytes, bytes)
         first = call.future(b"", timeout=LONG_SECONDS)
         assert came.wait(LONG_SECONDS)
         with pytest.raises(grpc.RpcError) as refused:  # its turn never comes

@@ -114,8 +114,9 @@ def test_reflection_describes_every_service(channel: grpc.Channel) -> None:
     assert {method.name for method in service.methods} == {
         "Classify", "Regress", "Predict", "MultiInference", "GetModelMetadata",
     }  # fmt: skip
-    inputs = service.methods_by_name["Predict"].input_type.fields_by_name["inputs"]
-    assert inputs.message_type.fields_by_name["value"].message_type.full_name == "tensorflow.TensorProto"
+    inputs = service.methods_by_name["Predict"].input_type.fields_by_name["inputs"].message_type
+    value = inputs.fields_by_name["value"].message_type if inputs else None
+    assert value is not None and value.full_name == "tensorflow.TensorProto"
     models = pool.FindServiceByName("tensorflow.serving.ModelService")
     assert models.file.name == "tensorflow_serving/apis/model_service.proto"
     assert "HandleReloadConfigRequest" in models.methods_by_name

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ class Plane:
 
     def load(self, spec: Any) -> Any:
         return spec
+
+    def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
+        raise InvalidArgument("no configs here")
 
     def stats(self) -> Any:
         return {"connections": 1}

@@ -131,6 +131,10 @@ def test_the_method_name_check_is_a_setting() -> None:
 def test_the_request_log_of_a_model_is_where_its_config_says() -> None:
     platforms = read_options(parse(["--model_base_path=/m"]).values).platforms
     for logging, expected in ((None, None), (Logging("files", "/logs/m", 0.25), ("/logs/m", 0.25))):
-        spec = spec_by_platform(lambda *_: {}, lambda _: platforms["tensorflow"], lambda _, given=logging: given)
+
+        def logging_of(_: str, given: Logging | None = logging) -> Logging | None:
+            return given
+
+        spec = spec_by_platform(lambda *_: {}, lambda _: platforms["tensorflow"], logging_of)
         log = spec("m", 1, "/m/1", model_settings(ENTRY, platforms))["request_log"]
         assert (log and (log["prefix"], log["sampling_rate"])) == expected
