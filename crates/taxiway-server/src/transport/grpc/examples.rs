@@ -11,8 +11,8 @@ use crate::execute::{Run, execute};
 use crate::lease::Lease;
 use crate::metrics::Tracked;
 use crate::proto::{
-    ClassificationRequest, ClassificationResponse, InferenceResult, MultiInferenceRequest, MultiInferenceResponse,
-    Regression, RegressionRequest, RegressionResponse, RegressionResult,
+    ClassificationRequest, ClassificationResponse, InferenceResult, Input, ModelSpec, MultiInferenceRequest,
+    MultiInferenceResponse, Regression, RegressionRequest, RegressionResponse, RegressionResult,
 };
 use crate::render::grpc::model_spec;
 use crate::server::Core;
@@ -23,19 +23,13 @@ pub(super) async fn classify(
     deadline: Deadline,
     tracked: &mut Tracked<'_>,
 ) -> Result<Reply> {
-    let spec = named(request.model_spec.as_ref())?;
-    let lease = core.table.load().lease(target(spec))?;
-    tracked.reached(&lease.metrics);
-    let plan = Plan::new(lease.engine.as_ref(), Method::Classify, &spec.signature_name, core.method_name_check)?;
-    let examples = serialised(request.input.as_ref())?;
-    let rows = examples.len();
-    lease.metrics.model_counts.examples(rows);
-    let tensors = tracked.timed(run(core, &lease, &plan, examples, deadline)).await?;
+    let asked = (request.model_spec.as_ref(), request.input.as_ref());
+    let ran = Ran::of(core, Method::Classify, asked, deadline, tracked).await?;
     let answer = ClassificationResponse {
-        result: Some(Classes::read(&plan, &tensors, rows)?.to_proto()),
-        model_spec: Some(model_spec(&lease, &plan.signature.name)),
+        result: Some(Classes::read(&ran.plan, &ran.tensors, ran.rows)?.to_proto()),
+        model_spec: Some(model_spec(&ran.lease, &ran.plan.signature.name)),
     };
-    reply(&lease, &answer)
+    reply(&ran.lease, &answer)
 }
 
 pub(super) async fn regress(
@@ -44,20 +38,42 @@ pub(super) async fn regress(
     deadline: Deadline,
     tracked: &mut Tracked<'_>,
 ) -> Result<Reply> {
-    let spec = named(request.model_spec.as_ref())?;
-    let lease = core.table.load().lease(target(spec))?;
-    tracked.reached(&lease.metrics);
-    let plan = Plan::new(lease.engine.as_ref(), Method::Regress, &spec.signature_name, core.method_name_check)?;
-    let examples = serialised(request.input.as_ref())?;
-    let rows = examples.len();
-    lease.metrics.model_counts.examples(rows);
-    let tensors = tracked.timed(run(core, &lease, &plan, examples, deadline)).await?;
-    let regressions = regressions(&tensors, rows)?.into_iter().map(|value| Regression { value }).collect();
+    let asked = (request.model_spec.as_ref(), request.input.as_ref());
+    let ran = Ran::of(core, Method::Regress, asked, deadline, tracked).await?;
+    let regressions = regressions(&ran.tensors, ran.rows)?.into_iter().map(|value| Regression { value }).collect();
     let answer = RegressionResponse {
         result: Some(RegressionResult { regressions }),
-        model_spec: Some(model_spec(&lease, &plan.signature.name)),
+        model_spec: Some(model_spec(&ran.lease, &ran.plan.signature.name)),
     };
-    reply(&lease, &answer)
+    reply(&ran.lease, &answer)
+}
+
+/// What the examples of a request gave.
+struct Ran {
+    lease: Lease,
+    plan: Plan,
+    tensors: Vec<taxiway_engine::Tensor>,
+    rows: usize,
+}
+
+impl Ran {
+    async fn of(
+        core: &Core,
+        method: Method,
+        (spec, input): (Option<&ModelSpec>, Option<&Input>),
+        deadline: Deadline,
+        tracked: &mut Tracked<'_>,
+    ) -> Result<Ran> {
+        let spec = named(spec)?;
+        let lease = core.table.load().lease(target(spec))?;
+        tracked.reached(&lease.metrics);
+        let plan = Plan::new(lease.engine.as_ref(), method, &spec.signature_name, core.method_name_check)?;
+        let examples = serialised(input)?;
+        let rows = examples.len();
+        lease.metrics.model_counts.examples(rows);
+        let tensors = tracked.timed(run(core, &lease, &plan, examples, deadline)).await?;
+        Ok(Ran { lease, plan, tensors, rows })
+    }
 }
 
 /// Every task on one version, one after the other: they share the parsed input, not the run.
