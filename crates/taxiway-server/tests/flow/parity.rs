@@ -2,7 +2,7 @@
 
 use prost::Message;
 use serde_json::json;
-use taxiway_engine::fake::FakeEngine;
+use taxiway_engine::fake::{FakeEngine, definition};
 use taxiway_engine::{DType, Tensor, WireForm};
 use taxiway_server::json::{Form, write_predict};
 use taxiway_server::proto::{self, PredictRequest};
@@ -109,4 +109,46 @@ fn status_and_metadata_agree() {
     assert_eq!(shown["inputs"]["x"]["dtype"], "DT_FLOAT");
     assert_eq!(shown["inputs"]["x"]["tensor_shape"]["dim"][0]["size"], "-1");
     assert_eq!(definition.inputs["x"].tensor_shape.as_ref().unwrap().dim[0].size, -1);
+}
+
+#[test]
+fn examples_are_classified_and_regressed_alike() {
+    let inputs: &[(&str, DType, Option<&[i64]>)] = &[("inputs", DType::String, None)];
+    let definitions = [
+        ("c".to_owned(), definition(inputs, &[("scores", DType::Float, Some(&[-1, 2]))])),
+        ("r".to_owned(), definition(inputs, &[("outputs", DType::Float, Some(&[-1]))])),
+    ];
+    let engine = FakeEngine::new(definitions.into(), |call| {
+        let rows = call.inputs[0].shape()[0];
+        let shape = if call.signature.name == "c" { vec![rows, 2] } else { vec![rows] };
+        Tensor::from_values(&shape, &vec![0.5f32; shape.iter().product()]).map(|tensor| vec![tensor])
+    });
+    let serving = Serving::start(&json!({}));
+    let version = serving.add("m", 3, engine);
+    serving.publish(&[&version]);
+
+    let body =
+        |signature: &str| format!(r#"{{"signature_name": "{signature}", "examples": [{{"x": 1}}, {{"x": 2}}]}}"#);
+    for (path, signature, expected) in [
+        ("/v1/models/m:classify", "c", json!({"results": [[["", 0.5], ["", 0.5]], [["", 0.5], ["", 0.5]]]})),
+        ("/v1/models/m:regress", "r", json!({"results": [0.5, 0.5]})),
+    ] {
+        let answer = serving.http().post(path, body(signature));
+        assert_eq!((answer.status, answer.header("x-taxiway-version")), (200, Some("3")), "{answer:?}");
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(answer.body.as_ref()).unwrap(), expected);
+    }
+
+    let examples = proto::ExampleList { examples: vec![Default::default(), Default::default()] };
+    let input = Some(proto::Input { kind: Some(proto::input::Kind::ExampleList(examples)) });
+    let named = |signature: &str| Some(proto::ModelSpec { signature_name: signature.to_owned(), ..spec("m") });
+    let request = proto::ClassificationRequest { model_spec: named("c"), input: input.clone() };
+    let classified: proto::ClassificationResponse =
+        serving.grpc().ask("/tensorflow.serving.PredictionService/Classify", &request).unwrap().into_inner();
+    let classes = &classified.result.unwrap().classifications;
+    assert_eq!(classes.iter().map(|row| row.classes.len()).collect::<Vec<_>>(), [2, 2]);
+    assert!(classes.iter().flat_map(|row| &row.classes).all(|class| class.label.is_empty() && class.score == 0.5));
+    let request = proto::RegressionRequest { model_spec: named("r"), input };
+    let regressed: proto::RegressionResponse =
+        serving.grpc().ask("/tensorflow.serving.PredictionService/Regress", &request).unwrap().into_inner();
+    assert_eq!(regressed.result.unwrap().regressions, vec![proto::Regression { value: 0.5 }; 2]);
 }
