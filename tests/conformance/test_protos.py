@@ -7,15 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
-from importlib.util import find_spec
 
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet
-
-pytestmark = pytest.mark.skipif(
-    find_spec("tensorflow") is None or find_spec("tensorflow_serving") is None,
-    reason="needs tensorflow and tensorflow-serving-api",
-)
 
 # Written by a process of its own: the package imports TensorFlow.
 THEIRS = """
