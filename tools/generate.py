@@ -73,6 +73,20 @@ def tensorflow_serving_flags() -> bytes:
     return page.render().encode()
 
 
+def openapi_document() -> bytes:
+    """The description of the REST API."""
+    from tools import openapi
+
+    return openapi.render().encode()
+
+
+def rest() -> bytes:
+    """The reference page of the REST API."""
+    from tools import rest_reference
+
+    return rest_reference.render().encode()
+
+
 def evidence_picture() -> bytes:
     """The picture of the page about evidence."""
     from tools import evidence_picture as picture
@@ -82,12 +96,14 @@ def evidence_picture() -> bytes:
 
 # path: what makes its content
 FILES: dict[str, Callable[[], bytes]] = {
+    "src/taxiway/serve/openapi.json": openapi_document,
     "src/taxiway/wire/descriptors.binpb": descriptors,
     "src/taxiway/wire/messages.pyi": messages_stub,
     "docs/concepts/evidence.svg": evidence_picture,
     "docs/reference/commands.md": commands,
     "docs/reference/errors.md": errors,
     "docs/reference/metrics.md": metrics,
+    "docs/reference/rest.md": rest,
     "docs/reference/settings.md": settings,
     "docs/reference/tensorflow-serving-flags.md": tensorflow_serving_flags,
 }

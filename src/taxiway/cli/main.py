@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hold": ("taxiway.cli.hold:hold", "Keep a version from being served."),
     "release": ("taxiway.cli.hold:release", "Let held versions be served again."),
     "history": ("taxiway.cli.history:history", "Show what was changed, when, by whom."),
+    "openapi": ("taxiway.cli.openapi:openapi", "Print what the REST port answers, as an OpenAPI document."),
 }
 
 

@@ -95,6 +95,18 @@ fn readiness_and_health_are_what_the_table_says() {
 }
 
 #[test]
+fn the_port_describes_itself() {
+    let (serving, _version) = Serving::half_plus_two(&json!({}));
+    let mut http = serving.http();
+    let answer = http.get("/openapi.json");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    let document: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/v1/models/{model}:predict"]["post"].is_object());
+    assert_eq!(http.request("POST", "/openapi.json", "content-length: 0\r\n").status, 405);
+}
+
+#[test]
 fn metrics_count_what_was_asked() {
     let (serving, _version) = Serving::half_plus_two(&json!({}));
     let mut http = serving.http();

@@ -3,6 +3,7 @@
 mod answer;
 mod examples;
 mod gzip;
+mod operations;
 mod path;
 mod rest;
 
@@ -20,10 +21,9 @@ use super::request_id::REQUEST_ID;
 use crate::config::Prometheus;
 use crate::metrics::Protocol::Rest;
 use crate::metrics::Tracked;
-use crate::render::{self, models};
+use crate::render;
 use crate::server::Core;
-use crate::table::Readiness;
-use answer::{Answer, JSON, METRICS_TEXT, PLAIN_TEXT};
+use answer::{Answer, JSON};
 
 /// Answers a request, whatever it is.
 pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -41,7 +41,7 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
     } else if let Some(prometheus) = core.prometheus.as_ref().filter(|page| page.is_at(request.uri().path())) {
         serving_metrics(&core, prometheus, request.method(), path).into_response()
     } else {
-        operations(&core, request.method(), path).into_response()
+        operations::answer(&core, request.method(), path).into_response()
     };
     response.headers_mut().insert(REQUEST_ID, id);
     if core.draining() {
@@ -74,23 +74,6 @@ fn allow_any_origin(response: &mut Response<Full<Bytes>>) {
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
 }
 
-/// What operators and orchestrators ask.
-fn operations(core: &Core, method: &Method, path: &str) -> Answer {
-    let path = path.split('?').next().unwrap_or(path);
-    let known = matches!(path, "/healthz" | "/readyz" | "/metrics") || path.starts_with("/readyz/");
-    if known && !matches!(*method, Method::GET | Method::HEAD) {
-        let message = format!("{path} is asked for with GET, not {method}");
-        return Answer::error(StatusCode::METHOD_NOT_ALLOWED, &message);
-    }
-    match (path, path.strip_prefix("/readyz/")) {
-        ("/healthz", _) => Answer::ok(PLAIN_TEXT, b"ok\n".to_vec()),
-        ("/metrics", _) => Answer::ok(METRICS_TEXT, core.metrics_page().into_bytes()),
-        ("/readyz", _) => readiness(core, &core.table.load().readiness),
-        (_, Some(model)) => model_readiness(core, model),
-        _ => Answer::error(StatusCode::NOT_FOUND, &format!("There is nothing at {path}")),
-    }
-}
-
 /// TensorFlow Serving's metrics page, where it was configured to be.
 fn serving_metrics(core: &Core, page: &Prometheus, method: &Method, path: &str) -> Answer {
     let text =
@@ -101,24 +84,6 @@ fn serving_metrics(core: &Core, page: &Prometheus, method: &Method, path: &str) 
         }
         true => text(StatusCode::OK, core.serving_metrics_page(page)),
         false => text(StatusCode::BAD_REQUEST, format!("Unexpected path: {path}. Should be {}", page.path)),
-    }
-}
-
-fn model_readiness(core: &Core, model: &str) -> Answer {
-    let model = percent_encoding::percent_decode_str(model).decode_utf8_lossy();
-    match core.table.load().model(&model) {
-        Some(found) => readiness(core, found.readiness()),
-        None => Answer::error(StatusCode::NOT_FOUND, &format!("There is no model {model}")),
-    }
-}
-
-fn readiness(core: &Core, of: &Readiness) -> Answer {
-    let stopping = Readiness { ready: false, reason: "the server is stopping".to_owned() };
-    let of = if core.draining() { &stopping } else { of };
-    let status = if of.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    match models::readiness(of) {
-        Ok(body) => Answer { status, content_type: JSON, version: None, body },
-        Err(error) => Answer::error(render::http_status(error.kind), &error.message),
     }
 }
 

@@ -30,6 +30,19 @@ pub(super) enum Verb {
     Regress,
 }
 
+impl Verb {
+    pub(super) const ALL: [Verb; 3] = [Verb::Predict, Verb::Classify, Verb::Regress];
+
+    /// How a URL ends. The pattern takes any case, but what is done is looked up in lower case only.
+    fn word(self) -> &'static str {
+        match self {
+            Verb::Predict => ":predict",
+            Verb::Classify => ":classify",
+            Verb::Regress => ":regress",
+        }
+    }
+}
+
 /// What is asked for by GET.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Question<'a> {
@@ -63,13 +76,7 @@ pub(super) fn is_api(path: &str) -> bool {
 pub(super) fn call(path: &str) -> Option<Result<(Named<'_>, Verb)>> {
     let (model, rest) = name(strip(path, "/v1/models/")?)?;
     let (choice, rest) = raw_choice(rest);
-    // The pattern takes any case, but what is done is looked up in lower case only.
-    let verb = match rest {
-        ":predict" => Verb::Predict,
-        ":classify" => Verb::Classify,
-        ":regress" => Verb::Regress,
-        _ => return None,
-    };
+    let verb = Verb::ALL.into_iter().find(|verb| verb.word() == rest)?;
     Some(named(model, choice).map(|named| (named, verb)))
 }
 
