@@ -87,6 +87,13 @@ def rest() -> bytes:
     return rest_reference.render().encode()
 
 
+def tensorflow_serving_coverage() -> bytes:
+    """The reference page of what is tested of TensorFlow Serving's behaviour."""
+    from tools import serving_coverage
+
+    return serving_coverage.render().encode()
+
+
 def evidence_picture() -> bytes:
     """The picture of the page about evidence."""
     from tools import evidence_picture as picture
@@ -105,6 +112,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "docs/reference/metrics.md": metrics,
     "docs/reference/rest.md": rest,
     "docs/reference/settings.md": settings,
+    "docs/reference/tensorflow-serving-coverage.md": tensorflow_serving_coverage,
     "docs/reference/tensorflow-serving-flags.md": tensorflow_serving_flags,
 }
 

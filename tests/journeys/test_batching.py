@@ -110,6 +110,7 @@ def parameters(**values: int) -> str:
     return " ".join(f"{name} {{ value: {value} }}" for name, value in values.items())
 
 
+@pytest.mark.tfs("file-batching", "flags-batching", "batch-timeout")
 def test_many_requests_share_few_runs_over_both_protocols(serve: Callable[..., Served]) -> None:
     served = serve(parameters(max_batch_size=16, batch_timeout_micros=WINDOW_MICROS))
     with ThreadPoolExecutor(32) as pool:
@@ -124,6 +125,7 @@ def test_many_requests_share_few_runs_over_both_protocols(serve: Callable[..., S
     assert served.counted("taxiway_batched_rows_total") == 32
 
 
+@pytest.mark.tfs("batch-size")
 def test_a_request_with_too_many_rows_is_refused(serve: Callable[..., Served]) -> None:
     served = serve(parameters(max_batch_size=2))
     text = "Task size 3 is larger than maximum input batch size 2"
@@ -132,6 +134,7 @@ def test_a_request_with_too_many_rows_is_refused(serve: Callable[..., Served]) -
     assert served.ask([0.0, 2.0]) == (200, [2.0, 3.0])
 
 
+@pytest.mark.tfs("batch-splitting")
 def test_with_splitting_it_is_cut_over_several_runs(serve: Callable[..., Served]) -> None:
     served = serve(
         parameters(max_batch_size=64, max_execution_batch_size=2) + " enable_large_batch_splitting { value: true }"
@@ -140,12 +143,14 @@ def test_with_splitting_it_is_cut_over_several_runs(serve: Callable[..., Served]
     assert served.counted("taxiway_batches_total") == 3
 
 
+@pytest.mark.tfs("batch-allowed")
 def test_runs_are_filled_up_to_an_allowed_size(serve: Callable[..., Served]) -> None:
     served = serve(parameters(max_batch_size=8) + " allowed_batch_sizes: [4, 8]")
     assert served.ask([0.0, 2.0, 4.0]) == (200, [2.0, 3.0, 4.0])
     assert served.counted("taxiway_batch_filling_total") == 1
 
 
+@pytest.mark.tfs("batch-enqueued", "err-queue-full")
 def test_a_full_queue_refuses_and_who_waits_in_it_is_answered(serve: Callable[..., Served]) -> None:
     served = serve(parameters(max_batch_size=2, batch_timeout_micros=WINDOW_MICROS, max_enqueued_batches=1))
     text = (
@@ -171,6 +176,7 @@ def test_a_full_queue_refuses_and_who_waits_in_it_is_answered(serve: Callable[..
     assert refusal_of(lambda: served.call([0.0, 0.0])) == ("UNAVAILABLE", text)
 
 
+@pytest.mark.tfs("batch-odd-shape")
 def test_an_odd_shape_hurts_nobody_else(serve: Callable[..., Served]) -> None:
     served = serve(parameters(max_batch_size=8, batch_timeout_micros=200_000))
     together = threading.Barrier(8)
@@ -186,6 +192,18 @@ def test_an_odd_shape_hurts_nobody_else(serve: Callable[..., Served]) -> None:
     assert odd.result()[0] in (200, 400)  # the model's own business: it may or may not take such a row
 
 
+@pytest.mark.tfs(
+    "file-monitoring",
+    "url-metrics",
+    "url-metrics-query",
+    "metric-names",
+    "metric-request-count",
+    "metric-request-latency",
+    "metric-runtime-latency",
+    "metric-batching",
+    "metric-core",
+    "batch-pool-name",
+)
 def test_the_metrics_page_has_tensorflow_servings_names(serve: Callable[..., Served], tmp_path: Path) -> None:
     monitoring = tmp_path / "monitoring.config"
     monitoring.write_text("prometheus_config { enable: true }")
@@ -220,6 +238,7 @@ def test_the_metrics_page_has_tensorflow_servings_names(serve: Callable[..., Ser
         assert checked.returncode in (0, 3), checked.stderr
 
 
+@pytest.mark.tfs("request-log")
 def test_a_sample_of_the_requests_is_logged_as_the_model_config_says(store: Path, tmp_path: Path) -> None:
     pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
     config = tmp_path / "models.config"
@@ -247,6 +266,7 @@ def test_a_sample_of_the_requests_is_logged_as_the_model_config_says(store: Path
     assert list(requests[1].inputs["x"].float_val) == [4.0]
 
 
+@pytest.mark.tfs("batch-per-model")
 def test_only_a_version_with_parameters_of_its_own_is_batched_when_they_are_per_model(
     serve: Callable[..., Served], store: Path
 ) -> None:

@@ -116,6 +116,7 @@ def config(path: Path, **models: str) -> Path:
     return beside.rename(path)
 
 
+@pytest.mark.tfs("image-environment", "rest-log-line", "start-signal")
 def test_the_images_entry_point_serves_what_the_environment_names(
     tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
@@ -139,6 +140,7 @@ def test_the_images_entry_point_serves_what_the_environment_names(
     assert server.end() == 0
 
 
+@pytest.mark.tfs("flag-unknown")
 def test_unknown_flags_are_printed_and_the_server_goes_on(
     tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
@@ -148,6 +150,7 @@ def test_unknown_flags_are_printed_and_the_server_goes_on(
     assert server.out.read_text().startswith("unknown argument: --future_flag=3\nusage: ")
 
 
+@pytest.mark.tfs("version-identity", "transition-order", "version-poll", "status-order")
 def test_a_new_version_takes_over_and_one_overwritten_in_place_changes_nothing(
     tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_new_version_takes_over_and_one_overwritten_in_place_changes_nothing(
     assert server.states("half") == {1: "END", 2: "AVAILABLE"}
 
 
+@pytest.mark.tfs("file-poll", "flags-models", "reload-replaces")
 def test_a_config_file_is_polled_and_one_with_an_error_changes_nothing(
     tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
@@ -178,6 +182,7 @@ def test_a_config_file_is_polled_and_one_with_an_error_changes_nothing(
     assert server.version_of("two") == 2
 
 
+@pytest.mark.tfs("label-available", "label-replaced", "url-predict-label", "spec-labels", "policy-all")
 def test_labels_in_the_first_config_and_moved_later(
     tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
@@ -200,6 +205,7 @@ def test_labels_in_the_first_config_and_moved_later(
     assert answer("none") == "Unrecognized servable version label: none"
 
 
+@pytest.mark.tfs("label-first", "label-available")
 def test_strict_refuses_labels_in_the_first_config(
     tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
@@ -221,6 +227,7 @@ def broken(base: Path) -> Path:
     return base
 
 
+@pytest.mark.tfs("start-failed", "status-200")
 def test_one_broken_model_among_ten(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
     bases = {f"m{number}": put(exported, tmp_path / f"m{number}", 1) for number in range(9)}
     bases["bad"] = broken(tmp_path / "bad")
@@ -242,6 +249,7 @@ def test_one_broken_model_among_ten(tmp_path: Path, exported: Path, serve: Calla
     assert server.states("bad") == {1: "END"}
 
 
+@pytest.mark.tfs("vanish-base")
 def test_a_base_path_that_vanishes_stops_nothing(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
     one, two = put(exported, tmp_path / "one", 1), put(exported, tmp_path / "two", 1)
     file = config(tmp_path / "models.config", one=f'"{one}"', two=f'"{two}"')
@@ -252,6 +260,7 @@ def test_a_base_path_that_vanishes_stops_nothing(tmp_path: Path, exported: Path,
     assert server.version_of("one") == 1
 
 
+@pytest.mark.tfs("start-ports", "vanish-empty")
 def test_ports_stay_closed_until_a_version_is_there(
     tmp_path: Path, exported: Path, serve: Callable[..., Process]
 ) -> None:
@@ -265,6 +274,7 @@ def test_ports_stay_closed_until_a_version_is_there(
     assert server.version_of("half") == 1
 
 
+@pytest.mark.tfs("start-signal")
 def test_a_signal_while_waiting_ends_the_server(tmp_path: Path, serve: Callable[..., Process]) -> None:
     base = tmp_path / "half"
     base.mkdir()
@@ -273,6 +283,7 @@ def test_a_signal_while_waiting_ends_the_server(tmp_path: Path, serve: Callable[
     assert server.end() == 0
 
 
+@pytest.mark.tfs("reload-replaces", "reload-status", "reload-twice", "reload-waits", "grpc-model")
 def test_a_config_comes_by_rpc(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
     one, two = put(exported, tmp_path / "one", 1), put(exported, tmp_path / "two", 2)
     server = serve("--model_name=one", f"--model_base_path={one}")
@@ -293,6 +304,7 @@ def test_a_config_comes_by_rpc(tmp_path: Path, exported: Path, serve: Callable[.
     assert server.version_of("two") == 2
 
 
+@pytest.mark.tfs("file-ssl", "tls-client", "grpc-socket", "grpc-health", "flags-security", "flags-observe")
 def test_flags_of_the_wire(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
     authority = Authority(tmp_path / "ca")
     for name in ("server", "client"):

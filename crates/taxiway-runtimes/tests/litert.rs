@@ -89,6 +89,7 @@ fn vector(values: &[f32]) -> Tensor {
     Tensor::from_values([values.len()], values).expect("a vector has as many values as it is long")
 }
 
+// tfs: tflite-plain tflite-resize
 #[test]
 fn a_file_without_signatures_is_named_by_its_graph_and_resized() {
     let Some(fixtures) = fixtures() else { return };
@@ -107,6 +108,7 @@ fn a_file_without_signatures_is_named_by_its_graph_and_resized() {
     }
 }
 
+// tfs: tflite-metadata
 #[test]
 fn signature_definitions_in_the_metadata_are_served() {
     let Some(fixtures) = fixtures() else { return };
@@ -130,6 +132,7 @@ fn signature_definitions_in_the_metadata_are_served() {
     assert!(error.message.contains("model.tflite: the file's signature definitions are not a map"), "{error}");
 }
 
+// tfs: tflite-prefer
 #[test]
 fn tensorflow_servings_way_names_a_file_by_its_graph_and_else_takes_tensorflow() {
     let Some(fixtures) = fixtures() else { return };

@@ -10,6 +10,7 @@ use taxiway_runtimes::EngineChoice::{Auto, LiteRt, TensorFlow};
 use taxiway_runtimes::open;
 
 // What a library registers stays for the whole process, so this is one story and not several tests.
+// tfs: op-libraries
 #[test]
 fn a_model_finds_the_operations_of_a_library_from_the_first_version_that_names_it() {
     let Some(fixtures) = fixtures() else { return };

@@ -133,6 +133,7 @@ fn a_model_that_cannot_be_read_is_named_by_its_path() {
     }
 }
 
+// tfs: tags-exact
 #[test]
 fn tags_that_the_model_does_not_have_are_refused_in_tensorflows_words() {
     let Some(fixtures) = fixtures() else { return };

@@ -33,6 +33,7 @@ def test_flags_reach_the_server(runs: list[ServerOptions], capsys: pytest.Captur
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.tfs("flag-unknown", "flag-syntax")
 def test_unknown_arguments_are_printed_and_the_server_goes_on(
     runs: list[ServerOptions], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,6 +45,7 @@ def test_unknown_arguments_are_printed_and_the_server_goes_on(
     assert runs[0].listen.grpc_port == 8500
 
 
+@pytest.mark.tfs("flags-exotic")
 def test_flags_without_effect_are_warned_about(runs: list[ServerOptions], capsys: pytest.CaptureFixture[str]) -> None:
     assert model_server.main(["--model_base_path=/m", "--mixed_precision=bfloat16", "--skip_initialize_tpu=false"]) == 0
     out, err = capsys.readouterr()
@@ -51,6 +53,7 @@ def test_flags_without_effect_are_warned_about(runs: list[ServerOptions], capsys
     assert err.startswith("warning: --mixed_precision has no effect here: ") and err.count("warning") == 1
 
 
+@pytest.mark.tfs("flag-help", "flag-bad-value")
 @pytest.mark.parametrize(
     ("arguments", "err"),
     [(["--help"], ""), (["--port=x"], "Couldn't interpret value x for flag port.\n"), (["--version=2"], None)],
@@ -65,6 +68,7 @@ def test_usage_goes_to_standard_output(
     assert not runs
 
 
+@pytest.mark.tfs("flag-version")
 def test_version(runs: list[ServerOptions], capsys: pytest.CaptureFixture[str]) -> None:
     assert model_server.main(["--version", "--unknown"]) == 0
     first, second = capsys.readouterr().out.splitlines()
@@ -73,6 +77,7 @@ def test_version(runs: list[ServerOptions], capsys: pytest.CaptureFixture[str]) 
     assert not runs
 
 
+@pytest.mark.tfs("start-no-model")
 def test_a_server_that_cannot_start(runs: list[ServerOptions], capsys: pytest.CaptureFixture[str]) -> None:
     assert model_server.main([]) == 255
     assert capsys.readouterr().out == (
@@ -82,6 +87,7 @@ def test_a_server_that_cannot_start(runs: list[ServerOptions], capsys: pytest.Ca
     assert not runs
 
 
+@pytest.mark.tfs("start-protobuf")
 def test_a_config_file_with_an_error_speaks_on_both_streams(
     tmp_path: Path, runs: list[ServerOptions], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,6 +82,7 @@ def test_both_protocols_prove_who_they_are(start: Start, authority: Authority) -
         alive(addresses["rest"], ssl.create_default_context())
 
 
+@pytest.mark.tfs("tls-client")
 def test_a_client_without_a_certificate_is_turned_away(start: Start, authority: Authority) -> None:
     addresses = start(texts(authority, client_ca=True))
     ca, key, certificate = map(authority.pem, ("ca.pem", "client.key", "client.pem"))

@@ -66,6 +66,7 @@ def watch(channel: grpc.Channel, service: str = "") -> Any:
     return call(health_pb2.HealthCheckRequest(service=service), timeout=LONG_SECONDS)
 
 
+@pytest.mark.tfs("grpc-health")
 def test_health_follows_the_first_ready_table_and_stays(native: NativeDataPlane, channel: grpc.Channel) -> None:
     assert check(channel) == NOT_SERVING
     native.publish(READY)
@@ -74,6 +75,7 @@ def test_health_follows_the_first_ready_table_and_stays(native: NativeDataPlane,
     assert check(channel) == SERVING
 
 
+@pytest.mark.tfs("grpc-health")
 def test_an_unknown_service_has_no_health(channel: grpc.Channel) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         check(channel, "tensorflow.serving.ModelService")
@@ -94,6 +96,7 @@ def test_who_watches_sees_each_change_and_the_end(native: NativeDataPlane, chann
     assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.tfs("grpc-health")
 def test_health_can_be_off() -> None:
     native = plane(grpc_health=False)
     with grpc.insecure_channel(native.start()["grpc"]) as channel:
@@ -106,6 +109,7 @@ def test_health_can_be_off() -> None:
     assert services == SERVICES - {"grpc.health.v1.Health"}
 
 
+@pytest.mark.tfs("grpc-reflection")
 def test_reflection_describes_every_service(channel: grpc.Channel) -> None:
     database = reflection.ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) == SERVICES

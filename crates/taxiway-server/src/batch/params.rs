@@ -95,6 +95,7 @@ pub(super) mod tests {
         }
     }
 
+    // tfs: batch-allowed
     #[test]
     fn allowed_sizes_must_ascend_and_end_at_the_largest_batch() {
         let with = |sizes: &[usize]| BatchParams { allowed_batch_sizes: sizes.to_vec(), ..params(8) }.validate();
@@ -107,6 +108,7 @@ pub(super) mod tests {
         assert!(with(&[0, 8]).is_err());
     }
 
+    // tfs: batch-allowed
     #[test]
     fn splitting_moves_the_end_of_the_allowed_sizes() {
         let mut split = BatchParams {

@@ -154,6 +154,7 @@ mod tests {
         assert!(queue.is_empty());
     }
 
+    // tfs: batch-timeout
     #[test]
     fn with_one_a_batch_waits_until_it_is_full_or_old() {
         let now = Instant::now();
@@ -176,6 +177,7 @@ mod tests {
         assert_eq!(queue.due(), Some(soon));
     }
 
+    // tfs: batch-enqueued
     #[test]
     fn a_full_queue_refuses_and_keeps_what_it_has() {
         let now = Instant::now();

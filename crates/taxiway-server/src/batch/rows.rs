@@ -230,6 +230,7 @@ mod tests {
         }
     }
 
+    // tfs: batch-padding
     #[test]
     fn strings_are_padded_with_their_own_first() {
         let words = Tensor::from_strings([2usize, 1], ["a", "b"].into_iter().collect()).unwrap();
@@ -247,6 +248,7 @@ mod tests {
         assert_eq!(joined.shape(), [4, 3]);
     }
 
+    // tfs: batch-rank
     #[test]
     fn requests_without_equal_rows_are_refused() {
         let message = |inputs: &[Tensor]| count(inputs).unwrap_err().message;
@@ -259,6 +261,7 @@ mod tests {
         assert_eq!(count(&[floats(&[2, 1], &[1.0, 2.0])]), Ok(2));
     }
 
+    // tfs: batch-output
     #[test]
     fn outputs_must_carry_the_batch() {
         let scalar = check_outputs(&[floats(&[], &[1.0])], 1).unwrap_err();

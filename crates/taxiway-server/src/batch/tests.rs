@@ -62,6 +62,7 @@ fn requests_that_gather_behind_a_busy_engine_run_together() {
     assert_eq!(batching.rows_that_ran(), [1, 6]);
 }
 
+// tfs: batch-allowed
 #[test]
 fn rows_are_filled_up_and_the_filling_is_not_returned() {
     let batching =
@@ -70,6 +71,7 @@ fn rows_are_filled_up_and_the_filling_is_not_returned() {
     assert_eq!(batching.rows_that_ran(), [4]);
 }
 
+// tfs: batch-splitting
 #[test]
 fn a_large_request_is_cut_and_comes_back_whole() {
     let split = BatchParams { enable_large_batch_splitting: true, max_execution_batch_size: 3, ..params(64) };
@@ -80,6 +82,7 @@ fn a_large_request_is_cut_and_comes_back_whole() {
     assert_eq!(batching.rows_that_ran(), [3, 3, 3, 1]);
 }
 
+// tfs: batch-size
 #[test]
 fn too_many_rows_are_refused() {
     let batching = batching(Arc::new(FakeEngine::half_plus_two()), params(2));
@@ -88,6 +91,7 @@ fn too_many_rows_are_refused() {
     assert_eq!(error.message, "Task size 3 is larger than maximum input batch size 2");
 }
 
+// tfs: batch-odd-shape
 #[test]
 fn an_odd_shape_waits_in_a_queue_of_its_own() {
     let echo = FakeEngine::echo(&[("x", DType::Float, None)]);
@@ -102,6 +106,7 @@ fn an_odd_shape_waits_in_a_queue_of_its_own() {
     assert_eq!(answer(&odd), [5.0, 6.0, 7.0]);
 }
 
+// tfs: batch-padding
 #[test]
 fn with_padding_different_lengths_run_together() {
     let gated = Arc::new(Gated::closed(FakeEngine::echo(&[("x", DType::Float, None)])));

@@ -232,6 +232,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    // tfs: answer-numbers
     #[test]
     fn floats_are_written_as_tensorflow_serving_does() {
         let rows = [
@@ -263,6 +264,7 @@ mod tests {
         }
     }
 
+    // tfs: answer-numbers
     #[test]
     fn doubles_have_six_or_seventeen_digits() {
         let rows = [

@@ -130,6 +130,7 @@ mod tests {
         dump(Cursor::new(text.as_bytes(), 0))
     }
 
+    // tfs: err-dump
     #[test]
     fn values_are_printed_as_rapidjson_does() {
         let rows = [
@@ -151,6 +152,7 @@ mod tests {
         }
     }
 
+    // tfs: err-dump
     #[test]
     fn long_values_are_cut() {
         let list = format!("[{}]", vec!["1"; 1000].join(","));

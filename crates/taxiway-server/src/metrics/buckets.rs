@@ -79,6 +79,7 @@ mod tests {
         assert_eq!(buckets.sum(), 10_004);
     }
 
+    // tfs: metric-buckets
     #[test]
     fn bounds_grow_as_tensorflow_servings_do() {
         let last = |bounds| Buckets::new(bounds).bounds.last().copied().unwrap();

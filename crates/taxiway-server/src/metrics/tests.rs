@@ -33,6 +33,7 @@ fn a_request_is_counted_once_under_its_version_and_outcome() {
     }
 }
 
+// tfs: metric-names
 #[test]
 fn label_values_are_escaped() {
     let metrics = Metrics::default();
@@ -96,6 +97,8 @@ fn serving_page() -> String {
     write_serving(&metrics, "pool", &[("m", logged)])
 }
 
+// tfs:  metric-request-count metric-request-latency metric-runtime-latency metric-examples metric-log
+// tfs: metric-warm-up metric-batching metric-core
 #[test]
 fn tensorflow_servings_page_has_its_names_and_labels() {
     let page = serving_page();
@@ -129,6 +132,7 @@ fn tensorflow_servings_page_has_its_names_and_labels() {
     assert!(!page.contains("# HELP"), "{page}");
 }
 
+// tfs: metric-names
 #[test]
 fn every_sample_of_tensorflow_servings_page_has_a_type_and_every_histogram_its_infinity() {
     let page = serving_page();

@@ -25,6 +25,7 @@ pub(crate) fn http_status(kind: ErrorKind) -> StatusCode {
 mod tests {
     use super::*;
 
+    // tfs: error-statuses
     #[test]
     fn every_kind_has_its_status() {
         let codes: Vec<u16> = ErrorKind::ALL.into_iter().map(|kind| http_status(kind).as_u16()).collect();

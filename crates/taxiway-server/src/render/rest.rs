@@ -176,6 +176,7 @@ fn shape(shape: Option<&TensorShapeProto>) -> Shape {
 mod tests {
     use super::*;
 
+    // tfs: status-body
     #[test]
     fn status_is_printed_as_protobuf_does() {
         let status = |version, state, error_code, error_message: &str| VersionStatus {

@@ -53,6 +53,7 @@ impl Drop for SocketFile {
 mod tests {
     use super::*;
 
+    // tfs: grpc-socket
     #[test]
     fn a_socket_is_taken_over_and_only_the_last_owner_removes_it() {
         let folder = tempfile::tempdir().unwrap();

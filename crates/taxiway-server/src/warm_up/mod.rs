@@ -89,6 +89,7 @@ mod tests {
         PredictRequest { inputs: [(input.to_owned(), tensor)].into(), ..PredictRequest::default() }
     }
 
+    // tfs: warm-iterations
     #[test]
     fn every_request_is_run_as_often_as_asked_and_the_first_is_timed() {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -108,6 +109,7 @@ mod tests {
         assert_eq!(warm_up(&engine, directory.path(), off).unwrap(), WarmedUp::default());
     }
 
+    // tfs: warm-failure
     #[test]
     fn a_request_that_fails_fails_the_version() {
         let directory = version(&[record(request("x")), record(request("other"))]);
@@ -147,6 +149,7 @@ mod tests {
         })
     }
 
+    // tfs: warm-kinds
     #[test]
     fn every_api_that_takes_examples_is_run() {
         static RUNS: AtomicUsize = AtomicUsize::new(0);

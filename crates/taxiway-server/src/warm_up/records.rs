@@ -199,6 +199,7 @@ pub(crate) mod tests {
         assert_eq!(masked_checksum(&[b'x'; 24]), 0xe6b6_638a);
     }
 
+    // tfs: warm-replay
     #[test]
     fn requests_are_read_and_none_is_fine() {
         assert_eq!(read(version(&[predict(), predict()]).path()).unwrap().len(), 2);
@@ -206,6 +207,7 @@ pub(crate) mod tests {
         assert_eq!(read(tempfile::tempdir().unwrap().path()).unwrap().len(), 0);
     }
 
+    // tfs: warm-damage
     #[test]
     fn damage_anywhere_is_data_loss() {
         let directory = version(&[predict()]);
@@ -224,6 +226,7 @@ pub(crate) mod tests {
         }
     }
 
+    // tfs: warm-unsupported
     #[test]
     fn other_records_are_refused_by_their_number() {
         for (record, number) in [(vec![], 0), (vec![0x0a, 0, 0x2a, 0], 5), (vec![0x3a, 0], 7)] {
@@ -235,6 +238,7 @@ pub(crate) mod tests {
         assert!(error.message.starts_with("Failed to parse warmup record: "), "{error}");
     }
 
+    // tfs: warm-many
     #[test]
     fn too_many_records_are_refused() {
         let directory = version(&vec![predict(); MAX_RECORDS + 1]);

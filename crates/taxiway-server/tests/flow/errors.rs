@@ -41,6 +41,10 @@ fn serving() -> (Serving, Vec<LoadedVersion>) {
 
 const ONE: &str = r#"{"instances": [1.0]}"#;
 
+// tfs:  error-body error-order err-unknown-model err-unknown-version err-unknown-label err-empty-body
+// tfs: err-bad-json err-not-object err-signature-type err-unknown-signature err-no-inputs err-both-forms
+// tfs: err-no-form err-instances-list err-instances-empty err-json-type err-dtype err-graph row-plain-list
+// tfs: rest-content-type-out
 #[test]
 fn refusals_over_rest_are_those_of_tensorflow_serving() {
     let (serving, _versions) = serving();
@@ -99,6 +103,8 @@ fn refusals_over_rest_are_those_of_tensorflow_serving() {
     assert_eq!(http.post("/v1/models/half:predict", ONE).status, 200);
 }
 
+// tfs:  spec-missing spec-zero spec-ready-word spec-labels predict-signature predict-input-sizes
+// tfs: predict-alias predict-tensor predict-filter-unknown predict-filter-twice predict-dtype
 #[test]
 fn refusals_over_grpc_are_those_of_tensorflow_serving() {
     let (serving, _versions) = serving();
@@ -157,6 +163,7 @@ fn refusals_over_grpc_are_those_of_tensorflow_serving() {
     assert!(grpc.predict(&request(spec("half"))).is_ok());
 }
 
+// tfs: err-no-labels spec-labels
 #[test]
 fn labels_that_were_never_set_are_unavailable() {
     let (serving, version) = Serving::half_plus_two(&json!({}));
@@ -171,6 +178,7 @@ fn labels_that_were_never_set_are_unavailable() {
     assert_eq!(refusal(serving.grpc().predict(&request(labelled))), expected);
 }
 
+// tfs: err-timeout grpc-deadline
 #[test]
 fn a_request_that_takes_too_long_is_told_so_and_the_next_is_answered() {
     let serving = Serving::start(&json!({"limits": {"request_timeout_ms": 50}}));
@@ -187,6 +195,7 @@ fn a_request_that_takes_too_long_is_told_so_and_the_next_is_answered() {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
+// tfs: grpc-error-length
 #[test]
 fn long_texts_are_cut_over_grpc_and_whole_over_rest() {
     let serving = Serving::start(&json!({}));

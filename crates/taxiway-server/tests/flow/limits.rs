@@ -59,6 +59,7 @@ fn a_client_that_asks_first_is_refused_before_it_sends() {
     assert_eq!(http.receive().unwrap().status, 413);
 }
 
+// tfs: rest-gzip
 #[test]
 fn compressed_bodies_are_read_and_bounded() {
     let (serving, _version) = Serving::half_plus_two(&json!({"limits": {"max_inflated_bytes": 1000}}));

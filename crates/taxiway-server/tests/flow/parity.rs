@@ -61,6 +61,7 @@ fn both_protocols_run_the_same_thing() {
     }
 }
 
+// tfs: predict-typed predict-content-in predict-filter flags-behaviour
 #[test]
 fn tensor_content_is_answered_when_asked_for_and_a_filter_picks_outputs() {
     let serving = Serving::start(&json!({"tensor_content": true}));
@@ -79,6 +80,7 @@ fn tensor_content_is_answered_when_asked_for_and_a_filter_picks_outputs() {
     assert!(outputs["f"].float_val.is_empty());
 }
 
+// tfs: rpc-metadata rpc-status url-status url-metadata
 #[test]
 fn status_and_metadata_agree() {
     let (serving, _version) = Serving::half_plus_two(&json!({}));
@@ -111,6 +113,7 @@ fn status_and_metadata_agree() {
     assert_eq!(definition.inputs["x"].tensor_shape.as_ref().unwrap().dim[0].size, -1);
 }
 
+// tfs: url-classify url-regress example-results grpc-prediction
 #[test]
 fn examples_are_classified_and_regressed_alike() {
     let inputs: &[(&str, DType, Option<&[i64]>)] = &[("inputs", DType::String, None)];

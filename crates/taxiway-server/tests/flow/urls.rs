@@ -7,6 +7,7 @@ use tonic::Code;
 use crate::grpc_client::{refusal, spec};
 use crate::serving::{Serving, table};
 
+// tfs: url-malformed url-case rest-query-post rest-content-type-out
 #[test]
 fn what_is_malformed_is_said_to_be() {
     let (serving, _version) = Serving::half_plus_two(&json!({}));
@@ -27,6 +28,8 @@ fn what_is_malformed_is_said_to_be() {
     }
 }
 
+// tfs:  url-status url-metadata url-version-range url-no-name rest-query-get status-label status-missing
+// tfs: rest-api-paths
 #[test]
 fn questions_are_answered_as_by_tensorflow_serving() {
     let (serving, _version) = Serving::half_plus_two(&json!({}));
@@ -57,6 +60,7 @@ fn questions_are_answered_as_by_tensorflow_serving() {
     assert_eq!(models["models"][0]["labels"], json!({"stable": "3"}));
 }
 
+// tfs: url-predict url-predict-version url-predict-label url-decoding url-case answer-layout
 #[test]
 fn versions_labels_and_encoded_names_are_found() {
     let serving = Serving::start(&json!({}));
@@ -124,6 +128,7 @@ fn metrics_count_what_was_asked() {
     }
 }
 
+// tfs: url-metrics url-metrics-query rest-metrics-handler metric-request-count
 #[test]
 fn tensorflow_servings_metrics_are_at_the_path_that_was_configured() {
     let page = json!({"path": "/monitoring/own", "thread_pool_name": "threads"});
@@ -144,6 +149,7 @@ fn tensorflow_servings_metrics_are_at_the_path_that_was_configured() {
     assert_eq!(serving.http().get("/monitoring/prometheus/metrics").status, 404);
 }
 
+// tfs: url-options url-cors
 #[test]
 fn a_browser_is_told_what_it_may_do() {
     for cors in [false, true] {
@@ -181,6 +187,7 @@ fn request_ids_are_echoed_or_made() {
     assert_eq!(status.metadata().get("x-request-id").unwrap(), "mine-2");
 }
 
+// tfs: rpc-metadata-errors rpc-status-missing spec-missing grpc-session
 #[test]
 fn metadata_and_status_refuse_in_the_words_clients_know() {
     let (serving, _version) = Serving::half_plus_two(&json!({}));

@@ -36,6 +36,7 @@ def waiting(base: BasePath) -> dict[int, bool]:
     return {found.version: bool(found.waiting) for found in base.look().found}
 
 
+@pytest.mark.tfs("version-names", "version-twice")
 def test_versions_are_numbers_and_the_last_of_two_names_wins(tmp_path: Path) -> None:
     for name in ("1", "00000123", "123", "-4", "x", "1a", ".tmp"):
         (tmp_path / name).mkdir()
@@ -66,6 +67,7 @@ def test_half_a_version_is_loaded_when_it_stays_half(tmp_path: Path) -> None:
     assert waiting(base) == {1: False}
 
 
+@pytest.mark.tfs("version-complete")
 def test_without_patience_everything_is_loaded_at_once(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     assert waiting(BasePath("m", str(tmp_path), Patience(None), HandClock())) == {1: False}

@@ -18,6 +18,7 @@ def read(tmp_path: Path, text: str | bytes, kind: str = CONFIG, *, tolerant: boo
     return read_text_message(str(path), message(kind)(), tolerant=tolerant)
 
 
+@pytest.mark.tfs("file-syntax")
 @pytest.mark.parametrize(
     "text",
     [

@@ -36,6 +36,7 @@ def go(new: Any, old: Any = None) -> tuple[ModelEntry, ...] | None:
 TF = 'model_platform: "tensorflow" '
 
 
+@pytest.mark.tfs("policy-latest", "policy-latest-n", "policy-all", "policy-specific")
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
@@ -53,6 +54,7 @@ def test_policies(policy: str, expected: VersionPolicy) -> None:
     assert entry.policy == expected
 
 
+@pytest.mark.tfs("file-models")
 def test_labels_logging_and_order_come_through() -> None:
     text = (
         TF + 'version_labels { key: "stable" value: 3 } version_labels { key: "canary" value: 3 } logging_config {'
@@ -80,6 +82,7 @@ BOTH = (
 )
 
 
+@pytest.mark.tfs("reload-twice", "reload-absolute", "reload-platform", "reload-custom", "file-models")
 @pytest.mark.parametrize(
     ("new", "old", "kind", "text"),
     [
@@ -122,6 +125,7 @@ def test_the_deprecated_type_means_the_platform_tensorflow() -> None:
     assert entry.platform == "tensorflow"
 
 
+@pytest.mark.tfs("reload-empty")
 def test_an_empty_config_before_any_other_asks_for_nothing() -> None:
     assert go(config("")) is None
 
@@ -134,6 +138,7 @@ def entry(**labels: int) -> ModelEntry:
     return ModelEntry("a", "/m", "tensorflow", VersionPolicy(), labels, None)
 
 
+@pytest.mark.tfs("label-available", "label-flag")
 @pytest.mark.parametrize(
     ("labels", "available", "current", "allow", "refused"),
     [

@@ -74,6 +74,7 @@ def test_a_config_file_overrides_the_two_model_flags(tmp_path: Path) -> None:
     assert [entry.name for entry in models.first or ()] == ["b"]
 
 
+@pytest.mark.tfs("version-poll", "file-poll")
 def test_polling(tmp_path: Path) -> None:
     file = f"--model_config_file={written(tmp_path, '# empty')}"
     assert options(file).models.first is None
@@ -85,6 +86,7 @@ def test_polling(tmp_path: Path) -> None:
     assert with_model("--file_system_poll_wait_seconds=-1").models.versions_poll_seconds == -1
 
 
+@pytest.mark.tfs("flags-listen")
 @pytest.mark.parametrize(
     ("arguments", "grpc", "rest", "skipped"),
     [
@@ -104,6 +106,7 @@ def test_channel_arguments_are_integers_where_they_can_be() -> None:
     assert listen.grpc_channel_arguments == (("grpc.max_connection_age_ms", 2000), ("grpc.lb_policy_name", "x=y"))
 
 
+@pytest.mark.tfs("flags-loading")
 def test_loading_in_seconds() -> None:
     loading = with_model("--load_retry_interval_micros=250000", "--op_libraries=/a.so,/b.so").loading
     assert (loading.retry_interval_seconds, loading.max_retries) == (0.25, 5)
@@ -114,6 +117,7 @@ def test_loading_in_seconds() -> None:
 PEM = "-----BEGIN X-----\\nx\\n-----END X-----\\n"
 
 
+@pytest.mark.tfs("file-ssl")
 def test_tls(tmp_path: Path) -> None:
     text = f'server_key: "{PEM}" server_cert: "{PEM}" custom_ca: "{PEM}" client_verify: true'
     pem = PEM.replace("\\n", "\n")
@@ -134,6 +138,7 @@ def test_tls_that_would_protect_nobody_is_refused(tmp_path: Path, text: str, err
         with_model(f"--ssl_config_file={written(tmp_path, text)}")
 
 
+@pytest.mark.tfs("file-monitoring")
 @pytest.mark.parametrize(
     ("text", "path"),
     [

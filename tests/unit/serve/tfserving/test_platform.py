@@ -22,6 +22,7 @@ def written(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.tfs("flags-tags", "flags-loading")
 def test_flags_describe_one_platform() -> None:
     platforms = read_platforms(
         defaults()
@@ -37,6 +38,7 @@ def test_flags_describe_one_platform() -> None:
     assert platform.batching is None
 
 
+@pytest.mark.tfs("flags-session")
 @pytest.mark.parametrize(
     ("both", "intra", "inter", "expected"),
     [(0, 0, 0, (0, 0)), (4, 0, 0, (4, 4)), (0, 3, 0, (3, 0)), (0, 0, 2, (0, 2)), (4, 3, 0, (3, 0)), (0, 3, 2, (3, 2))],
@@ -54,11 +56,13 @@ def parallelism(both: int, intra: int, inter: int) -> dict[str, int]:
     }
 
 
+@pytest.mark.tfs("flags-session")
 def test_all_three_thread_flags_contradict_each_other() -> None:
     with pytest.raises(InvalidArgument, match="^Either configure server_options.tensorflow_session_parallelism or "):
         read_platforms(defaults() | parallelism(1, 1, 1))
 
 
+@pytest.mark.tfs("file-session")
 def test_a_session_config_file_holds_unless_a_flag_says_otherwise(tmp_path: Path) -> None:
     text = "intra_op_parallelism_threads: 6 gpu_options { allow_growth: true }"
     values = defaults() | {"tensorflow_session_config_file": written(tmp_path, text)}
@@ -67,12 +71,14 @@ def test_a_session_config_file_holds_unless_a_flag_says_otherwise(tmp_path: Path
     assert read_platforms(values | parallelism(2, 0, 0))["tensorflow"].session.intra_op_threads == 2
 
 
+@pytest.mark.tfs("flags-batching", "batch-pool-name")
 def test_batching_without_a_file_has_the_defaults_and_the_servers_pool_name() -> None:
     platform = read_platforms(defaults() | {"enable_batching": True})["tensorflow"]
     assert platform.batching == batching_of(parameters('thread_pool_name { value: "model_server_batch_threads" }'))
     assert platform.batching.max_batch_rows == 1000
 
 
+@pytest.mark.tfs("file-batching", "batch-threads")
 def test_batching_from_a_file(tmp_path: Path) -> None:
     text = "max_batch_size { value: 8 } allowed_batch_sizes: [2, 8] num_batch_threads: { value: 3 }"
     values = defaults() | {"enable_batching": True, "batching_parameters_file": written(tmp_path, text)}
@@ -81,6 +87,7 @@ def test_batching_from_a_file(tmp_path: Path) -> None:
     assert platform.batching_per_model
 
 
+@pytest.mark.tfs("start-batching-file")
 def test_a_batching_file_without_batching_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument) as caught:
         read_platforms(defaults() | {"batching_parameters_file": "/absent"})
@@ -131,6 +138,7 @@ platform_configs { key: "%s" value { source_adapter_config {
 """
 
 
+@pytest.mark.tfs("flags-platform", "file-platform")
 def test_a_platform_file_replaces_the_flags(tmp_path: Path) -> None:
     text = PLATFORMS % (
         "mine",

@@ -61,6 +61,7 @@ def in_force(reloader: Reloader) -> list[str]:
     return [model.name for model in reloader.models]
 
 
+@pytest.mark.tfs("reload-replaces")
 def test_a_reload_replaces_the_whole_list_and_adds_before_it_removes() -> None:
     roster = FakeRoster()
     reloader = started(roster, "a", "b")
@@ -76,6 +77,7 @@ def test_models_that_stay_are_not_waited_for() -> None:
     assert roster.waited == [(["a"], None)]
 
 
+@pytest.mark.tfs("reload-failure")
 def test_a_new_model_that_fails_leaves_the_old_config() -> None:
     roster = FakeRoster(broken=["c", "d"])
     reloader = started(roster, "a")
@@ -122,6 +124,7 @@ def test_strict_keeps_the_new_config_of_a_reload_that_failed() -> None:
 LABEL = 'version_labels {{ key: "stable" value: {} }}'
 
 
+@pytest.mark.tfs("label-first")
 def test_labels_of_a_first_config_wait_for_their_version(caplog: pytest.LogCaptureFixture) -> None:
     roster = FakeRoster()
     reloader = started(roster)
@@ -132,6 +135,7 @@ def test_labels_of_a_first_config_wait_for_their_version(caplog: pytest.LogCaptu
     assert "Label stable of model a points to version 2, which does not serve yet." in caplog.text
 
 
+@pytest.mark.tfs("label-first")
 def test_strict_refuses_labels_of_a_first_config() -> None:
     reloader = started(FakeRoster(), strict=True)
     with pytest.raises(FailedPrecondition, match="^Request to assign label to version 1 of model a, which is not"):
@@ -139,6 +143,7 @@ def test_strict_refuses_labels_of_a_first_config() -> None:
     assert in_force(reloader) == []
 
 
+@pytest.mark.tfs("label-available")
 @pytest.mark.parametrize("names", [("a",), ("a", "b")])
 def test_a_label_of_a_version_that_does_not_serve_is_refused(names: tuple[str, ...]) -> None:
     roster = FakeRoster()
@@ -156,6 +161,7 @@ def test_a_label_of_a_new_model_is_checked_after_its_load() -> None:
     assert roster.wanted[-1] == ("a",) and in_force(reloader) == ["a"]
 
 
+@pytest.mark.tfs("label-flag")
 def test_the_flag_allows_labels_not_in_use() -> None:
     reloader = started(FakeRoster(), "a", allow_labels_for_unavailable=True)
     reloader.reload(config("a", labels=LABEL.format(2)))
@@ -167,6 +173,7 @@ def request(of: Any, *metrics: str) -> bytes:
     return bytes(message("tensorflow.serving.ReloadConfigRequest")(config=of, metric_names=metrics).SerializeToString())
 
 
+@pytest.mark.tfs("reload-status", "reload-metrics")
 def test_the_call_answers_ok_and_how_far_counters_went() -> None:
     counts = iter([10, 0, 12, 0])
     answer = started(FakeRoster(), "a").handle(request(config("b"), "/x", "/none"), lambda name: next(counts))
@@ -175,6 +182,7 @@ def test_the_call_answers_ok_and_how_far_counters_went() -> None:
     assert [(one.name, one.int64_value_increase) for one in response.metric] == [("/x", 2), ("/none", 0)]
 
 
+@pytest.mark.tfs("reload-kinds")
 @pytest.mark.parametrize("text", ["", "custom_model_config {}"])
 def test_the_call_takes_lists_only(text: str) -> None:
     of = text_format.Parse(text, message("tensorflow.serving.ModelServerConfig")())
@@ -190,6 +198,7 @@ def test_bytes_that_are_no_request_are_refused() -> None:
         started(FakeRoster(), "a").handle(b"\xff\xff")
 
 
+@pytest.mark.tfs("reload-waits")
 def test_reloads_take_turns() -> None:
     entered, go_on = threading.Event(), threading.Event()
 
@@ -248,6 +257,7 @@ def write(path: Path, *names: str) -> None:
     path.write_text(f"model_config_list {{ {models} }}")
 
 
+@pytest.mark.tfs("file-poll")
 def test_the_file_is_applied_at_each_interval_until_stopped(tmp_path: Path) -> None:
     path, clock, roster = tmp_path / "models.config", StepClock(), FakeRoster()
     reloader = started(roster, "a")
@@ -266,6 +276,7 @@ def test_the_file_is_applied_at_each_interval_until_stopped(tmp_path: Path) -> N
     assert not poller._thread.is_alive()
 
 
+@pytest.mark.tfs("file-poll")
 @pytest.mark.parametrize(
     ("text", "logged"),
     [

@@ -107,6 +107,7 @@ Serve = Callable[..., tuple[ModelServer, Plane]]
 STRICT = "--strict"  # without completeness checks: the versions here are empty files
 
 
+@pytest.mark.tfs("start-ports")
 def test_the_ports_open_when_the_model_serves(tmp_path: Path, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     server, plane = serve(STRICT, f"--model_base_path={put(tmp_path / 'm', 1, 2)}", "--saved_model_tags=serve,x")
@@ -132,6 +133,7 @@ def test_the_ports_stay_closed_while_no_version_is_there(tmp_path: Path, serve: 
     thread.join(WAIT_SECONDS)
 
 
+@pytest.mark.tfs("start-failed")
 def test_a_model_that_fails_ends_the_start(tmp_path: Path, serve: Serve) -> None:
     bad = put(tmp_path / "bad", 3, file="broken")
     models = {"good": f'"{put(tmp_path / "good", 1)}"', "bad": f'"{bad}"'}
@@ -202,6 +204,7 @@ def test_labels_are_seen_when_the_reload_returns(tmp_path: Path, serve: Serve) -
     assert plane.tables[-1]["models"]["m"]["labels"] == {"a": 2}
 
 
+@pytest.mark.tfs("status-order")
 def test_a_replaced_version_is_gone_and_listed_as_ended(tmp_path: Path, serve: Serve) -> None:
     base = put(tmp_path / "m", 1)
     server, plane = serve(STRICT, f"--model_base_path={base}")
@@ -216,6 +219,7 @@ def test_a_replaced_version_is_gone_and_listed_as_ended(tmp_path: Path, serve: S
     )
 
 
+@pytest.mark.tfs("vanish-base")
 def test_a_base_path_that_vanishes_stops_nothing(
     tmp_path: Path, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,6 +233,7 @@ def test_a_base_path_that_vanishes_stops_nothing(
     assert f"Could not find base path {one} for servable one with error No such file or directory" in caplog.text
 
 
+@pytest.mark.tfs("tflite-prefer", "flags-tflite")
 def test_tflite_is_preferred_when_asked_for(tmp_path: Path, serve: Serve) -> None:
     base = put(tmp_path / "m", 1)
     (base / "1" / "model.tflite").write_bytes(b"")
@@ -237,6 +242,7 @@ def test_tflite_is_preferred_when_asked_for(tmp_path: Path, serve: Serve) -> Non
     assert plane.specs[0]["engine"] == "prefer_tflite"
 
 
+@pytest.mark.tfs("version-poll")
 def test_looking_never_and_looking_once(tmp_path: Path, serve: Serve) -> None:
     base = put(tmp_path / "m", 1)
     server, plane = serve(STRICT, f"--model_base_path={base}", "--file_system_poll_wait_seconds=0")
@@ -249,6 +255,7 @@ def test_looking_never_and_looking_once(tmp_path: Path, serve: Serve) -> None:
     assert not plane.specs and not plane.started.is_set()
 
 
+@pytest.mark.tfs("vanish-return")
 def test_a_model_that_comes_back_while_it_is_unloaded_serves_again(tmp_path: Path, serve: Serve) -> None:
     a, b = f'"{put(tmp_path / "a", 1)}"', f'"{put(tmp_path / "b", 1)}"'
     unloading, go_on = threading.Event(), threading.Event()

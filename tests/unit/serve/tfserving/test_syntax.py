@@ -6,6 +6,7 @@ from taxiway.serve.tfserving.flags import FLAGS, OURS, THEIRS, Type, Value, defa
 from taxiway.serve.tfserving.syntax import parse, usage
 
 
+@pytest.mark.tfs("flag-syntax")
 @pytest.mark.parametrize(
     ("argument", "flag", "value"),
     [
@@ -32,6 +33,7 @@ def test_a_flag_takes_its_value(argument: str, flag: str, value: Value) -> None:
     assert not parsed.unknown and not parsed.errors
 
 
+@pytest.mark.tfs("flag-bad-value")
 @pytest.mark.parametrize(
     "argument",
     ["--port=", "--port=x", "--port=1 ", "--port=1.0", "--port=0x10", "--port=2147483648", "--enable_batching=",
@@ -44,6 +46,7 @@ def test_a_value_of_another_type_is_an_error(argument: str) -> None:
     assert parsed.values == defaults()
 
 
+@pytest.mark.tfs("flag-unknown")
 @pytest.mark.parametrize(
     "arguments",
     [["--port", "9000"], ["-port=9000"], ["port=9000"], ["--ports=9000"], ["--Port=9000"], ["--model_name"],
@@ -59,6 +62,7 @@ def test_the_last_of_a_repeated_flag_holds() -> None:
     assert parse(["--port=1", "--port=2"]).values["port"] == 2
 
 
+@pytest.mark.tfs("flag-help")
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [(["--help"], True), (["--port=1", "--help"], True), (["extra", "--help"], False), (["--help=true"], False)],

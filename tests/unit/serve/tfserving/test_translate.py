@@ -18,6 +18,7 @@ def settings(*flags: str) -> ServerSettings:
     return server_settings(read_options(parse(["--model_base_path=/m", *flags]).values))
 
 
+@pytest.mark.tfs("flags-listen", "rest-body-size")
 def test_ports_and_limits_are_tensorflow_servings() -> None:
     given = settings()
     assert (given.host, given.grpc_port, given.rest_port, given.admin_port) == ("0.0.0.0", 8500, -1, -1)
@@ -38,6 +39,7 @@ def test_flags_that_are_settings() -> None:
     assert settings("--rest_api_timeout_in_ms=0").request_timeout_ms > 10**9
 
 
+@pytest.mark.tfs("load-retries")
 def test_retries_follow_the_first_attempt_at_one_interval() -> None:
     given = settings("--max_num_load_retries=2", "--load_retry_interval_micros=500000")
     assert (given.load_attempts, given.retry_first_seconds, given.retry_longest_seconds) == (3, 0.5, 0.5)
@@ -113,6 +115,7 @@ def test_a_version_is_batched_by_its_own_parameters_when_that_is_asked_for(tmp_p
         rows(tmp_path)
 
 
+@pytest.mark.tfs("file-monitoring")
 def test_the_metrics_page_is_where_the_monitoring_config_says(tmp_path: Path) -> None:
     file = tmp_path / "monitoring.config"
     file.write_text('prometheus_config { enable: true path: "/own" }')
@@ -123,6 +126,7 @@ def test_the_metrics_page_is_where_the_monitoring_config_says(tmp_path: Path) ->
     assert settings("--enable_batching", named).batch_thread_pool == "own"
 
 
+@pytest.mark.tfs("flags-behaviour")
 def test_the_method_name_check_is_a_setting() -> None:
     assert settings("--enable_signature_method_name_check").method_name_check
     assert not settings().method_name_check

@@ -31,6 +31,7 @@ fn refusal(method: Method, inputs: Ports<'_>, outputs: Ports<'_>) -> String {
 const LABELS: (&str, DType, Option<&[i64]>) = ("classes", DType::String, None);
 const SCORES: (&str, DType, Option<&[i64]>) = ("scores", DType::Float, None);
 
+// tfs: examples-signature
 #[test]
 fn unfit_signatures_are_refused_in_tensorflow_servings_words() {
     use Method::{Classify, Regress};
@@ -48,6 +49,7 @@ fn unfit_signatures_are_refused_in_tensorflow_servings_words() {
     assert!(refusal(Regress, EXAMPLES, &[SCORES]).starts_with("No regression outputs found in SignatureDef: "));
 }
 
+// tfs: examples-method examples-missing
 #[test]
 fn the_method_name_counts_only_when_asked_for() {
     let engine = engine(&[("s", definition(EXAMPLES, &[SCORES]))]);
@@ -69,6 +71,7 @@ fn scores(shape: &[usize]) -> Tensor {
     Tensor::from_values(shape, &(0..count).map(|v| v as f32).collect::<Vec<_>>()).unwrap()
 }
 
+// tfs: examples-outputs
 #[test]
 fn classes_are_labels_and_scores_row_by_row() {
     let plan = plan(Method::Classify, EXAMPLES, &[LABELS, SCORES]).unwrap();
@@ -78,6 +81,7 @@ fn classes_are_labels_and_scores_row_by_row() {
     assert_eq!(read.to_proto().classifications[1].classes[0].label, "c");
 }
 
+// tfs: examples-results
 #[test]
 fn classes_of_wrong_types_or_shapes_are_refused() {
     let both = plan(Method::Classify, EXAMPLES, &[LABELS, SCORES]).unwrap();
@@ -92,6 +96,7 @@ fn classes_of_wrong_types_or_shapes_are_refused() {
     );
 }
 
+// tfs: examples-results examples-outputs
 #[test]
 fn regressions_are_one_number_a_row() {
     assert_eq!(regressions(&[scores(&[3])], 3), Ok(vec![0.0, 1.0, 2.0]));
@@ -111,6 +116,7 @@ fn example(name: &str, value: i64) -> proto::Example {
     proto::Example { features: Some(proto::Features { feature: [(name.to_owned(), feature)].into() }) }
 }
 
+// tfs: examples-kinds
 #[test]
 fn an_example_wins_over_the_context() {
     let kind = crate::proto::input::Kind::ExampleListWithContext(ExampleListWithContext {
@@ -124,6 +130,7 @@ fn an_example_wins_over_the_context() {
     assert_eq!(features.feature.keys().collect::<Vec<_>>(), ["a", "b"]);
 }
 
+// tfs: examples-empty
 #[test]
 fn no_example_is_an_error() {
     let empty = Input { kind: Some(crate::proto::input::Kind::ExampleList(ExampleList::default())) };
@@ -137,6 +144,7 @@ fn task(model: &str, signature: &str, method: &str) -> InferenceTask {
     InferenceTask { model_spec: Some(spec), method_name: method.into() }
 }
 
+// tfs: multi-one-model multi-duplicate
 #[test]
 fn tasks_must_be_of_one_model_and_different_signatures() {
     let refuse = |tasks: &[InferenceTask]| check_tasks(tasks).unwrap_err().message;
@@ -149,6 +157,7 @@ fn tasks_must_be_of_one_model_and_different_signatures() {
     assert_eq!(check_tasks(&[task("m", "a", CLASSIFY), task("m", "b", REGRESS)]).unwrap().name, "m");
 }
 
+// tfs: multi-missing multi-method
 #[test]
 fn a_task_is_read_as_its_method_says() {
     let engine = engine(&[

@@ -19,6 +19,7 @@ fn floats(shape: &[usize], values: &[f32]) -> Tensor {
 
 const X: &[(&str, DType)] = &[("x", DType::Float)];
 
+// tfs: answer-row answer-layout answer-empty-batch json-numbers
 #[test]
 fn rows_are_laid_out_as_tensorflow_serving_does() {
     let rows = [
@@ -35,6 +36,7 @@ fn rows_are_laid_out_as_tensorflow_serving_does() {
     }
 }
 
+// tfs: answer-row answer-column answer-bytes
 #[test]
 fn several_outputs_are_objects() {
     let ports = [("a", DType::Int64), ("b", DType::String), ("c_bytes", DType::String)];
@@ -52,6 +54,7 @@ fn several_outputs_are_objects() {
     );
 }
 
+// tfs: answer-column
 #[test]
 fn one_output_in_columnar_form_is_bare() {
     assert_eq!(answer(Form::Columnar, X, &[floats(&[], &[2.0])]).unwrap(), "{\n    \"outputs\": 2.0\n}");
@@ -71,6 +74,7 @@ fn one_output_in_columnar_form_is_bare() {
     );
 }
 
+// tfs: answer-scalar answer-sizes answer-dtype answer-none
 #[test]
 fn answers_that_cannot_be_written_are_refused() {
     let two = [("x", DType::Float), ("y", DType::Float)];
@@ -97,6 +101,7 @@ fn answers_that_cannot_be_written_are_refused() {
     }
 }
 
+// tfs: example-results example-empty
 #[test]
 fn results_of_classify_and_regress() {
     let mut out = Vec::new();
@@ -114,6 +119,7 @@ fn results_of_classify_and_regress() {
     assert_eq!(error.message, "Cannot convert empty RegressionResults to JSON");
 }
 
+// tfs: error-body
 #[test]
 fn an_error_is_an_object_of_one_key() {
     let mut out = Vec::new();

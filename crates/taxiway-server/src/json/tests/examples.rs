@@ -71,6 +71,7 @@ fn features<const N: usize>(rows: [(&str, Feature); N]) -> BTreeMap<String, Feat
     rows.into_iter().map(|(name, feature)| (name.to_owned(), feature)).collect()
 }
 
+// tfs: example-features
 #[test]
 fn values_choose_the_kind_of_their_list() {
     let body = r#"{"examples": [
@@ -93,6 +94,7 @@ fn values_choose_the_kind_of_their_list() {
     assert_eq!(read[1..], [features([("i", ints(&[i64::MIN]))]), features([])]);
 }
 
+// tfs: example-context
 #[test]
 fn the_context_stands_under_every_example() {
     let body = r#"{"examples": [{"b": 5}, {"c": 6, "c": 7}], "context": {"a": 1, "b": 2}}"#;
@@ -103,6 +105,7 @@ fn the_context_stands_under_every_example() {
     assert_eq!(read(body).unwrap(), expected);
 }
 
+// tfs: example-errors example-uint64
 #[test]
 fn wrong_examples_get_tensorflow_servings_texts() {
     let rows = [

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 const DEPTH: usize = 500_000;
 
+// tfs: json-deep
 #[test]
 fn deep_nesting_is_an_error_or_ignored() {
     let x = one(DType::Float);

@@ -10,6 +10,7 @@ fn texts(shape: &[usize], values: &[&str]) -> Tensor {
     Tensor::from_strings(shape, values.iter().collect()).unwrap()
 }
 
+// tfs: row-bare row-named row-batch column-one column-extra json-unknown-keys json-trailing
 #[test]
 fn rows_gain_a_dimension_and_columns_do_not() {
     let x = one(DType::Float);
@@ -38,6 +39,7 @@ fn rows_gain_a_dimension_and_columns_do_not() {
     }
 }
 
+// tfs: row-named column-several dtype-string
 #[test]
 fn several_inputs_come_in_the_signatures_order() {
     let signature = signature(&[("a", DType::Int32), ("b", DType::String)]);
@@ -49,6 +51,7 @@ fn several_inputs_come_in_the_signatures_order() {
     assert_eq!(tensors(columns, &signature), [a, b]);
 }
 
+// tfs: dtype-string json-utf8
 #[test]
 fn strings_are_bytes_or_base64() {
     let x = one(DType::String);
@@ -59,6 +62,7 @@ fn strings_are_bytes_or_base64() {
     assert_eq!(tensors(r#"{"inputs": {"b64": "hi"}}"#, &signature(&[("b64", DType::String)])).len(), 1);
 }
 
+// tfs: dtype-floats json-numbers
 #[test]
 fn numbers_are_doubles_rounded_to_floats() {
     let x = one(DType::Float);
@@ -92,6 +96,7 @@ fn numbers_are_doubles_rounded_to_floats() {
     assert_eq!(words[2..], [up, up, down, down, 0.5, -0.0]);
 }
 
+// tfs: dtype-small-ints dtype-wide-ints
 #[test]
 fn integers_must_fit_as_rapidjson_sees_it() {
     let read =
@@ -122,6 +127,8 @@ fn integers_must_fit_as_rapidjson_sees_it() {
     }
 }
 
+// tfs:  err-both-forms err-no-form err-instances-list err-instances-empty err-json-type row-mixed
+// tfs: row-wrapped row-shapes row-ragged column-missing
 #[test]
 fn wrong_requests_get_tensorflow_servings_texts() {
     let x = one(DType::Float);
@@ -158,6 +165,7 @@ fn wrong_requests_get_tensorflow_servings_texts() {
     }
 }
 
+// tfs: row-plain-list row-keys column-plain column-missing err-no-inputs
 #[test]
 fn several_inputs_have_their_own_mistakes() {
     let two = signature(&[("a", DType::Float), ("b", DType::Float)]);
@@ -186,6 +194,7 @@ fn several_inputs_have_their_own_mistakes() {
     assert_eq!(message(r#"{"inputs": 1}"#, &signature(&[])), "Failed to get input map for signature: serving_default");
 }
 
+// tfs: dtype-b64-errors
 #[test]
 fn base64_has_its_own_mistakes() {
     let x = one(DType::String);
@@ -196,6 +205,7 @@ fn base64_has_its_own_mistakes() {
     );
 }
 
+// tfs: err-dtype
 #[test]
 fn types_that_nothing_converts_to_are_unimplemented() {
     let half = one(DType::Half);

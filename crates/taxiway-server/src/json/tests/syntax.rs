@@ -62,6 +62,7 @@ const ERRORS: &[(&str, &str, usize)] = &[
     ("[0.1e310]", "Number too big to be stored in double.", 1),
 ];
 
+// tfs: err-bad-json
 #[test]
 fn every_syntax_error_has_rapidjsons_text_and_offset() {
     for (body, text, offset) in ERRORS {
@@ -76,6 +77,7 @@ fn every_syntax_error_has_rapidjsons_text_and_offset() {
     assert_eq!(parse_error(digits), "JSON Parse error: Number too big to be stored in double. at offset: 1");
 }
 
+// tfs: err-empty-body err-not-object
 #[test]
 fn an_empty_body_and_other_values_than_objects_are_refused() {
     assert_eq!(parse_error(""), "JSON Parse error: The document is empty");
@@ -83,6 +85,7 @@ fn an_empty_body_and_other_values_than_objects_are_refused() {
     assert_eq!(parse_error("null x"), "JSON Value: null Is not object");
 }
 
+// tfs: json-trailing
 #[test]
 fn byte_order_marks_and_what_follows_the_document_are_passed_over() {
     for body in ["\u{feff}{}", " \r\n\t{ }", "{}X", "{}]", "{\"a\":{}}\0garbage", "{\"a\":[],\"b\":1} {"] {
@@ -92,6 +95,7 @@ fn byte_order_marks_and_what_follows_the_document_are_passed_over() {
     assert!(Document::parse(b"\xef\xef{}").is_err());
 }
 
+// tfs: err-signature-type
 #[test]
 fn the_signature_name_is_a_string() {
     let name =

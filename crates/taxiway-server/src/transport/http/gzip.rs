@@ -29,6 +29,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    // tfs: rest-gzip
     #[test]
     fn bodies_are_inflated_up_to_the_limit() {
         let body = deflate(&[b'x'; 1000]);
@@ -36,6 +37,7 @@ mod tests {
         assert_eq!(inflate(&body, 999), None);
     }
 
+    // tfs: rest-gzip-broken
     #[test]
     fn a_broken_body_is_empty() {
         let body = deflate(b"text");

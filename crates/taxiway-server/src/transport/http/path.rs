@@ -181,6 +181,7 @@ mod tests {
         }
     }
 
+    // tfs: url-predict url-predict-version url-predict-label url-classify url-regress url-case url-version-range
     #[test]
     fn calls_are_recognised() {
         for (path, expected) in [
@@ -212,6 +213,7 @@ mod tests {
         }
     }
 
+    // tfs: url-status url-metadata url-no-name
     #[test]
     fn questions_are_recognised() {
         for (path, expected) in [
