@@ -50,6 +50,12 @@ class Server:
         Without a handler the call is not implemented. Raises ServerError when there is one already.
         """
 
+    def counter(self, name: str) -> int:
+        """The value of a counter of the metrics pages, all its samples together; 0 when there is none of that name.
+
+        TensorFlow's names may be written its way, with slashes.
+        """
+
     def stats(self) -> str:
         """JSON: counters and gauges of the moment."""
 

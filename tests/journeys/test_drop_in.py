@@ -289,12 +289,14 @@ def test_a_config_comes_by_rpc(tmp_path: Path, exported: Path, serve: Callable[.
     server = serve("--model_name=one", f"--model_base_path={one}")
     request = message("tensorflow.serving.ReloadConfigRequest")()
     request.config.model_config_list.config.add(name="two", base_path=str(two), model_platform="tensorflow")
+    request.metric_names.extend(["/tensorflow/cc/saved_model/load_attempt_count", "/no/such/counter"])
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
         reload = channel.unary_unary("/tensorflow.serving.ModelService/HandleReloadConfigRequest", bytes, bytes)
         answer = message("tensorflow.serving.ReloadConfigResponse").FromString(
             reload(request.SerializeToString(), timeout=PATIENCE_SECONDS)
         )
         assert answer.status.error_code == 0
+        assert [metric.int64_value_increase for metric in answer.metric] == [1, 0]
         assert server.version_of("two") == 2
         request.config.model_config_list.config.add(name="two", base_path=str(two), model_platform="tensorflow")
         with pytest.raises(grpc.RpcError) as refused:

@@ -52,6 +52,11 @@ impl Server {
         self.0.on_reload(Box::new(move |request| reload(&handler, request))).map_err(raise)
     }
 
+    /// The value of a counter of the metrics pages; 0 when there is none of that name.
+    fn counter(&self, py: Python<'_>, name: &str) -> u64 {
+        py.detach(|| self.0.counter(name))
+    }
+
     /// JSON: counters and gauges of the moment.
     fn stats(&self, py: Python<'_>) -> String {
         py.detach(|| self.0.stats().to_string())

@@ -22,7 +22,7 @@ use crate::config::{Limits, Prometheus, ServerConfig};
 use crate::execute::Pool;
 use crate::loaded::{Fresh, LoadedVersion, Ready, description};
 use crate::metrics::Protocol;
-use crate::metrics::{Gauges, Metrics, VersionMetrics};
+use crate::metrics::{Counted, Gauges, Metrics, VersionMetrics};
 use crate::reload::{ReloadHandler, Reloads};
 use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
@@ -162,7 +162,9 @@ impl Server {
     ///
     /// # Errors
     /// Those of its warm-up requests.
-    pub fn add(&self, fresh: Fresh, directory: &Path, options: WarmUpOptions) -> Result<LoadedVersion> {
+    pub fn add(&self, mut fresh: Fresh, directory: &Path, options: WarmUpOptions) -> Result<LoadedVersion> {
+        let graphs = Arc::clone(&self.core.metrics.graphs);
+        fresh.engine = Arc::new(Counted { engine: fresh.engine, graphs });
         let load_time = fresh.load_time;
         let warmed = self.warmed(&fresh, directory, options)?;
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
@@ -227,6 +229,15 @@ impl Server {
     /// `FailedPrecondition` when there is a handler already.
     pub fn on_reload(&self, handler: ReloadHandler) -> Result<()> {
         self.core.reloads.handled_by(handler)
+    }
+
+    /// The value of a counter of either metrics page: the sum of its samples, 0 when there is none of that name.
+    /// TensorFlow's way to write a name, `/tensorflow/serving/request_count`, is understood.
+    pub fn counter(&self, name: &str) -> u64 {
+        let name = name.replace('/', ":");
+        // Asked for by reloads, which are rare: what the pages say is all that there is to know.
+        let pages = [self.core.metrics_page(), self.core.serving_metrics_page("")];
+        pages.iter().map(|page| crate::metrics::counter(page, &name)).sum()
     }
 
     /// The largest tensor a request may ask for, in bytes.
@@ -306,8 +317,8 @@ impl Core {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// What TensorFlow Serving counts, as it writes it.
-    pub(crate) fn serving_metrics_page(&self, page: &Prometheus) -> String {
+    /// What TensorFlow Serving counts, as it writes it; `thread_pool` names the batch threads.
+    pub(crate) fn serving_metrics_page(&self, thread_pool: &str) -> String {
         let loaded = self.registry.all();
         let mut logs: Vec<(&str, &Arc<RequestLog>)> = Vec::new();
         for (name, log) in loaded.iter().filter_map(|one| Some((one.name.as_str(), one.log.as_ref()?))) {
@@ -316,7 +327,7 @@ impl Core {
             }
         }
         let logs: Vec<_> = logs.into_iter().map(|(name, log)| (name, log.counts())).collect();
-        crate::metrics::write_serving(&self.metrics, &page.thread_pool_name, &logs)
+        crate::metrics::write_serving(&self.metrics, thread_pool, &logs)
     }
 
     /// Everything that is counted, as Prometheus reads it.

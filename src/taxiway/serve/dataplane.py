@@ -50,6 +50,10 @@ class DataPlane(Protocol):
         """Let ``handler`` answer HandleReloadConfigRequest; what it raises, the call fails with. Once at most."""
         ...
 
+    def counter(self, name: str) -> int:
+        """The value of a counter of the metrics pages; 0 when there is none of that name."""
+        ...
+
     def stats(self) -> JsonObject:
         """Counters and gauges of the moment."""
         ...

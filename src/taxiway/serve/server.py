@@ -108,6 +108,10 @@ class NativeDataPlane:
 
         self._told(lambda: self._server.on_reload(answer))
 
+    def counter(self, name: str) -> int:
+        """The value of a counter."""
+        return self._told(lambda: self._server.counter(name))
+
     def stats(self) -> JsonObject:
         """Counters and gauges."""
         return _object(self._told(self._server.stats))

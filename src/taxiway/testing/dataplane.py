@@ -115,6 +115,10 @@ class FakeDataPlane:
         self.tables.append(table)
         self.on_publish(table)
 
+    def counter(self, name: str) -> int:
+        """The loads that were asked for, when ``name`` is ``loads``."""
+        return len(self.specs) if name == "loads" else 0
+
     def stats(self) -> JsonObject:
         """No traffic."""
         return {"connections": 0, "requests_total": 0, "requests_in_flight": 0, "queued": 0}

@@ -1,7 +1,10 @@
 //! What the server counts. A request touches only atomics, found when it got its lease.
 
 mod buckets;
+mod families;
+mod graphs;
 mod histogram;
+mod page;
 mod serving;
 mod serving_text;
 mod text;
@@ -15,7 +18,9 @@ use taxiway_engine::ErrorKind;
 use crate::batch::Ran;
 use serving::{BatchCounts, Loads, ModelCounts, Models};
 
+pub(crate) use graphs::{Counted, Graphs};
 pub(crate) use histogram::Histogram;
+pub(crate) use page::counter;
 pub(crate) use serving::Api;
 pub(crate) use serving_text::write_serving;
 pub(crate) use text::{Gauges, write};
@@ -23,6 +28,9 @@ pub(crate) use track::Tracked;
 
 /// How many versions are remembered; beyond it the oldest that is no longer in memory is forgotten.
 const MAX_VERSIONS: usize = 4096;
+
+/// The longest name of a model that is remembered for having been asked for.
+const MAX_NAME_BYTES: usize = 256;
 
 /// The number of outcomes: OK and every error kind, by gRPC's number.
 const CODES: usize = ErrorKind::ALL.len() + 1;
@@ -79,6 +87,7 @@ pub(crate) struct Metrics {
     models: Models,
     pub(crate) batching: BatchCounts,
     pub(crate) loads: Loads,
+    pub(crate) graphs: Arc<Graphs>,
 }
 
 impl Metrics {
@@ -99,6 +108,15 @@ impl Metrics {
             Arc::new(VersionMetrics { model: model.to_owned(), version, model_counts, ..VersionMetrics::default() });
         versions.push(Arc::clone(&added));
         added
+    }
+
+    /// The counts of the requests that name a model, whether or not there is one: those of no model for a name that
+    /// is longer than any should be.
+    fn named(&self, model: &str) -> Arc<ModelCounts> {
+        match model.len() {
+            1..=MAX_NAME_BYTES => self.models.of(model),
+            _ => Arc::clone(&self.unrouted.model_counts),
+        }
     }
 
     /// Every set of counts, those of requests that reached no version first.

@@ -40,6 +40,8 @@ pub(crate) struct ModelCounts {
     pub(super) outcomes: [AtomicU64; CODES],
     /// Microseconds of the requests that went well, by protocol and API.
     pub(super) requests: [[Buckets; 3]; 2],
+    /// The same of REST's other requests, which ask about a model.
+    pub(super) questions: Buckets,
     /// Microseconds of runs, by API.
     pub(super) runs: [Buckets; 3],
     pub(super) examples: Buckets,
@@ -53,6 +55,7 @@ impl Default for ModelCounts {
         ModelCounts {
             outcomes: Default::default(),
             requests: std::array::from_fn(|_| by_api()),
+            questions: Buckets::new(LATENCY),
             runs: by_api(),
             examples: Buckets::new(EXAMPLES),
             multi_inference_examples: AtomicU64::new(0),
@@ -67,8 +70,10 @@ impl ModelCounts {
             return;
         }
         self.outcomes[outcome].fetch_add(1, Ordering::Relaxed);
-        if let (Some(api), 0) = (api, outcome) {
-            self.requests[protocol as usize][api as usize].record(micros(took));
+        match api {
+            _ if outcome != 0 => {}
+            Some(api) => self.requests[protocol as usize][api as usize].record(micros(took)),
+            None => self.questions.record(micros(took)),
         }
     }
 
@@ -132,13 +137,19 @@ impl BatchCounts {
 pub(crate) struct Loads(Mutex<BTreeMap<String, LoadCounts>>);
 
 /// The loads of one directory.
-#[derive(Default)]
 pub(super) struct LoadCounts {
     pub(super) succeeded: u64,
     pub(super) failed: u64,
-    pub(super) load_us: u64,
+    /// Microseconds of those that succeeded.
+    pub(super) times: Buckets,
     /// By the status of the warm-up.
     pub(super) warm_ups: BTreeMap<&'static str, WarmUps>,
+}
+
+impl Default for LoadCounts {
+    fn default() -> LoadCounts {
+        LoadCounts { succeeded: 0, failed: 0, times: Buckets::new(LATENCY), warm_ups: BTreeMap::new() }
+    }
 }
 
 /// The warm-ups of one directory that ended in one way.
@@ -153,7 +164,7 @@ impl Loads {
         self.with(path, |counts| match took {
             Some(took) => {
                 counts.succeeded += 1;
-                counts.load_us += micros(took);
+                counts.times.record(micros(took));
             }
             None => counts.failed += 1,
         });

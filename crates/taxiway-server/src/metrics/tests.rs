@@ -53,6 +53,72 @@ fn every_family_has_help_and_type() {
     }
 }
 
+/// The metrics that a page has, in its order.
+fn names(page: &str) -> Vec<&str> {
+    page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect()
+}
+
+/// Whether this is what follows the whole name of a metric.
+fn is_sample(rest: &&str) -> bool {
+    let rest = ["_bucket", "_sum", "_count"].iter().find_map(|end| rest.strip_prefix(end)).unwrap_or(rest);
+    rest.starts_with([' ', '{'])
+}
+
+#[test]
+fn the_pages_have_the_metrics_of_the_table_with_its_labels() {
+    let metrics = Metrics::default();
+    let version = metrics.version("m", 1);
+    version.runs.record(Duration::ZERO);
+    version.batched(&ran());
+    let mut tracked = Tracked::begin(&metrics, Protocol::Rest);
+    tracked.reached(&version);
+    drop(tracked);
+    let pages = [(write(&metrics, &gauges()), families::TAXIWAY), (serving_page(), families::SERVING)];
+    for (page, table) in &pages {
+        let expected: Vec<_> = table.iter().map(|family| family.name).collect();
+        assert_eq!(names(page), expected);
+        for family in *table {
+            let samples = page.lines().filter_map(|line| line.strip_prefix(family.name));
+            let samples: Vec<_> = samples.filter(is_sample).collect();
+            assert!(!samples.is_empty(), "no sample of {}", family.name);
+            let labels: Vec<_> = family.labels.split_ascii_whitespace().collect();
+            for sample in samples.iter().filter_map(|sample| sample.split_once('{')?.1.split_once('}')) {
+                let found = sample.0.split(',').filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
+                assert_eq!(found.filter(|&name| name != "le").collect::<Vec<_>>(), labels, "{}", family.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_counter_is_the_sum_of_its_samples() {
+    let page = "# TYPE a counter\na{l=\"x y\"} 2\na{l=\"} 9\"} 3\nab{} 5\n# TYPE h histogram\nh_sum{} 8\n# TYPE n counter\nn 4\n";
+    for (name, value) in [("a", 5), ("n", 4), ("ab", 0), ("h_sum", 0), ("none", 0)] {
+        assert_eq!(counter(page, name), value, "{name}");
+    }
+}
+
+#[test]
+fn bounds_have_six_digits_as_in_c() {
+    for (value, text) in [
+        (10.0, "10"),
+        (32.4, "32.4"),
+        (188.9568, "188.957"),
+        (11568.313, "11568.3"),
+        (708_235.3, "708235"),
+        (999_999.6, "1e+06"),
+        (1_274_823.6, "1.27482e+06"),
+        (1.5e-7, "1.5e-07"),
+        (0.0, "0"),
+    ] {
+        assert_eq!(serving_text::six_digits(value), text);
+    }
+}
+
+fn ran() -> Ran {
+    Ran { queued: vec![Duration::ZERO], input_rows: vec![3], run_rows: 4 }
+}
+
 #[test]
 fn a_version_that_comes_back_goes_on_counting() {
     let metrics = Metrics::default();
@@ -87,9 +153,18 @@ fn serving_page() -> String {
     let mut refused = Tracked::begin(&metrics, Protocol::Rest);
     refused.ended::<()>(&Err(taxiway_engine::Error::invalid("Malformed request")));
     drop(refused);
+    let mut question = Tracked::begin(&metrics, Protocol::Rest);
+    question.about("m");
+    question.ended(&Ok(()));
+    drop(question);
+    let mut lost = Tracked::begin(&metrics, Protocol::Grpc);
+    lost.asks(Api::Predict);
+    lost.about("nobody");
+    lost.ended::<()>(&Err(taxiway_engine::Error::invalid("no")));
+    drop(lost);
     drop(Tracked::begin(&metrics, Protocol::Grpc)); // not one of the APIs that are counted
     version.model_counts.examples_of_many(5);
-    metrics.batching.batched(&Ran { queued: vec![Duration::ZERO], input_rows: vec![3], run_rows: 4 });
+    metrics.batching.batched(&ran());
     metrics.loads.attempted("/m/3", Some(Duration::from_millis(2)));
     metrics.loads.attempted("/m/4", None);
     metrics.loads.warmed("/m/3", Duration::from_micros(15), Ok(7));
@@ -105,7 +180,9 @@ fn tensorflow_servings_page_has_its_names_and_labels() {
     let lines: Vec<&str> = page.lines().collect();
     for expected in [
         "# TYPE :tensorflow:serving:request_count counter",
-        ":tensorflow:serving:request_count{model_name=\"m\",status=\"OK\"} 2",
+        ":tensorflow:serving:request_count{model_name=\"m\",status=\"OK\"} 3",
+        ":tensorflow:serving:request_count{model_name=\"nobody\",status=\"INVALID_ARGUMENT\"} 1",
+        ":tensorflow:serving:request_latency_count{model_name=\"m\",API=\"\",entrypoint=\"REST\"} 1",
         ":tensorflow:serving:request_count{model_name=\"\",status=\"INVALID_ARGUMENT\"} 1",
         "# TYPE :tensorflow:serving:request_latency histogram",
         ":tensorflow:serving:request_latency_count{model_name=\"m\",API=\"predict\",entrypoint=\"REST\"} 1",
@@ -124,8 +201,12 @@ fn tensorflow_servings_page_has_its_names_and_labels() {
         ":tensorflow:cc:saved_model:load_attempt_count{model_path=\"/m/3\",status=\"success\"} 1",
         ":tensorflow:cc:saved_model:load_attempt_count{model_path=\"/m/4\",status=\"fail\"} 1",
         ":tensorflow:cc:saved_model:load_latency{model_path=\"/m/3\"} 2000",
-        ":tensorflow:serving:request_log_count{model_name=\"m\",status=\"OK\"} 6",
-        ":tensorflow:core:graph_runs{} 1",
+        ":tensorflow:cc:saved_model:load_latency_by_stage_bucket{model_path=\"/m/3\",stage=\"restore_graph\",le=\"1983.59\"} 0",
+        ":tensorflow:cc:saved_model:load_latency_by_stage_sum{model_path=\"/m/3\",stage=\"restore_graph\"} 2000",
+        ":tensorflow:serving:request_log_count{model_name=\"m\",status_code=\"OK\"} 6",
+        ":tensorflow:core:graph_runs{} 0",
+        ":tensorflow:core:graph_run_time_usecs{} 0",
+        ":tensorflow:core:direct_session_runs{} 0",
     ] {
         assert!(lines.contains(&expected), "{expected} is not in\n{page}");
     }

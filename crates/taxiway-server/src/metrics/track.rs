@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use taxiway_engine::{Error, ErrorKind};
 
+use super::serving::ModelCounts;
 use super::{Api, Metrics, Protocol, VersionMetrics};
 
 /// A request from its beginning to its end. However it ends, also when its client goes away, it is counted once.
 pub(crate) struct Tracked<'a> {
     metrics: &'a Metrics,
     version: Option<Arc<VersionMetrics>>,
+    model: Option<Arc<ModelCounts>>,
     protocol: Protocol,
     began: Instant,
     outcome: usize,
@@ -23,12 +25,17 @@ impl<'a> Tracked<'a> {
         metrics.in_flight.fetch_add(1, Ordering::Relaxed);
         // A request that is dropped before anyone says how it ended was given up by its client.
         let outcome = ErrorKind::Cancelled as usize;
-        Tracked { metrics, version: None, protocol, began: Instant::now(), outcome, api: None }
+        Tracked { metrics, version: None, model: None, protocol, began: Instant::now(), outcome, api: None }
     }
 
     /// The request asks this of a model.
     pub(crate) fn asks(&mut self, api: Api) {
         self.api = Some(api);
+    }
+
+    /// The request names this model. Only one that reaches no version need say so.
+    pub(crate) fn about(&mut self, model: &str) {
+        self.model = Some(self.metrics.named(model));
     }
 
     /// Waits for a run of the version that was reached, and counts how long it took when it went well.
@@ -59,7 +66,8 @@ impl Drop for Tracked<'_> {
         counts.outcomes[self.outcome].fetch_add(1, Ordering::Relaxed);
         let took = self.began.elapsed();
         counts.times.record(took);
-        version.model_counts.ended(self.protocol, self.api, self.outcome, took);
+        let named = self.model.as_ref().filter(|_| self.version.is_none());
+        named.unwrap_or(&version.model_counts).ended(self.protocol, self.api, self.outcome, took);
         self.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

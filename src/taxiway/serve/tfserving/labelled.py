@@ -43,6 +43,10 @@ class LabelledPlane:
         """Let ``handler`` answer HandleReloadConfigRequest."""
         self._plane.on_reload(handler)
 
+    def counter(self, name: str) -> int:
+        """The value of a counter."""
+        return self._plane.counter(name)
+
     def stats(self) -> JsonObject:
         """Counters and gauges."""
         return self._plane.stats()

@@ -70,7 +70,7 @@ class ModelServer:
         )
         policy = Policy(behaviour.strict, models.allow_labels_for_unavailable, behaviour.reload_timeout_seconds)
         self.reloader = Reloader(self._roster, options.platforms, policy)
-        self._plane.on_reload(self.reloader.handle)
+        self._plane.on_reload(lambda request: self.reloader.handle(request, self._plane.counter))
         self._versions_poll = Poller(clock, poll_seconds, self._roster.look) if poll_seconds > 0 else None
         self._config_poll = (
             ConfigPoller(models.config_file, models.config_poll_seconds, self.reloader, clock)

@@ -30,6 +30,9 @@ class Plane:
     def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
         raise InvalidArgument("no configs here")
 
+    def counter(self, name: str) -> int:
+        return len(name)
+
     def stats(self) -> Any:
         return {"connections": 1}
 
@@ -92,5 +95,6 @@ def test_everything_else_goes_through() -> None:
     assert labelled.start() == {"rest": None, "grpc": None}
     assert labelled.load({"name": "a"}) == {"name": "a"}  # type: ignore[comparison-overlap]
     assert labelled.stats() == {"connections": 1}
+    assert labelled.counter("four") == 4
     assert labelled.stop(3) and not labelled.stop(4)
     assert not labelled.wait_until(lambda table: False, 0.0)

@@ -174,6 +174,18 @@ def test_a_reload_adds_and_removes(tmp_path: Path, serve: Serve) -> None:
     assert plane.shows(lambda table: "one" not in table["models"])
 
 
+def test_a_reload_by_rpc_answers_with_the_increase_of_counters(tmp_path: Path, serve: Serve) -> None:
+    one, two = put(tmp_path / "one", 1), put(tmp_path / "two", 1)
+    server, plane = serve(STRICT, written(tmp_path, one=f'"{one}"'))
+    server.start()
+    request = message("tensorflow.serving.ReloadConfigRequest")(
+        config=config(one=f'"{one}"', two=f'"{two}"'), metric_names=["loads", "other"]
+    )
+    assert plane.reload is not None
+    answer = message("tensorflow.serving.ReloadConfigResponse").FromString(plane.reload(request.SerializeToString()))
+    assert {one.name: one.int64_value_increase for one in answer.metric} == {"loads": 1, "other": 0}
+
+
 def test_a_reload_with_a_broken_model_leaves_the_others(tmp_path: Path, serve: Serve) -> None:
     good, bad = put(tmp_path / "good", 1), put(tmp_path / "bad", 1, file="broken")
     server, plane = serve(

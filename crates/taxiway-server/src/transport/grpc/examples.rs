@@ -3,7 +3,7 @@
 use taxiway_engine::{Result, Strings};
 
 use super::message;
-use super::methods::{named, target};
+use super::methods::{leased, named};
 use super::reply::Reply;
 use crate::admit::Deadline;
 use crate::api::examples::{Classes, Method, Plan, Task, check_tasks, regressions, serialised};
@@ -65,8 +65,7 @@ impl Ran {
         tracked: &mut Tracked<'_>,
     ) -> Result<Ran> {
         let spec = named(spec)?;
-        let lease = core.table.load().lease(target(spec))?;
-        tracked.reached(&lease.metrics);
+        let lease = leased(core, spec, tracked)?;
         let plan = Plan::new(lease.engine.as_ref(), method, &spec.signature_name, core.method_name_check)?;
         let examples = serialised(input)?;
         let rows = examples.len();
@@ -84,8 +83,7 @@ pub(super) async fn multi_inference(
     tracked: &mut Tracked<'_>,
 ) -> Result<Reply> {
     let spec = check_tasks(&request.tasks)?;
-    let lease = core.table.load().lease(target(spec))?;
-    tracked.reached(&lease.metrics);
+    let lease = leased(core, spec, tracked)?;
     let strict = core.method_name_check;
     let tasks: Vec<Task> =
         request.tasks.iter().map(|task| Task::new(lease.engine.as_ref(), task, strict)).collect::<Result<_>>()?;

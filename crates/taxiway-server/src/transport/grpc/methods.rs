@@ -13,6 +13,7 @@ use crate::api;
 use crate::config::Limits;
 use crate::execute::{Run, execute};
 use crate::grpc_proto::health::HealthCheckRequest;
+use crate::lease::Lease;
 use crate::metrics::{Api, Tracked};
 use crate::proto::model_spec::VersionChoice;
 use crate::proto::{GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, PredictRequest};
@@ -70,6 +71,15 @@ impl Called {
         }
     }
 
+    /// The request, which is counted from here on: TensorFlow Serving does not see one that it cannot read.
+    fn counted<M: Message + Default>(self, request: Bytes, tracked: &mut Tracked<'_>) -> Result<M> {
+        let request = decode(request)?;
+        if let Some(api) = self.counted_as() {
+            tracked.asks(api);
+        }
+        Ok(request)
+    }
+
     /// Calls the method with its encoded request.
     pub(super) async fn call(
         self,
@@ -78,13 +88,10 @@ impl Called {
         deadline: Deadline,
         tracked: &mut Tracked<'_>,
     ) -> Result<Reply> {
-        if let Some(api) = self.counted_as() {
-            tracked.asks(api);
-        }
         match self {
-            Called::Predict => predict(core, decode(request)?, deadline, tracked).await,
-            Called::Classify => examples::classify(core, decode(request)?, deadline, tracked).await,
-            Called::Regress => examples::regress(core, decode(request)?, deadline, tracked).await,
+            Called::Predict => predict(core, self.counted(request, tracked)?, deadline, tracked).await,
+            Called::Classify => examples::classify(core, self.counted(request, tracked)?, deadline, tracked).await,
+            Called::Regress => examples::regress(core, self.counted(request, tracked)?, deadline, tracked).await,
             Called::MultiInference => examples::multi_inference(core, decode(request)?, deadline, tracked).await,
             Called::GetModelMetadata => metadata(core, &decode(request)?),
             Called::GetModelStatus => status(core, &decode(request)?),
@@ -107,8 +114,7 @@ fn decode<M: Message + Default>(request: Bytes) -> Result<M> {
 
 async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, tracked: &mut Tracked<'_>) -> Result<Reply> {
     let spec = named(request.model_spec.as_ref())?;
-    let lease = core.table.load().lease(target(spec))?;
-    tracked.reached(&lease.metrics);
+    let lease = leased(core, spec, tracked)?;
     let signature = api::predict::signature(lease.engine.as_ref(), &spec.signature_name)?.clone();
     api::predict::check_method(&signature, core.method_name_check)?;
     let inputs = api::predict::named_inputs(&signature, &request.inputs, core.limits.max_tensor_bytes)?;
@@ -134,6 +140,13 @@ fn status(core: &Core, request: &GetModelStatusRequest) -> Result<Reply> {
     let table = core.table.load();
     let answer = grpc::status(api::status::status(&table, target(spec)))?;
     Ok(Reply { frame: message::wrap(&answer)?, version: None })
+}
+
+/// A lease on the version that a request names; the request is counted under the name also when there is none.
+pub(super) fn leased(core: &Core, spec: &ModelSpec, tracked: &mut Tracked<'_>) -> Result<Lease> {
+    let lease = core.table.load().lease(target(spec)).inspect_err(|_| tracked.about(&spec.name))?;
+    tracked.reached(&lease.metrics);
+    Ok(lease)
 }
 
 pub(super) fn named(spec: Option<&ModelSpec>) -> Result<&ModelSpec> {

@@ -31,7 +31,7 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     let mut response = if path::is_api(path) {
         let mut answered = match request.method() {
-            &Method::OPTIONS => preflight(&request),
+            &Method::OPTIONS => preflight(&core, &request),
             _ => api(&core, request).await,
         };
         if core.cors {
@@ -59,10 +59,13 @@ async fn api(core: &Core, request: Request<Incoming>) -> Response<Full<Bytes>> {
 }
 
 /// A browser asks whether a page may call us.
-fn preflight(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn preflight(core: &Core, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let mut tracked = Tracked::begin(&core.metrics, Rest);
     let origin = request.headers().get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let is_web = origin.is_some_and(|origin| origin.contains("http://") || origin.contains("https://"));
     let status = if is_web { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let no_origin = || Error::new(ErrorKind::FailedPrecondition, "Origin header is missing in CORS preflight");
+    tracked.ended(&if is_web { Ok(()) } else { Err(no_origin()) });
     Answer { status, content_type: JSON, version: None, body: Vec::new() }.into_response()
 }
 
@@ -82,7 +85,7 @@ fn serving_metrics(core: &Core, page: &Prometheus, method: &Method, path: &str) 
         _ if !matches!(*method, Method::GET | Method::HEAD) => {
             text(StatusCode::METHOD_NOT_ALLOWED, format!("{} is asked for with GET, not {method}", page.path))
         }
-        true => text(StatusCode::OK, core.serving_metrics_page(page)),
+        true => text(StatusCode::OK, core.serving_metrics_page(&page.thread_pool_name)),
         false => text(StatusCode::BAD_REQUEST, format!("Unexpected path: {path}. Should be {}", page.path)),
     }
 }

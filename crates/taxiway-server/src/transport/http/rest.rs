@@ -36,15 +36,22 @@ pub(super) async fn answer(
                 Verb::Classify => Api::Classify,
                 Verb::Regress => Api::Regress,
             });
-            let body = read_body(core, &parts.headers, &mut incoming, deadline).await?;
-            match verb {
-                Verb::Predict => predict(core, &named, &body, deadline, tracked).await,
-                Verb::Classify => classify(core, &named, &body, deadline, tracked).await,
-                Verb::Regress => regress(core, &named, &body, deadline, tracked).await,
-            }
+            let answered = match read_body(core, &parts.headers, &mut incoming, deadline).await {
+                Err(refusal) => Err(refusal),
+                Ok(body) => match verb {
+                    Verb::Predict => predict(core, &named, &body, deadline, tracked).await,
+                    Verb::Classify => classify(core, &named, &body, deadline, tracked).await,
+                    Verb::Regress => regress(core, &named, &body, deadline, tracked).await,
+                },
+            };
+            // One that went wrong may have reached no version.
+            answered.inspect_err(|_| tracked.about(named.target().model))
         }
         Method::GET => {
             let question = path::question(path).ok_or_else(|| malformed(&parts.method, path))??;
+            if let Question::Status(named) | Question::Metadata(named) = &question {
+                tracked.about(named.target().model);
+            }
             Ok(ask(core, &question)?)
         }
         _ => Err(malformed(&parts.method, path)),
