@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "main", "taxiway"]
 # name: (module:command, what `taxiway --help` says). In the order of a model's life. The sentence stands here so that
 # the list of commands imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "devices": ("taxiway.cli.devices:devices", "Show what TensorFlow can run on, and its runtime settings."),
     "publish": ("taxiway.cli.publish:publish", "Put a SavedModel into a store as its next version."),
     "versions": ("taxiway.cli.versions:versions", "Show the versions in a store."),
     "serve": ("taxiway.cli.serve:serve", "Serve models over REST and gRPC."),
