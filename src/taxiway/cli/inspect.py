@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from taxiway.cli import output
-from taxiway.cli.store import opened, signature_rows, store_option
+from taxiway.cli.store import signature_rows, store_option
 from taxiway.errors import DataLoss, InvalidArgument, NotFound
 
 MAX_OPS_SHOWN = 12
@@ -22,7 +25,8 @@ _LITERT_FILE = "model.tflite"
 @output.json_option
 def inspect(what: str, store: str, all_ops: bool, as_json: bool) -> None:
     """Show signatures, sizes, ops, artefacts and lineage of a SavedModel or a version."""
-    document = describe(_located(what, store))
+    with _located(what, store) as directory:
+        document = describe(directory)
     output.print_value(document, as_json, lambda value: _show(value, None if all_ops else MAX_OPS_SHOWN))
 
 
@@ -70,17 +74,21 @@ def _manifest(directory: Path) -> dict[str, Any]:
     return {**document, "verified": True, "damage": None}
 
 
-def _located(what: str, store: str) -> Path:
+@contextmanager
+def _located(what: str, store: str) -> Iterator[Path]:
+    """The directory that is meant; a version of an object store is brought here while the block lasts."""
     if Path(what).is_dir():
-        return Path(what)
-    model, colon, version = what.partition(":")
-    if "/" in what or (colon and not version.isdecimal()):
+        yield Path(what)
+        return
+    model, _, version = what.partition(":")
+    if "/" in what:
         raise NotFound(f"There is no directory {what}.", hint="Give a directory, MODEL, or MODEL:VERSION.")
-    place = opened(store)
-    numbers = place.versions(model)
-    if not numbers:
-        raise NotFound(f"There is neither a directory {what} nor a model {model} in {store}.", hint="Say --store DIR.")
-    return place.path(model, int(version) if colon else numbers[0])
+    from taxiway.publish.versions import shelf_of
+    from taxiway.stores import pull, resolve
+
+    shelf = shelf_of(model, store)
+    with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
+        yield pull(shelf, resolve(shelf, version or None), Path(folder))
 
 
 def _show(document: dict[str, Any], max_ops: int | None) -> None:

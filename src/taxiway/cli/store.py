@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from taxiway.publish.stores import Store
-
-__all__ = ["opened", "signature_rows", "store_option"]
+__all__ = ["signature_rows", "store_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,21 +16,13 @@ def store_option(function: F) -> F:
     """Add ``--store``, passed as ``store``; ``TAXIWAY_STORE`` gives it too."""
     return click.option(
         "--store",
-        metavar="DIR",
+        metavar="DIR|URL",
         envvar="TAXIWAY_STORE",
         default="models/",
         show_default=True,
         show_envvar=True,
-        help="Where versions live.",
+        help="Where versions live: a directory, s3://bucket/prefix, gs://bucket/prefix.",
     )(function)
-
-
-def opened(location: str) -> Store:
-    """The store at ``location``."""
-    from taxiway.clock import SystemClock
-    from taxiway.publish.stores import open_store
-
-    return open_store(location, SystemClock())
 
 
 def signature_rows(signatures: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:

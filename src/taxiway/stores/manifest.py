@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from taxiway.errors import DataLoss, NotFound, Unimplemented
 from taxiway.types import JsonObject
 
-__all__ = ["MANIFEST_FILE", "SCHEMA", "File", "Manifest", "parse_manifest", "read_manifest", "verify"]
+__all__ = ["MANIFEST_FILE", "SCHEMA", "File", "Manifest", "check_file", "parse_manifest", "read_manifest", "verify"]
 
 MANIFEST_FILE = "taxiway.json"
 SCHEMA = 1
@@ -92,13 +92,22 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         return Manifest(
             model=str(document["model"]),
             version=int(document["version"]),
-            files={name: File(int(one["bytes"]), str(one["sha256"])) for name, one in document["files"].items()},
+            files={
+                _inside(name): File(int(one["bytes"]), str(one["sha256"])) for name, one in document["files"].items()
+            },
             signatures=dict(document["signatures"]),
             lineage=dict(document["lineage"]),
             metrics=dict(document["metrics"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataLoss(f"{where} is no manifest: {type(error).__name__}: {error}") from None
+
+
+def _inside(name: str) -> str:
+    parts = name.split("/")
+    if "" in parts or ".." in parts or "\0" in name:
+        raise ValueError(f"it names a file outside it: {name}")
+    return name
 
 
 def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
@@ -127,14 +136,16 @@ def verify(directory: str | os.PathLike[str]) -> Manifest:
     """
     manifest = read_manifest(directory)
     for name, expected in sorted(manifest.files.items()):
-        parts = name.split("/")
-        if name.startswith("/") or "" in parts or ".." in parts:
-            raise DataLoss(f"The manifest of {directory} names a file outside it: {name}.")
-        _verify_file(Path(directory) / name, expected)
+        check_file(Path(directory) / name, expected)
     return manifest
 
 
-def _verify_file(path: Path, expected: File) -> None:
+def check_file(path: Path, expected: File) -> None:
+    """Hold a file to what its manifest says.
+
+    Raises:
+        DataLoss: it is missing or differs.
+    """
     try:
         size_bytes = path.stat().st_size
         if size_bytes != expected.size_bytes:

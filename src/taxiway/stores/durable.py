@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from taxiway.publish.manifest import File, digest_of
+from taxiway.stores.manifest import File, digest_of
 
-__all__ = ["copy_file", "describe_file", "rename_new", "sync_directory", "write_file"]
+__all__ = ["copy_file", "describe_bytes", "fill_file", "rename_new", "sync_directory", "sync_tree", "write_file"]
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
@@ -30,12 +32,18 @@ def copy_file(source: Path, target: Path) -> File:
     return File(size_bytes, digest)
 
 
-def describe_file(path: Path) -> File:
-    """The size and digest of a file, whose bytes are on disk afterwards."""
-    with path.open("rb") as file:
-        digest = digest_of(file)
-        os.fsync(file.fileno())
-        return File(file.tell(), digest)
+def describe_bytes(data: bytes) -> File:
+    """The size and digest of bytes."""
+    return File(len(data), hashlib.sha256(data).hexdigest())
+
+
+def fill_file(source: Path, target: Path) -> None:
+    """Append to ``target`` what it lacks of ``source``."""
+    with source.open("rb") as reader, target.open("ab") as writer:
+        reader.seek(writer.tell())
+        shutil.copyfileobj(reader, writer)
+        writer.flush()
+        os.fsync(writer.fileno())
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -53,6 +61,14 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(root: Path) -> None:
+    """Make the names in a directory and in all below it last."""
+    for path in sorted(root.rglob("*"), reverse=True):
+        if path.is_dir():
+            sync_directory(path)
+    sync_directory(root)
 
 
 def rename_new(source: Path, target: Path) -> None:
