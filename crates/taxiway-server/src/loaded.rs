@@ -12,9 +12,7 @@ use crate::batch::{BatchParams, Batcher};
 use crate::execute::Pace;
 use crate::lease::Claims;
 use crate::metrics::VersionMetrics;
-use crate::proto::prediction_log::LogType;
-use crate::proto::{PredictLog, PredictRequest, PredictionLog};
-use crate::request_log::{LogConfig, RequestLog};
+use crate::request_log::{LogConfig, RequestLog, Sampled};
 use crate::server::Registry;
 use crate::warm_up::WarmedUp;
 
@@ -30,7 +28,7 @@ pub struct Fresh {
     pub load_time: Duration,
     /// How its requests are gathered; `None` runs each on its own.
     pub batching: Option<BatchParams>,
-    /// Where a sample of its predict requests is written; `None` writes none.
+    /// Where a sample of its requests is written; `None` writes none.
     pub request_log: Option<LogConfig>,
 }
 
@@ -51,7 +49,7 @@ pub(crate) struct Loaded {
     pub(crate) engine: Arc<dyn Engine>,
     /// What gathers its requests, if anything does.
     pub(crate) batcher: Option<Batcher>,
-    /// Where a sample of its predict requests goes, if anywhere.
+    /// Where a sample of its requests goes, if anywhere.
     pub(crate) log: Option<Arc<RequestLog>>,
     /// The version's number as the header of an answer.
     pub(crate) header: HeaderValue,
@@ -77,14 +75,9 @@ impl Loaded {
         }
     }
 
-    /// Logs a predict request when it is in the sample; else `request` is not called.
-    pub(crate) fn log(&self, request: impl FnOnce() -> PredictRequest) {
-        if let Some(log) = &self.log {
-            log.offer(|| {
-                let log = PredictLog { request: Some(request()), response: None };
-                PredictionLog { log_type: Some(LogType::PredictLog(log)) }
-            });
-        }
+    /// What logs a request, when it is to be logged.
+    pub(crate) fn sampled(&self) -> Option<Sampled<'_>> {
+        self.log.as_ref()?.sample()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Logging a sample of the requests, in TensorFlow Serving's form: `PredictionLog` records in TFRecord files.
 //!
-//! A file of them is a warm-up file as it is. Whoever answers a request offers a record; sampling, a bounded queue and
-//! one writer thread see to it that this neither waits nor fails.
+//! A record holds a request that went well and its answer; a file of them is a warm-up file as it is. Sampling, a
+//! bounded queue and one writer thread see to it that who answers a request neither waits for its record nor fails.
 //!
 //! Files are called `PREFIX-YYYYMMDDTHHMMSS-NNN.tfrecord` (UTC). The one that is being written has a dot before its
 //! name, which programs that list files skip, and is renamed when it is complete: nobody meets half a file by
@@ -15,6 +15,7 @@ mod file;
 mod name;
 mod outside;
 mod queue;
+pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +67,20 @@ pub struct LogCounts {
     pub errors: u64,
 }
 
+/// A request that is in the sample. Dropped, as when the request fails, nothing is logged.
+#[derive(Debug)]
+pub struct Sampled<'a>(&'a RequestLog);
+
+impl Sampled<'_> {
+    /// Logs what `record` makes when there is room for it; else `record` is not called.
+    pub fn log(self, record: impl FnOnce() -> PredictionLog) {
+        let shared = &self.0.shared;
+        if !shared.queue.push_with(record) {
+            shared.dropped.fetch_add(1, Relaxed);
+        }
+    }
+}
+
 /// A running log. Dropping it writes what is queued and completes the file.
 #[derive(Debug)]
 pub struct RequestLog {
@@ -111,13 +126,13 @@ impl RequestLog {
         Ok(RequestLog { sampling_rate, shared, writer: Some(writer) })
     }
 
-    /// Logs what `record` makes when it is in the sample and there is room for it; else `record` is not called.
-    pub fn offer(&self, record: impl FnOnce() -> PredictionLog) {
-        if (self.shared.outside.random)() >= self.sampling_rate {
-            self.shared.sampled_out.fetch_add(1, Relaxed);
-        } else if !self.shared.queue.push_with(record) {
-            self.shared.dropped.fetch_add(1, Relaxed);
+    /// Whether a request is in the sample. It is asked before the request is run, as only then it need be kept.
+    pub fn sample(&self) -> Option<Sampled<'_>> {
+        if (self.shared.outside.random)() < self.sampling_rate {
+            return Some(Sampled(self));
         }
+        self.shared.sampled_out.fetch_add(1, Relaxed);
+        None
     }
 
     /// Waits until everything offered so far is in a file, or lost to the disk.

@@ -75,19 +75,26 @@ fn models(directory: &Path, file: &str) -> Vec<String> {
     records::read(version.path()).unwrap().into_iter().map(name).collect()
 }
 
+/// Logs a request if it is in the sample.
+fn offer(log: &RequestLog, record: impl FnOnce() -> PredictionLog) {
+    if let Some(sampled) = log.sample() {
+        sampled.log(record);
+    }
+}
+
 #[test]
 fn the_current_file_has_a_dot_and_is_whole_and_dropping_the_log_completes_it() {
     let directory = tempfile::tempdir().unwrap();
     let log = Clock::new().log(config(directory.path()));
     assert_eq!(listed(directory.path()), [""; 0]);
     for name in ["one", "two"] {
-        log.offer(|| record(name));
+        offer(&log, || record(name));
     }
     log.flush();
     let current = ".digits-20261125T092640-000.tfrecord";
     assert_eq!(listed(directory.path()), [current]);
     assert_eq!(models(directory.path(), current), ["one", "two"]);
-    log.offer(|| record("three"));
+    offer(&log, || record("three"));
     drop(log);
     assert_eq!(listed(directory.path()), [&current[1..]]);
     assert_eq!(models(directory.path(), &current[1..]), ["one", "two", "three"]);
@@ -99,7 +106,7 @@ fn what_is_not_in_the_sample_is_not_made() {
     let log = Clock::new().log(LogConfig { sampling_rate: 0.25, ..config(directory.path()) });
     let made = AtomicU64::new(0);
     for _ in 0..20 {
-        log.offer(|| {
+        offer(&log, || {
             made.fetch_add(1, Relaxed);
             record("m")
         });
@@ -116,7 +123,7 @@ fn files_are_rotated_and_the_oldest_removed() {
     let clock = Clock::new();
     let log = clock.log(LogConfig { max_file_bytes: 2 * framed_bytes, max_files: 2, ..config(directory.path()) });
     for name in ["a", "b", "c", "d", "longer than a file may be, by far and wide", "f"] {
-        log.offer(|| record(name));
+        offer(&log, || record(name));
     }
     log.flush();
     let names = listed(directory.path());
@@ -127,7 +134,7 @@ fn files_are_rotated_and_the_oldest_removed() {
 
     clock.advance(1);
     for name in ["g", "h"] {
-        log.offer(|| record(name));
+        offer(&log, || record(name));
     }
     drop(log);
     let expected = ["digits-20261125T092640-003.tfrecord", "digits-20261125T092641-000.tfrecord"];
@@ -148,13 +155,13 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     };
     let outside = Outside { now: Box::new(now), random: Box::new(|| 0.0) };
     let log = RequestLog::start_with(LogConfig { queue_records: 2, ..config(directory.path()) }, outside).unwrap();
-    log.offer(|| record("at work"));
+    offer(&log, || record("at work"));
     at_work.recv().unwrap(); // the writer has it, and the queue is empty again
     for _ in 0..2 {
-        log.offer(|| record("waits"));
+        offer(&log, || record("waits"));
     }
     for _ in 0..3 {
-        log.offer(|| panic!("a record that is dropped is not made"));
+        offer(&log, || panic!("a record that is dropped is not made"));
     }
     assert_eq!(log.counts(), LogCounts { dropped: 3, ..LogCounts::default() });
     drop(go_on);
@@ -170,7 +177,7 @@ fn a_disk_that_refuses_costs_records_and_is_asked_again_later() {
     let in_the_way = directory.path().join("logs");
     fs::write(&in_the_way, "a file where the directory is to be").unwrap();
     let offer = |name: &str| {
-        log.offer(|| record(name));
+        offer(&log, || record(name));
         log.flush();
         log.counts()
     };
@@ -194,7 +201,7 @@ fn what_a_killed_process_left_is_cut_to_whole_records_and_completed() {
         fs::write(logs.join(format!(".{name}.tfrecord")), [records, &whole[..7]].concat()).unwrap();
     }
     let log = Clock::new().log(config(directory.path()));
-    log.offer(|| record("new"));
+    offer(&log, || record("new"));
     log.flush();
     let expected = [
         ".digits-20261125T092640-000.tfrecord",
@@ -206,7 +213,7 @@ fn what_a_killed_process_left_is_cut_to_whole_records_and_completed() {
 
     // The file of a process that lives is not taken from it.
     let second = Clock::new().log(config(directory.path()));
-    second.offer(|| record("second"));
+    offer(&second, || record("second"));
     drop(second);
     assert_eq!(models(directory.path(), expected[0]), ["new"]);
     assert_eq!(models(directory.path(), "digits-20261125T092640-001.tfrecord"), ["second"]);

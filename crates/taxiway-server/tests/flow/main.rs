@@ -7,6 +7,7 @@ mod errors;
 mod grpc_client;
 mod http_client;
 mod limits;
+mod logged;
 mod parity;
 mod serving;
 mod swap;

@@ -74,14 +74,11 @@ impl Serving {
 
     /// Loads a version on an engine that the test keeps a hand on.
     pub(crate) fn add_shared(&self, name: &str, version: i64, engine: Arc<dyn Engine>) -> LoadedVersion {
-        let fresh = Fresh {
-            name: name.to_owned(),
-            version,
-            engine,
-            load_time: Duration::ZERO,
-            batching: None,
-            request_log: None,
-        };
+        self.add_fresh(fresh(name, version, engine))
+    }
+
+    /// Loads a version that is more than an engine.
+    pub(crate) fn add_fresh(&self, fresh: Fresh) -> LoadedVersion {
         let options = WarmUpOptions { enabled: false, iterations: 0, max_tensor_bytes: 1 << 20 };
         self.server.add(fresh, Path::new("/nowhere"), options).unwrap()
     }
@@ -112,6 +109,11 @@ impl Serving {
             std::thread::yield_now();
         }
     }
+}
+
+/// A version that is an engine and nothing more.
+pub(crate) fn fresh(name: &str, version: i64, engine: Arc<dyn Engine>) -> Fresh {
+    Fresh { name: name.to_owned(), version, engine, load_time: Duration::ZERO, batching: None, request_log: None }
 }
 
 /// A table of these versions.

@@ -12,9 +12,10 @@ use crate::lease::Lease;
 use crate::metrics::Tracked;
 use crate::proto::{
     ClassificationRequest, ClassificationResponse, InferenceResult, Input, ModelSpec, MultiInferenceRequest,
-    MultiInferenceResponse, Regression, RegressionRequest, RegressionResponse, RegressionResult,
+    MultiInferenceResponse, PredictionLog, Regression, RegressionRequest, RegressionResponse, RegressionResult,
 };
 use crate::render::grpc::model_spec;
+use crate::request_log::record;
 use crate::server::Core;
 
 pub(super) async fn classify(
@@ -29,7 +30,7 @@ pub(super) async fn classify(
         result: Some(Classes::read(&ran.plan, &ran.tensors, ran.rows)?.to_proto()),
         model_spec: Some(model_spec(&ran.lease, &ran.plan.signature.name)),
     };
-    reply(&ran.lease, &answer)
+    reply(&ran.lease, answer, |answer| record::classify(request, answer))
 }
 
 pub(super) async fn regress(
@@ -45,7 +46,7 @@ pub(super) async fn regress(
         result: Some(RegressionResult { regressions }),
         model_spec: Some(model_spec(&ran.lease, &ran.plan.signature.name)),
     };
-    reply(&ran.lease, &answer)
+    reply(&ran.lease, answer, |answer| record::regress(request, answer))
 }
 
 /// What the examples of a request gave.
@@ -98,7 +99,7 @@ pub(super) async fn multi_inference(
             result: Some(task.read(&tensors, rows)?),
         });
     }
-    reply(&lease, &MultiInferenceResponse { results })
+    reply(&lease, MultiInferenceResponse { results }, |answer| record::multi_inference(request, answer))
 }
 
 async fn run(
@@ -112,6 +113,11 @@ async fn run(
     execute(&core.pool, lease, Run { signature, inputs: plan.inputs(examples)?, outputs, deadline }).await
 }
 
-fn reply(lease: &Lease, answer: &impl prost::Message) -> Result<Reply> {
-    Ok(Reply { frame: message::wrap(answer)?, version: Some(lease.header.clone()) })
+/// The answer as it goes out; `record` makes of it what is logged.
+fn reply<A: prost::Message>(lease: &Lease, answer: A, record: impl FnOnce(A) -> PredictionLog) -> Result<Reply> {
+    let frame = message::wrap(&answer)?;
+    if let Some(sampled) = lease.sampled() {
+        sampled.log(|| record(answer));
+    }
+    Ok(Reply { frame, version: Some(lease.header.clone()) })
 }

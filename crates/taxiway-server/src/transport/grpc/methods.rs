@@ -18,6 +18,7 @@ use crate::metrics::{Api, Tracked};
 use crate::proto::model_spec::VersionChoice;
 use crate::proto::{GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, PredictRequest};
 use crate::render::grpc;
+use crate::request_log::record;
 use crate::server::Core;
 use crate::table::{Choice, Target};
 
@@ -119,12 +120,17 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     api::predict::check_method(&signature, core.method_name_check)?;
     let inputs = api::predict::named_inputs(&signature, &request.inputs, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::filtered_outputs(&signature, &request.output_filter)?;
-    lease.log(|| request); // else it is dropped here: its buffers are not needed while the model runs
+    // What is not logged is dropped here: its buffers are not needed while the model runs.
+    let logged = lease.sampled().map(|sampled| (sampled, request));
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
     let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
     let form = if core.tensor_content { WireForm::Content } else { WireForm::TypedFields };
     let answer = grpc::predict(&lease, &signature, &outputs, &tensors, form);
-    Ok(Reply { frame: message::wrap(&answer)?, version: Some(lease.header.clone()) })
+    let frame = message::wrap(&answer)?;
+    if let Some((sampled, request)) = logged {
+        sampled.log(|| record::predict(request, answer));
+    }
+    Ok(Reply { frame, version: Some(lease.header.clone()) })
 }
 
 fn metadata(core: &Core, request: &GetModelMetadataRequest) -> Result<Reply> {

@@ -1,7 +1,7 @@
 //! Classify and Regress over REST.
 
 use http::StatusCode;
-use taxiway_engine::{Result, Tensor};
+use taxiway_engine::{Result, Strings, Tensor};
 
 use super::Refusal;
 use super::answer::{Answer, JSON};
@@ -12,6 +12,12 @@ use crate::execute::{Run, execute};
 use crate::json::{Document, write_classifications, write_regressions};
 use crate::lease::Lease;
 use crate::metrics::Tracked;
+use crate::proto::{
+    ClassificationRequest, ClassificationResponse, Input, ModelSpec, PredictionLog, Regression, RegressionRequest,
+    RegressionResponse, RegressionResult,
+};
+use crate::render::grpc::model_spec;
+use crate::request_log::record;
 use crate::server::Core;
 
 pub(super) async fn classify(
@@ -23,6 +29,11 @@ pub(super) async fn classify(
 ) -> Result<Answer, Refusal> {
     let ran = Ran::of(core, named, body, Method::Classify, deadline, tracked).await?;
     let classes = Classes::read(&ran.plan, &ran.tensors, ran.rows)?;
+    ran.log(|(spec, input)| {
+        let request = ClassificationRequest { model_spec: Some(spec), input: Some(input) };
+        let answer = ClassificationResponse { result: Some(classes.to_proto()), model_spec: Some(ran.spec()) };
+        record::classify(request, answer)
+    });
     ran.answered(|text| write_classifications(classes.examples(), text))
 }
 
@@ -35,6 +46,12 @@ pub(super) async fn regress(
 ) -> Result<Answer, Refusal> {
     let ran = Ran::of(core, named, body, Method::Regress, deadline, tracked).await?;
     let values = regressions(&ran.tensors, ran.rows)?;
+    ran.log(|(spec, input)| {
+        let request = RegressionRequest { model_spec: Some(spec), input: Some(input) };
+        let regressions = values.iter().map(|&value| Regression { value }).collect();
+        let result = Some(RegressionResult { regressions });
+        record::regress(request, RegressionResponse { result, model_spec: Some(ran.spec()) })
+    });
     ran.answered(|text| write_regressions(&values, text))
 }
 
@@ -44,6 +61,7 @@ struct Ran {
     plan: Plan,
     tensors: Vec<Tensor>,
     rows: usize,
+    examples: Strings,
 }
 
 impl Ran {
@@ -64,10 +82,22 @@ impl Ran {
         let plan = Plan::new(lease.engine.as_ref(), method, name, core.method_name_check)?;
         let rows = examples.len();
         let (signature, outputs) = (plan.signature.clone(), plan.outputs.clone());
-        let run = Run { signature, inputs: plan.inputs(examples)?, outputs, deadline };
+        let run = Run { signature, inputs: plan.inputs(examples.clone())?, outputs, deadline };
         lease.metrics.model_counts.examples(rows);
         let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
-        Ok(Ran { lease, plan, tensors, rows })
+        Ok(Ran { lease, plan, tensors, rows, examples })
+    }
+
+    /// The version and the signature that answered.
+    fn spec(&self) -> ModelSpec {
+        model_spec(&self.lease, &self.plan.signature.name)
+    }
+
+    /// Logs what `make` makes of the request, when it is to be logged.
+    fn log(&self, make: impl FnOnce((ModelSpec, Input)) -> PredictionLog) {
+        if let Some(sampled) = self.lease.sampled() {
+            sampled.log(|| make(record::asked(&self.lease.name, &self.plan.signature.name, &self.examples)));
+        }
     }
 
     fn answered(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Answer, Refusal> {

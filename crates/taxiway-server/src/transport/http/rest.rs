@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, EXPECT};
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
-use taxiway_engine::{DEFAULT_SIGNATURE, Error, ErrorKind, Result};
+use taxiway_engine::{DEFAULT_SIGNATURE, Error, ErrorKind, Result, WireForm};
 
 use super::answer::{Answer, JSON};
 use super::examples::{classify, regress};
@@ -15,7 +15,8 @@ use crate::api;
 use crate::execute::{Run, execute};
 use crate::json::{Document, write_predict};
 use crate::metrics::{Api, Tracked};
-use crate::render::{models, rest};
+use crate::render::{grpc, models, rest};
+use crate::request_log::record;
 use crate::server::Core;
 use crate::transport::body::{self, Unread};
 
@@ -83,9 +84,13 @@ async fn predict(
     api::predict::check_method(&signature, core.method_name_check)?;
     let (form, inputs) = document.predict_inputs(&signature, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::all_outputs(&signature);
-    lease.log(|| api::predict::request(&lease.name, &signature, &inputs));
+    let logged = lease.sampled().map(|sampled| (sampled, api::predict::request(&lease.name, &signature, &inputs)));
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
     let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
+    if let Some((sampled, request)) = logged {
+        let answer = || grpc::predict(&lease, &signature, &outputs, &tensors, WireForm::Content);
+        sampled.log(|| record::predict(request, answer()));
+    }
     let mut text = Vec::with_capacity(tensors.iter().map(|tensor| 16 + tensor.len() * 12).sum());
     write_predict(form, &signature, &outputs, &tensors, &mut text)?;
     Ok(Answer { status: StatusCode::OK, content_type: JSON, version: Some(lease.header.clone()), body: text })
