@@ -145,7 +145,7 @@ impl Server {
                 listener.serve(scope.clone(), grpc_door.clone())?;
             }
             if let Some(socket) = unix {
-                serve_unix(socket, scope.clone(), grpc_door)?;
+                serve_unix(socket, scope.clone(), Door { file: true, ..grpc_door })?;
             }
             Ok::<_, Error>(())
         })?;
@@ -155,7 +155,7 @@ impl Server {
 
     fn door(&self, protocol: Protocol) -> Result<Door> {
         let tls = self.config.tls.as_ref().map(|tls| acceptor(tls, protocol)).transpose()?;
-        Ok(Door { protocol, tls })
+        Ok(Door { protocol, file: false, tls })
     }
 
     /// Warms up a version and takes it; a table can name it from then on. `directory` is where its requests are.

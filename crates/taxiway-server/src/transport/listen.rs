@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol as Transport, Socket, Type};
 use taxiway_engine::{Error, ErrorKind, Result};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
-use super::{grpc, http};
+use super::authority::PlainAuthority;
+use super::{http, http2};
 use crate::admit::Deadline;
 use crate::config::Endpoint;
 use crate::metrics::Protocol;
@@ -26,22 +27,6 @@ const BACKLOG: i32 = 1024;
 
 /// How long to wait before accepting again when the system has run out of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What is read ahead to see whether an HTTP/2 client speaks.
-const FIRST_BYTES: usize = 512;
-
-/// HTTP/2: how much a client may send ahead of what was read, of one request and of all on one connection. Large
-/// enough for one image at a time without a pause, small enough to be multiplied by the connections.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-const MAX_FRAME_BYTES: u32 = 256 << 10;
-/// HTTP/2: requests at once on one connection.
-const MAX_STREAMS: u32 = 1024;
-/// HTTP/2: the most that all headers of a request may take.
-const MAX_HEADER_BYTES: u32 = 64 << 10;
-/// HTTP/2: how often an idle client is asked whether it is still there, and how long it may take to say so.
-const PING_INTERVAL: Duration = Duration::from_secs(60);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a connection needs.
 #[derive(Clone)]
@@ -106,12 +91,14 @@ pub(crate) fn serve_unix(socket: UnixListener, scope: Scope, door: Door) -> Resu
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) protocol: Protocol,
+    /// Whether clients come through a file, and may name it as who they speak to.
+    pub(crate) file: bool,
     /// `None` for connections in the clear.
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
 /// A connection, whatever carries it.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for T {}
 
@@ -157,7 +144,7 @@ fn admit(stream: impl Wire, scope: &Scope, door: &Door) {
     let (scope, door) = (scope.clone(), door.clone());
     tokio::spawn(async move {
         match door.tls {
-            None => converse(stream, scope, door.protocol).await,
+            None => converse(stream, scope, (door.protocol, door.file)).await,
             Some(tls) => {
                 let mut stopped = scope.stopped.clone();
                 let shaken = Deadline::sooner(scope.core.limits.header_timeout(), None).bound(tls.accept(stream));
@@ -167,7 +154,7 @@ fn admit(stream: impl Wire, scope: &Scope, door: &Door) {
                 };
                 // One that does not prove itself was told so by TLS.
                 if let Some(Ok(stream)) = shaken {
-                    converse(stream, scope, door.protocol).await;
+                    converse(stream, scope, (door.protocol, door.file)).await;
                 }
             }
         }
@@ -175,10 +162,11 @@ fn admit(stream: impl Wire, scope: &Scope, door: &Door) {
     });
 }
 
-async fn converse(stream: impl Wire, scope: Scope, protocol: Protocol) {
+async fn converse(stream: impl Wire, scope: Scope, (protocol, file): (Protocol, bool)) {
     match protocol {
         Protocol::Rest => serve_http1(stream, scope).await,
-        Protocol::Grpc => serve_http2(stream, scope).await,
+        Protocol::Grpc if file => http2::serve(PlainAuthority::new(stream), scope).await,
+        Protocol::Grpc => http2::serve(stream, scope).await,
     }
 }
 
@@ -203,43 +191,8 @@ async fn serve_http1(stream: impl Wire, scope: Scope) {
     until_stopped(pin!(connection), stopped, |connection| connection.graceful_shutdown()).await;
 }
 
-async fn serve_http2(stream: impl Wire, scope: Scope) {
-    let Scope { core, mut stopped, open: _open } = scope;
-    let mut stream = BufReader::with_capacity(FIRST_BYTES, stream);
-    if !speaks_in_time(&mut stream, core.limits.header_timeout(), &mut stopped).await {
-        return;
-    }
-    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_frame_size(MAX_FRAME_BYTES)
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEADER_BYTES)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT);
-    let service = hyper::service::service_fn(move |request| grpc::answer(Arc::clone(&core), request));
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    until_stopped(pin!(connection), stopped, |connection| connection.graceful_shutdown()).await;
-}
-
-/// Waits for the first byte of an HTTP/2 client, which speaks first; what it says is left to be read. HTTP/1.1 has a
-/// timeout for this of its own.
-async fn speaks_in_time(
-    stream: &mut BufReader<impl Wire>,
-    timeout: Option<Duration>,
-    stopped: &mut watch::Receiver<bool>,
-) -> bool {
-    let speaks = Deadline::sooner(timeout, None).bound(stream.fill_buf());
-    tokio::select! {
-        spoke = speaks => matches!(spoke, Some(Ok(first)) if !first.is_empty()),
-        _ = stopped.wait_for(|stopped| *stopped) => false,
-    }
-}
-
 /// Drives a connection to its end. When the server stops it is asked to finish the requests it has and close.
-async fn until_stopped<C, E>(
+pub(super) async fn until_stopped<C, E>(
     mut connection: Pin<&mut C>,
     mut stopped: watch::Receiver<bool>,
     finish: impl Fn(Pin<&mut C>),

@@ -1,8 +1,10 @@
 //! The wire: connections, HTTP/1.1 and HTTP/2, one request at a time.
 
+mod authority;
 mod body;
 mod grpc;
 mod http;
+mod http2;
 mod listen;
 mod request_id;
 mod socket_file;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test stops where it is wrong
 
 mod counted;
+mod deadline;
 mod drain;
 mod errors;
 mod grpc_client;
@@ -9,6 +10,7 @@ mod http_client;
 mod limits;
 mod logged;
 mod parity;
+mod raw_call;
 mod serving;
 mod swap;
 mod urls;

@@ -76,8 +76,7 @@ _SAME, _BETTER, _IGNORED, _REFUSED = State.SAME, State.BETTER, State.IGNORED, St
 # fmt: off
 THEIRS: tuple[Flag, ...] = (
     Flag("port", _I32, 8500, "Listen", "A", _SAME, "TCP port for gRPC; 0 turns it off."),
-    Flag("grpc_socket_path", _S, "", "Listen", "A", _SAME, "Unix socket for gRPC, beside or instead of the port; one of that name is taken over. "
-         "Clients in Python and C++ must set the channel argument grpc.default_authority, to localhost for example."),
+    Flag("grpc_socket_path", _S, "", "Listen", "A", _SAME, "Unix socket for gRPC, beside or instead of the port; one of that name is taken over."),
     Flag("rest_api_port", _I32, 0, "Listen", "A", _SAME, "TCP port for REST; 0 turns it off. Not the same as --port."),
     Flag("rest_api_num_threads", _I32, PerCpu(4), "Listen", "C", _IGNORED,
          "Threads for REST. Requests are handled on the server's own threads, as many as the machine has cores."),
