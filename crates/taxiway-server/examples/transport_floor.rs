@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "prometheus": null,
         "limits": {
             "max_body_bytes": 64 << 20, "max_inflated_bytes": 64 << 20, "max_tensor_bytes": 64 << 20,
-            "max_connections": 1000, "max_queued_requests": 1000, "request_timeout_ms": 30_000,
+            "max_connections": 1000, "max_queued_requests": 1000, "request_timeout_ms": 30_000, "grpc_timeout_ms": 30_000,
             "header_timeout_ms": 30_000,
         },
     });

@@ -106,8 +106,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// Requests that may wait for a compute thread; one more is refused as unavailable.
     pub max_queued_requests: usize,
-    /// How long a request may take from its header to its answer; 0 sets no limit.
+    /// How long a request over REST may take from its header to its answer; 0 sets no limit.
     pub request_timeout_ms: u64,
+    /// The same of a call over gRPC. Its client's deadline counts when it is sooner.
+    pub grpc_timeout_ms: u64,
     /// How long a client may take to send a request's header, and how long a REST connection may be idle between
     /// requests; 0 sets no limit.
     pub header_timeout_ms: u64,
@@ -149,6 +151,10 @@ impl Limits {
         milliseconds(self.request_timeout_ms)
     }
 
+    pub(crate) fn grpc_timeout(&self) -> Option<Duration> {
+        milliseconds(self.grpc_timeout_ms)
+    }
+
     pub(crate) fn header_timeout(&self) -> Option<Duration> {
         milliseconds(self.header_timeout_ms)
     }
@@ -172,7 +178,7 @@ mod tests {
     const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "grpc_socket": null, "tls": null,
         "grpc_health": true, "io_threads": 0,
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
-        "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "header_timeout_ms": 5},
+        "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "grpc_timeout_ms": 7, "header_timeout_ms": 5},
         "cors": false, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
 
     #[test]
@@ -182,6 +188,7 @@ mod tests {
         assert!(config.io_threads() >= 1);
         assert_eq!(config.compute_threads(), 2);
         assert_eq!(config.limits.request_timeout(), None);
+        assert_eq!(config.limits.grpc_timeout(), Some(Duration::from_millis(7)));
         assert_eq!(config.limits.header_timeout(), Some(Duration::from_millis(5)));
     }
 

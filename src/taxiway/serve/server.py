@@ -196,7 +196,10 @@ def _config(settings: ServerSettings, tls: TlsTexts | None) -> JsonObject:
         "io_threads": settings.io_threads,
         "compute_threads": settings.compute_threads,
         "batch_threads": settings.batch_threads,
-        "limits": _picked(settings, _LIMITS),
+        "limits": {
+            **_picked(settings, _LIMITS),
+            "grpc_timeout_ms": settings.grpc_timeout_ms or settings.request_timeout_ms,
+        },
         "cors": settings.cors,
         "tensor_content": settings.tensor_content,
         "method_name_check": settings.method_name_check,

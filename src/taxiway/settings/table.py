@@ -108,6 +108,9 @@ class ServerSettings:
     max_connections: int = row(4096, "Connections at once; more are refused.", least=1)
     max_queued_requests: int = row(1024, "Requests waiting to run; more are refused.", least=1)
     request_timeout_ms: int = row(30_000, "How long a request may take.", least=1)
+    grpc_timeout_ms: int = row(
+        0, "How long a call over gRPC may take, unless its client says less; 0 is `request_timeout_ms`.", least=0
+    )
     header_timeout_ms: int = row(10_000, "How long a client may take to send the head of a request.", least=1)
     cors: bool = row(False, "Whether REST answers may be read by web pages of other origins.")
     tensor_content: bool = row(False, "Whether gRPC answers hold tensors as raw bytes instead of typed fields.")

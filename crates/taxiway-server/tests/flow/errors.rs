@@ -181,7 +181,7 @@ fn labels_that_were_never_set_are_unavailable() {
 // tfs: err-timeout grpc-deadline
 #[test]
 fn a_request_that_takes_too_long_is_told_so_and_the_next_is_answered() {
-    let serving = Serving::start(&json!({"limits": {"request_timeout_ms": 50}}));
+    let serving = Serving::start(&json!({"limits": {"request_timeout_ms": 50, "grpc_timeout_ms": 50}}));
     let engine = std::sync::Arc::new(Gated::closed(FakeEngine::half_plus_two()));
     let version = serving.add_shared("half", 1, engine.clone());
     serving.publish(&[&version]);
@@ -193,6 +193,22 @@ fn a_request_that_takes_too_long_is_told_so_and_the_next_is_answered() {
     engine.open();
     let answer = http.post("/v1/models/half:predict", ONE);
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn the_time_limit_of_rest_is_not_grpcs() {
+    let serving = Serving::start(&json!({"limits": {"request_timeout_ms": 50}}));
+    let engine = std::sync::Arc::new(Gated::closed(FakeEngine::half_plus_two()));
+    let version = serving.add_shared("half", 1, engine.clone());
+    serving.publish(&[&version]);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| serving.grpc().predict(&request(spec("half"))).map(|_| ()));
+        serving.wait_for_stat("requests_in_flight", 1);
+        // REST gives up on the same model while the call over gRPC, which came first, goes on.
+        assert_eq!(serving.http().post("/v1/models/half:predict", ONE).status, 504);
+        engine.open();
+        waits.join().unwrap().unwrap();
+    });
 }
 
 // tfs: grpc-error-length

@@ -33,7 +33,7 @@ pub(crate) fn config(changes: &Value) -> Value {
         "prometheus": null,
         "limits": {
             "max_body_bytes": 1 << 20, "max_inflated_bytes": 1 << 20, "max_tensor_bytes": 1 << 20,
-            "max_connections": 100, "max_queued_requests": 100, "request_timeout_ms": 0, "header_timeout_ms": 0,
+            "max_connections": 100, "max_queued_requests": 100, "request_timeout_ms": 0, "grpc_timeout_ms": 0, "header_timeout_ms": 0,
         },
     });
     merge(&mut config, changes);

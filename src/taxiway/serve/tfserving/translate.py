@@ -51,6 +51,8 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         max_body_bytes=_LARGEST_BYTES,
         max_tensor_bytes=_LARGEST_BYTES,
         request_timeout_ms=listen.rest_timeout_ms if listen.rest_timeout_ms > 0 else _FOREVER_MS,
+        # There, only a client limits a call over gRPC.
+        grpc_timeout_ms=_FOREVER_MS,
         cors=listen.cors,
         tensor_content=behaviour.tensor_content,
         method_name_check=behaviour.check_method_names,

@@ -58,7 +58,7 @@ impl Called {
     pub(super) fn limit(self, limits: &Limits) -> Option<Duration> {
         match self {
             Called::HandleReloadConfigRequest => None,
-            _ => limits.request_timeout(),
+            _ => limits.grpc_timeout(),
         }
     }
 

@@ -56,7 +56,7 @@ async fn call(core: &Core, request: Request<Incoming>, tracked: &mut Tracked<'_>
     let asked = call::timeout(&parts.headers)?;
     let method = methods::find(parts.uri.path(), core)?;
     let deadline = Deadline::sooner(method.limit(&core.limits), asked);
-    let reading = Deadline::sooner(core.limits.request_timeout(), asked);
+    let reading = Deadline::sooner(core.limits.grpc_timeout(), asked);
     let frame = read_frame(core, &mut incoming, reading).await?;
     let message = message::unwrap(frame, encoding(&parts.headers), core.limits.max_inflated_bytes)?;
     // Checked again where work begins: the message may have taken its time.
