@@ -105,6 +105,15 @@ def counter(root: Path) -> None:
     save(root / "counter", [spec("by", [], tf.int64)], lambda by: {"total": total.assign_add(by)}, {"total": total})
 
 
+def keras_3(root: Path) -> None:
+    """Saved by tf.saved_model.save, which restores copies of the variables that the signature reads."""
+    import keras
+
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    tf.saved_model.save(model, str(root / "keras_3"))
+    model.export(str(root / "keras_3_exported"), verbose=False)
+
+
 def loop(root: Path) -> None:
     """Two to the power of n, in a loop; and a branch."""
 
@@ -271,7 +280,7 @@ def old_tensorflow(root: Path) -> None:
 
 MODELS = [half_plus_two, several, scalars, types, product, strings, any_rank, counter, loop, reference_variables]
 MODELS += [endless, digits, signatures, positives, plus_one, old_tensorflow]
-MODELS += [tflite_plain, tflite_metadata, spin]
+MODELS += [tflite_plain, tflite_metadata, spin, keras_3]
 
 
 def main(target: Path) -> None:

@@ -24,6 +24,19 @@ fn state_lives_in_the_engine_and_is_restored_with_it() {
 }
 
 #[test]
+fn a_keras_model_whose_variables_cannot_be_restored_is_refused_with_what_to_do() {
+    let Some(fixtures) = fixtures() else { return };
+    let error = taxiway_runtimes::open(&fixtures.spec("keras_3", TensorFlow)).err().unwrap();
+    assert_eq!(error.kind, ErrorKind::FailedPrecondition);
+    for part in ["for which this SavedModel has no value", "taxiway.export", "model.export"] {
+        assert!(error.message.contains(part), "{error}");
+    }
+    let exported = fixtures.load("keras_3_exported", TensorFlow);
+    let x = Tensor::from_values([1, 3], &[0.0f32; 3]).unwrap();
+    assert_eq!(predict(exported.as_ref(), &[x]).unwrap()[0].shape(), [1, 2]);
+}
+
+#[test]
 fn loops_and_branches_run_on_either_executor() {
     let Some(fixtures) = fixtures() else { return };
     for inter_op_threads in [0, 2] {

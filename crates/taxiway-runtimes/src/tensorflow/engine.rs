@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use smallvec::SmallVec;
+use taxiway_engine::proto::MetaGraphDef;
 use taxiway_engine::{Call, Engine, Error, ErrorKind, Port, Result, Signature, Signatures, Tensor};
 
 use super::deadline::Pace;
@@ -15,6 +17,7 @@ use super::op_libraries;
 use super::options;
 use super::session::{Buffer, Handles, Session};
 use super::tensor::Handle;
+use super::variables;
 use crate::{LoadSpec, TensorFlowLibraries};
 
 /// Loads a SavedModel.
@@ -93,14 +96,27 @@ impl TensorFlowEngine {
                 false => Err(error),
             })?,
         };
-        let signatures = Signatures::new(meta_graph.signature_def);
+        let signatures = Signatures::new(decoded::<MetaGraphDef>(&meta_graph)?.signature_def);
         let plans = signatures
             .callable()
             .map(|signature| Ok((signature.name.clone(), plan(&session, signature)?)))
             .collect::<Result<_>>()?;
         let buffer = |bytes: Vec<u8>| Buffer::new(functions, &bytes);
         let (on_calling_thread, in_pool) = (buffer(options::on_calling_thread()), buffer(options::in_pool(None)));
-        Ok(TensorFlowEngine { functions, session, signatures, plans, executor, on_calling_thread, in_pool })
+        let engine = TensorFlowEngine { functions, session, signatures, plans, executor, on_calling_thread, in_pool };
+        let callable = engine.signatures.callable().map(AsRef::as_ref);
+        variables::check(&decoded(&meta_graph)?, callable, |tensor| engine.reads(tensor))?;
+        Ok(engine)
+    }
+
+    /// Whether a tensor that depends on no input can be had.
+    fn reads(&self, tensor: &str) -> bool {
+        let Some(output) = self.session.output(tensor) else { return true };
+        let options = match self.executor {
+            Executor::General => &self.in_pool,
+            Executor::Calling => &self.on_calling_thread,
+        };
+        self.session.run(options, &[], &Handles::new(), &[output]).is_ok()
     }
 
     fn fetch(&self, plan: &Plan, call: &Call<'_>) -> Result<Handles> {
@@ -160,6 +176,11 @@ impl Engine for TensorFlowEngine {
         };
         call.outputs.iter().map(answer).collect()
     }
+}
+
+fn decoded<M: Message + Default>(meta_graph: &Buffer) -> Result<M> {
+    M::decode(meta_graph.bytes())
+        .map_err(|error| Error::new(ErrorKind::DataLoss, format!("the SavedModel's signatures: {error}")))
 }
 
 fn plan(session: &Session, signature: &Signature) -> Result<Plan> {

@@ -9,5 +9,6 @@ mod options;
 mod session;
 mod status;
 mod tensor;
+mod variables;
 
 pub(crate) use engine::{holds_saved_model, no_saved_model, open};

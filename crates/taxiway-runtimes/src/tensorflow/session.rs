@@ -5,10 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use prost::Message;
 use smallvec::SmallVec;
-use taxiway_engine::proto::MetaGraphDef;
-use taxiway_engine::{Error, ErrorKind, Result};
+use taxiway_engine::{Error, Result};
 
 use super::library::{Functions, Graph, Output, RawBuffer, RawSession, SessionConfig};
 use super::status::Status;
@@ -30,7 +28,8 @@ unsafe impl Send for Session {}
 unsafe impl Sync for Session {}
 
 impl Session {
-    /// Loads the graph with these tags from a directory. `config` is a serialised `ConfigProto`.
+    /// Loads the graph with these tags from a directory. `config` is a serialised `ConfigProto`. Returned with the
+    /// session is the serialised `MetaGraphDef`.
     ///
     /// # Errors
     /// TensorFlow's own code and text.
@@ -39,7 +38,7 @@ impl Session {
         directory: &Path,
         tags: &[String],
         config: &[u8],
-    ) -> Result<(Session, MetaGraphDef)> {
+    ) -> Result<(Session, Buffer)> {
         let directory = c_string(directory.as_os_str().as_bytes())?;
         let tags = tags.iter().map(|tag| c_string(tag.as_bytes())).collect::<Result<Vec<_>>>()?;
         let tag_pointers: Vec<*const c_char> = tags.iter().map(|tag| tag.as_ptr()).collect();
@@ -62,8 +61,6 @@ impl Session {
             Session { functions, graph, session }
         };
         status.check()?;
-        let meta_graph = MetaGraphDef::decode(meta_graph.bytes())
-            .map_err(|error| Error::new(ErrorKind::DataLoss, format!("the SavedModel's signatures: {error}")))?;
         Ok((session, meta_graph))
     }
 
@@ -155,7 +152,8 @@ impl Buffer {
         Buffer { functions, raw: unsafe { (functions.TF_NewBufferFromString)(bytes.as_ptr().cast(), bytes.len()) } }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// What is in it.
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: a buffer's data is as long as it says and lives as long as the buffer.
         unsafe {
             let buffer = &*self.raw;

@@ -138,6 +138,20 @@ fn the_versions_remembered_are_bounded_and_those_in_memory_stay() {
     assert!(Arc::ptr_eq(&kept, &metrics.version("kept", 1)));
 }
 
+#[test]
+fn the_names_that_clients_ask_for_are_bounded_and_those_of_loaded_models_stay() {
+    let metrics = Metrics::default();
+    let loaded = metrics.version("a loaded one", 1);
+    for name in 0..MAX_VERSIONS + 10 {
+        Tracked::begin(&metrics, Protocol::Rest).about(&name.to_string());
+    }
+    Tracked::begin(&metrics, Protocol::Rest).about(&"x".repeat(MAX_NAME_BYTES + 1));
+    assert_eq!(metrics.models.all().len(), MAX_VERSIONS);
+    assert!(Arc::ptr_eq(&loaded.model_counts, &metrics.named("a loaded one")));
+    let page = write_serving(&metrics, "", &[]);
+    assert!(page.contains("request_count{model_name=\"\",status=\"CANCELLED\"} 1\n"));
+}
+
 /// A page of TensorFlow Serving's metrics after one request of each kind.
 fn serving_page() -> String {
     let metrics = Metrics::default();
