@@ -18,9 +18,8 @@ from taxiway.cli import output
 from taxiway.errors import TaxiwayError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from taxiway.serve.api import ServeHandle, Watched
+    from taxiway.serve.api import ServeHandle
+    from taxiway.serve.watching import Place, Watched
     from taxiway.settings import Settings
     from taxiway.types import JsonObject
 
@@ -42,8 +41,8 @@ _MODELS_FIRST_SECONDS = 1.5
 def serve(paths: Sequence[str], config: str | None, engine: str | None, **options: Any) -> int:
     """Serve models over REST and gRPC.
 
-    PATH is a directory of models, or one model (a directory with versions 1/, 2/, …). A new version takes over by
-    itself when its files are whole; the one before goes on serving until then.
+    PATH is a directory of models, or one model (a directory with versions 1/, 2/, …); an s3:// or gs:// URL likewise. A
+    new version takes over by itself when its files are whole; the one before goes on serving until then.
     """
     stop = _signals()
     settings, watched = _read(paths, config, engine, {k: v for k, v in options.items() if v is not None})
@@ -85,14 +84,14 @@ def _signals() -> threading.Event:
 def _read(
     paths: Sequence[str], config: str | None, engine: str | None, server: dict[str, Any]
 ) -> tuple[Settings, Watched]:
-    from taxiway.serve.api import Watched, sort_paths
+    from taxiway.serve.watching import Watched, sort_paths
     from taxiway.settings import ServerSettings, read_settings
 
     settings = read_settings(config, server=server, defaults={"engine": engine} if engine else {})
     if not paths and not settings.models:
         raise click.UsageError("say what to serve: a PATH, NAME=PATH, or --config with [models.NAME]")
-    models: dict[str, Path] = {}
-    roots: list[Path] = []
+    models: dict[str, Place] = {}
+    roots: list[Place] = []
     for path in paths:
         name, equals, place = path.partition("=")
         sorted_one = sort_paths({name: place} if equals and "/" not in name else path)

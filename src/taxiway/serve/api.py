@@ -6,19 +6,20 @@ import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from taxiway.clock import Clock, SystemClock
-from taxiway.errors import DeadlineExceeded, InvalidArgument, NotFound
+from taxiway.errors import DeadlineExceeded
 from taxiway.journal import Journal, MemoryJournal
+from taxiway.serve.cloud import Cache, cache_root
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.operate import Operator
-from taxiway.serve.source import DirectorySource, Poller, discover, holds_versions
-from taxiway.settings import ModelSettings, Settings, read_settings
+from taxiway.serve.source import Poller
+from taxiway.serve.watching import Watched, Watching, sort_paths
+from taxiway.settings import Settings, read_settings
 from taxiway.types import JsonObject
 
 if TYPE_CHECKING:
@@ -30,35 +31,6 @@ _REACHABLE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Mapping[str, PathLike]
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What is served: models by name, and directories whose children are models, now and later."""
-
-    models: Mapping[str, Path]
-    roots: tuple[Path, ...] = ()
-
-
-def sort_paths(paths: Paths) -> Watched:
-    """Tell a model (its children are versions) from a directory of models.
-
-    Raises:
-        NotFound: no such directory.
-        InvalidArgument: it is one version, not a model.
-    """
-    if isinstance(paths, Mapping):
-        return Watched({name: Path(path) for name, path in paths.items()})
-    path = Path(paths)
-    if not path.is_dir():
-        raise NotFound(f"no such directory: {path}", hint="give a directory of models, or one model's")
-    if any((path / name).is_file() for name in ("saved_model.pb", "model.tflite")):
-        raise InvalidArgument(
-            f"{path} is one version, not a model", hint=f"move it to NAME/1/ and serve NAME={path.parent}"
-        )
-    if holds_versions(path):
-        return Watched({path.resolve().name: path})
-    return Watched({}, (path,))
 
 
 def open_journal(state: str) -> Journal:
@@ -85,11 +57,12 @@ class ServeHandle:
         # Unloads wait for requests. One that has to wait must not keep another from beginning.
         self._unloads = ThreadPoolExecutor(8, thread_name_prefix="taxiway-unload")
         spec = load_spec(settings.server)
-        around = Surroundings(plane, self._journal, self._loads, self._unloads, spec, self._clock)
+        cache = Cache(cache_root(settings.server), self._clock)
+        around = Surroundings(plane, self._journal, self._loads, self._unloads, spec, self._clock, local=cache.bring)
         self.loop = Loop(around, settings.server)
         self.operator = Operator(self.loop, self._journal, self._clock)
         self._poller = Poller(self._clock, settings.server.poll_seconds, self._look)
-        self._sources: dict[str, DirectorySource] = {}
+        self._watching = Watching(settings, watched, cache, self._clock)
         self._addresses: JsonObject = {}
         self._admin: AdminServer | None = None
         self._stopped = threading.Event()
@@ -172,6 +145,7 @@ class ServeHandle:
             return True
         self._stopped.set()
         self._poller.stop()
+        self._watching.marks.clear()
         if self._admin is not None:
             self._admin.stop()
         drained = self._plane.stop(self.settings.server.drain_seconds)
@@ -190,28 +164,7 @@ class ServeHandle:
         self.stop()
 
     def _look(self) -> None:
-        """Look at every directory: for models in the roots, for versions in the models."""
-        server = self.settings.server
-        before = set(self._sources)
-        for name, path in self._discovered().items():
-            if name not in self._sources:
-                self._sources[name] = DirectorySource(path, server.quiet_seconds, self._clock)
-        if set(self._sources) != before or not before:
-            self.loop.want({name: self._model_settings(name) for name in self._sources})
-        for name, source in self._sources.items():
-            self.loop.observe(name, source.look())
-
-    def _discovered(self) -> dict[str, Path]:
-        found = {name: Path(model.source) for name, model in self.settings.models.items()}
-        for root in self._watched.roots:
-            try:
-                found = {**discover(root), **found}
-            except OSError:
-                continue  # those found before are still watched, and say what is wrong with them
-        return {**found, **self._watched.models}
-
-    def _model_settings(self, name: str) -> ModelSettings:
-        return self.settings.models.get(name) or replace(self.settings.defaults, source=str(self._sources[name].path))
+        self._watching.look(self.loop)
 
     def _address(self, protocol: str, scheme: str) -> str:
         bound = self._addresses.get(protocol)
@@ -251,7 +204,8 @@ def serve(
     """Serve models from this process, until the handle is stopped.
 
     Args:
-        paths: a directory of models, one model's directory, or ``{name: directory}``.
+        paths: a directory of models, one model's directory, or ``{name: directory}``; ``s3://`` and ``gs://`` URLs
+            likewise.
         rest_port, grpc_port, admin_port: 0 lets the system choose, -1 is off.
         state: a directory for the journal; empty forgets operators' decisions with the process.
         wait_seconds: how long to wait for the models; it is no error when some do not serve by then.

@@ -37,7 +37,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the loop acts through. ``spec`` makes the document for one load; ``random`` gives numbers from 0 to 1."""
+    """What the loop acts through.
+
+    ``spec`` makes the document for one load; ``local`` makes a version's path one on this machine, which may take long
+    and is called where versions load; ``random`` gives numbers from 0 to 1.
+    """
 
     plane: DataPlane
     journal: Journal
@@ -46,6 +50,7 @@ class Surroundings:
     spec: Callable[[str, int, str, ModelSettings], JsonObject]
     clock: Clock = field(default_factory=SystemClock)
     random: Callable[[], float] = random.random
+    local: Callable[[str], str] = str
 
 
 class Loop:
@@ -246,12 +251,12 @@ class Loop:
             record = Record(version, action.path)
         model.records[version] = record
         model.move(version, state=follow(record.state, Change.LOAD))
-        try:
-            spec = self._around.spec(model.name, version, action.path, model.settings)
-            future = self._around.loads.submit(self._around.plane.load, spec)
-        except TaxiwayError as error:
-            self._failed(model, version, error)
-            return
+        around, settings = self._around, model.settings
+
+        def load() -> Loaded:
+            return around.plane.load(around.spec(model.name, version, around.local(action.path), settings))
+
+        future = around.loads.submit(load)
         future.add_done_callback(lambda done: self.post(lambda: self._loaded(model, version, done)))
 
     def _loaded(self, model: Model, version: int, done: Future[Loaded]) -> None:
@@ -269,7 +274,9 @@ class Loop:
         known = error if isinstance(error, TaxiwayError) else Internal(f"{type(error).__name__}: {error}")
         record = model.records[version]
         attempts = record.attempts + 1
-        delay = self._backoff.delay_seconds(attempts, self._around.random)
+        # A store that is away is no fault of the version: it is tried for as long as it is wanted.
+        counted = min(attempts, self._backoff.attempts - 1) if isinstance(known, Unavailable) else attempts
+        delay = self._backoff.delay_seconds(counted, self._around.random)
         now = self._around.clock.monotonic()
         model.move(
             version,

@@ -92,6 +92,8 @@ class ServerSettings:
     tls_client_ca_file: str = row("", "When given, clients must show a certificate that one of these CAs signed.")
     grpc_health: bool = row(True, "Whether gRPC's health service is offered.")
     poll_seconds: float = row(1.0, "How often the model directories are looked at.", least=0.01)
+    store_poll_seconds: float = row(10.0, "How often sources in s3:// and gs:// are looked at.", least=0.01)
+    cache: str = row("", "The directory for versions from s3:// and gs://; empty is cache/ in the state directory.")
     quiet_seconds: float = row(2.0, "How long a version without a manifest must not have changed.", least=0)
     drain_seconds: float = row(30.0, "How long requests under way may take at shutdown and before an unload.", least=0)
     load_threads: int = row(2, "How many versions load at once.", least=1)
@@ -130,7 +132,7 @@ class ServerSettings:
 class ModelSettings:
     """``[models.NAME]``, and ``[defaults]`` for what a model's own section does not say."""
 
-    source: str = row("", "The directory that holds the model's versions.")
+    source: str = row("", "What holds the model's versions: a directory, s3://bucket/model or gs://bucket/model.")
     versions: Policy = row(  # noqa: RUF009 - a frozen default is no call's business
         LATEST, 'Which versions: "latest", "all", [3, 4] or { latest = 2 }.'
     )

@@ -34,9 +34,11 @@ _PARTS_AT_ONCE = 4
 _RETRIES = 4
 _RETRY_SECONDS = 20
 _CONNECT_SECONDS = 5
+_SILENCE_SECONDS = 20
 # One call moves one part at most, so this is a bound on a part.
 _CALL_SECONDS = 120
 _MAX_REASON = 200
+_CALL = re.compile(r"Error performing (\w+) (\w+://[^/\s]+)\S* in .*? - (.*)")
 
 
 class Bucket(Protocol):
@@ -153,8 +155,12 @@ class ObstoreBucket:
 def _opened(url: str) -> Any:
     from obstore.store import GCSStore, S3Store
 
-    seconds = {"timeout": timedelta(seconds=_CALL_SECONDS), "connect_timeout": timedelta(seconds=_CONNECT_SECONDS)}
-    options: Any = {**seconds, "user_agent": "taxiway"}
+    options: Any = {
+        "timeout": timedelta(seconds=_CALL_SECONDS),
+        "read_timeout": timedelta(seconds=_SILENCE_SECONDS),
+        "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+        "user_agent": "taxiway",
+    }
     retry: Any = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
     if urlsplit(url).scheme == "s3":
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
@@ -196,9 +202,10 @@ def _condition(tag: str) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """The end of a chain of causes, which says most, as one short line."""
-    text = str(error).partition("\n\nDebug source")[0]
-    text = re.sub(r"\s+", " ", text).strip()
+    """One short line: who was called, and the end of the chain of causes. Without times, so equal causes read alike."""
+    text = re.sub(r"\s+", " ", str(error).partition("\n\nDebug source")[0]).strip()
+    if call := _CALL.search(text):
+        text = f"{call[1]} {call[2]}: {call[3]}"
     return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]} …"
 
 

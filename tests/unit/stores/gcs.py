@@ -34,6 +34,8 @@ class State:
     lock: threading.RLock = field(default_factory=threading.RLock)
     now: float = 1_800_000_000.0
     calls: list[str] = field(default_factory=list)
+    away: bool = False
+    """Whether every call is answered with 503, as in an outage."""
 
     def put(self, name: str, data: bytes) -> Stored:
         self.objects[name] = Stored(data, next(self.numbers), self.now)
@@ -74,6 +76,15 @@ class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     state: State
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        if self.state.away:
+            self._body()
+            self._answer(503, b"<Error><Code>ServiceUnavailable</Code></Error>")
+            self.wfile.flush()
+        return not self.state.away
 
     def do_GET(self) -> None:
         name, query = self._asked()

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from taxiway.errors import error_of_kind
 from taxiway.serve.source import Observation
-from taxiway.serve.tfserving.base_path import BasePath
 from taxiway.serve.tfserving.labelled import LabelledPlane
 from taxiway.serve.tfserving.model_config import Available, ModelEntry
 from taxiway.serve.tfserving.reload import Unserved
@@ -32,6 +31,16 @@ class Wants(Protocol):
         ...
 
 
+class Located(Protocol):
+    """What watches a model's base path, here or in an object store."""
+
+    path: str
+
+    def look(self) -> Observation:
+        """The versions there."""
+        ...
+
+
 class LoopRoster:
     """The models of one loop, each with its base path.
 
@@ -47,7 +56,7 @@ class LoopRoster:
         self,
         loop: Wants,
         plane: LabelledPlane,
-        source: Callable[[ModelEntry], BasePath],
+        source: Callable[[ModelEntry], Located],
         settings: Callable[[ModelEntry], ModelSettings],
         looks: bool = True,
     ) -> None:
@@ -56,7 +65,7 @@ class LoopRoster:
         self._source = source
         self._settings = settings
         self._looks = looks
-        self._sources: dict[str, BasePath] = {}
+        self._sources: dict[str, Located] = {}
         self._looking = threading.Lock()
 
     def want(self, models: tuple[ModelEntry, ...]) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from taxiway.clock import Clock
 from taxiway.errors import InvalidArgument, TaxiwayError
 from taxiway.journal import MemoryJournal
+from taxiway.serve.cloud import Cache, StoreSource, cache_root
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.source import Poller
@@ -18,9 +19,10 @@ from taxiway.serve.tfserving.options import ServerOptions
 from taxiway.serve.tfserving.platform import Platform
 from taxiway.serve.tfserving.poll import ConfigPoller
 from taxiway.serve.tfserving.reload import Policy, Reloader, did_not_become_available
-from taxiway.serve.tfserving.roster import LoopRoster
+from taxiway.serve.tfserving.roster import Located, LoopRoster
 from taxiway.serve.tfserving.translate import Spec, model_settings, server_settings, spec_by_platform
-from taxiway.settings import ModelSettings
+from taxiway.settings import ModelSettings, ServerSettings
+from taxiway.stores import is_cloud
 from taxiway.types import JsonObject
 
 __all__ = ["ModelServer"]
@@ -47,6 +49,7 @@ class ModelServer:
         settings = server_settings(options)
         self._loads = ThreadPoolExecutor(settings.load_threads, thread_name_prefix="taxiway-load")
         self._unloads = ThreadPoolExecutor(_UNLOAD_THREADS, thread_name_prefix="taxiway-unload")
+        cache = Cache(cache_root(settings), clock)
         around = Surroundings(
             self._plane,
             MemoryJournal(),
@@ -54,6 +57,7 @@ class ModelServer:
             self._unloads,
             spec_by_platform(spec, self._platform_of, self._logging_of),
             clock,
+            local=cache.bring,
         )
         self._loop = Loop(around, settings)
         models, behaviour = options.models, options.behaviour
@@ -64,7 +68,7 @@ class ModelServer:
         self._roster = LoopRoster(
             self._loop,
             self._plane,
-            lambda entry: BasePath(entry.name, entry.base_path, patience, clock),
+            lambda entry: _located(entry, patience, settings, cache, clock),
             self._model_settings,
             looks=poll_seconds >= 0,
         )
@@ -140,3 +144,9 @@ class ModelServer:
 
     def _platform_of(self, name: str) -> Platform:
         return self._platforms[name]
+
+
+def _located(entry: ModelEntry, patience: Patience, settings: ServerSettings, cache: Cache, clock: Clock) -> Located:
+    if is_cloud(entry.base_path):
+        return StoreSource(entry.base_path, settings, cache, clock)
+    return BasePath(entry.name, entry.base_path, patience, clock)
