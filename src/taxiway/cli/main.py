@@ -21,6 +21,8 @@ __all__ = ["COMMANDS", "main", "taxiway"]
 # name: (module:command, what `taxiway --help` says). In the order of a model's life. The sentence stands here so that
 # the list of commands imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("taxiway.cli.train:train", "Train a job on one device or many."),
+    "runs": ("taxiway.cli.runs:runs", "Show what was trained."),
     "devices": ("taxiway.cli.devices:devices", "Show what TensorFlow can run on, and its runtime settings."),
     "publish": ("taxiway.cli.publish:publish", "Put a SavedModel into a store as its next version."),
     "versions": ("taxiway.cli.versions:versions", "Show the versions in a store."),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from taxiway.train.api import train
+from taxiway.train.context import Context
 from taxiway.train.request import STRATEGIES, TrainRequest, read_request, write_request
+from taxiway.train.runs import Run
 
-__all__ = ["STRATEGIES", "TrainRequest", "read_request", "write_request"]
+__all__ = ["STRATEGIES", "Context", "Run", "TrainRequest", "read_request", "train", "write_request"]

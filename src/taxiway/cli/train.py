@@ -1,0 +1,77 @@
+"""``taxiway train``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taxiway.cli import output
+from taxiway.errors import InvalidArgument, NotFound
+
+
+@click.command(epilog="Example: taxiway train examples/digits:job --strategy multi-worker --workers 3 --epochs 5")
+@click.argument("job", required=False)
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with this run instead.")
+@click.option("--strategy", default="auto", show_default=True, help="auto, one-device, mirrored, multi-worker, …")
+@click.option("--workers", type=int, default=1, metavar="N", help="How many processes train.")
+@click.option("--devices", default="", metavar="NAME,…", help="Such as GPU:0,GPU:1; all that fit by default.")
+@click.option("--epochs", type=int, default=1, show_default=True, help="Passes over the data.")
+@click.option("--global-batch", type=int, default=32, show_default=True, help="Rows of a step, over all devices.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Orders the data and starts the weights.")
+@click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the job, as in TOML.")
+@click.option("--params", "file", type=click.Path(path_type=Path), help="A TOML file of parameters.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="The run's own directory; resumed if it is there.")
+@click.option("--runs", default="runs", show_default=True, help="Where a new run's directory is made.")
+@output.json_option
+def train(
+    job: str | None, resume: Path | None, given: tuple[str, ...], file: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Train JOB (MODULE:ATTRIBUTE, or path/to/folder:module) on one device or many."""
+    from taxiway.train import api
+
+    say = output.print_note
+    if resume is not None:
+        run = api.resume(resume, say)
+    elif job is None:
+        raise InvalidArgument("No job was named.", hint="taxiway train --help")
+    else:
+        devices = tuple(filter(None, options.pop("devices").split(",")))
+        run = api.train(job, params=_params(file, given), devices=devices, say=say, **options)
+    output.print_value(run.as_json(), as_json, _show)
+
+
+def _show(document: dict[str, Any]) -> None:
+    figures = "  ".join(f"{name} {value:.4g}" for name, value in document["metrics"].items())
+    output.print_line(f"{document['status']} {document['path']}: {figures}")
+
+
+def _params(file: Path | None, given: tuple[str, ...]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    if file is not None:
+        try:
+            params = _toml(file.read_text(encoding="utf-8"), str(file))
+        except FileNotFoundError:
+            raise NotFound(f"There is no file {file}.") from None
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise InvalidArgument(f"{pair!r} is not NAME=VALUE.")
+        try:
+            params[name] = _toml(f"value = {text}", pair)["value"]
+        except InvalidArgument:
+            params[name] = text
+    return params
+
+
+def _toml(text: str, where: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return dict(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidArgument(f"{where} is no TOML: {error}.") from None

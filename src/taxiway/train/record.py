@@ -1,0 +1,85 @@
+"""What stands in a run directory beside the checkpoints, and how it is written.
+
+job.json  run.json  metrics.jsonl  checkpoints/  model/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from taxiway.train.job import Job
+from taxiway.types import JsonObject
+
+__all__ = ["METRICS_FILE", "RUN_FILE", "code_version", "environment", "timestamp", "write_metrics", "write_record"]
+
+RUN_FILE = "run.json"
+METRICS_FILE = "metrics.jsonl"
+_PACKAGES = ("taxiway", "tensorflow", "tensorflow-cpu", "keras", "numpy")
+
+
+def timestamp() -> str:
+    """The time, in UTC, as ``2026-11-21T10:00:00Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def write_record(run_dir: Path, document: JsonObject) -> None:
+    """Replace ``run.json``, wholly or not at all."""
+    _replace(run_dir / RUN_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_metrics(run_dir: Path, history: Sequence[JsonObject]) -> None:
+    """Replace ``metrics.jsonl``: one line an epoch."""
+    _replace(run_dir / METRICS_FILE, "".join(json.dumps(one) + "\n" for one in history))
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def environment() -> dict[str, Any]:
+    """Where this trains: versions, system, machine."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "packages": versions,
+        "system": platform.platform(),
+        "host": socket.gethostname(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def code_version(job: Job) -> dict[str, Any]:
+    """The job's git commit, whether files differ from it, and the SHA-256 of the job's file."""
+    if job.source is None:
+        return {}
+    found: dict[str, Any] = {"source": job.source.name, "sha256": hashlib.sha256(job.source.read_bytes()).hexdigest()}
+    commit = _git(job.source.parent, "rev-parse", "HEAD")
+    if commit:
+        found["git_commit"] = commit
+        found["changed"] = bool(_git(job.source.parent, "status", "--porcelain", "--untracked-files=no"))
+    return found
+
+
+def _git(where: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(where), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,90 @@
+"""Runs as they stand on disk; nothing here needs TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taxiway.errors import DataLoss, NotFound
+from taxiway.train.record import METRICS_FILE, RUN_FILE
+from taxiway.train.request import REQUEST_FILE, TrainRequest, read_request
+
+__all__ = ["Run", "list_runs", "open_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's directory."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def request(self) -> TrainRequest:
+        """What was asked for."""
+        return read_request(self.path)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """``run.json``; empty before the training began."""
+        try:
+            document: dict[str, Any] = json.loads((self.path / RUN_FILE).read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise DataLoss(f"{self.path / RUN_FILE} is not JSON: {error}.") from None
+        return document
+
+    @property
+    def status(self) -> str:
+        """``waiting``, ``running``, ``finished`` or ``failed``."""
+        return str(self.record.get("status", "waiting"))
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The metrics of each epoch."""
+        path = self.path / METRICS_FILE
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the last epoch."""
+        last = self.history[-1:] or [{}]
+        return {name: value for name, value in last[0].items() if name not in ("epoch", "seconds")}
+
+    @property
+    def model_path(self) -> Path:
+        """The SavedModel, once the run is finished."""
+        return self.path / "model"
+
+    def as_json(self) -> dict[str, Any]:
+        """What the commands print."""
+        request = self.request
+        return {
+            "id": self.id, "path": str(self.path), "job": request.job, "status": self.status,
+            "strategy": self.record.get("strategy", request.strategy), "params": dict(request.params),
+            "epochs": len(self.history), "metrics": self.metrics,
+        }  # fmt: skip
+
+
+def open_run(name: str | Path, runs: str | Path = "runs") -> Run:
+    """The run of that path, or of that name among ``runs``.
+
+    Raises:
+        NotFound: there is none.
+    """
+    for path in (Path(name), Path(runs) / name):
+        if (path / REQUEST_FILE).is_file():
+            return Run(path)
+    raise NotFound(f"There is no run {name}.", hint="taxiway runs list")
+
+
+def list_runs(runs: str | Path = "runs") -> list[Run]:
+    """The runs in a directory, newest first."""
+    return [Run(path.parent) for path in sorted(Path(runs).glob(f"*/{REQUEST_FILE}"), reverse=True)]

@@ -1,0 +1,55 @@
+"""One rank: ``python -m taxiway.train.worker --run-dir DIR``, its place told by TF_CONFIG.
+
+Exits 0 when done; otherwise with ``error: …`` and ``hint: …`` on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from taxiway.errors import InvalidArgument, TaxiwayError
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train as one rank."""
+    parser = argparse.ArgumentParser(prog="python -m taxiway.train.worker")
+    parser.add_argument("--run-dir", type=Path, required=True)
+    run_dir = parser.parse_args(argv).run_dir
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from taxiway.train.job import load_job
+    from taxiway.train.place import place_of
+    from taxiway.train.request import read_request
+    from taxiway.train.session import train_here
+
+    try:
+        request, place = read_request(run_dir), place_of()
+        directory = request.directory if Path(request.directory).is_dir() else "."
+        train_here(request, load_job(request.job, directory), run_dir, place, _say)
+    except TaxiwayError as error:
+        _print_error(error.message, error.hint)
+        return 2 if isinstance(error, InvalidArgument) else 1
+    except Exception as error:  # noqa: BLE001 the job's own code may raise anything; its rank says what and where
+        traceback.print_exc()
+        _print_error(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", None)
+        return 1
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _print_error(what: str, hint: str | None) -> None:
+    print(f"error: {what}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
