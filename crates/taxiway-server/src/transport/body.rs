@@ -48,14 +48,17 @@ pub(super) async fn read<B: Body<Data = Bytes> + Unpin>(
     Ok(whole.map_or(first, BytesMut::freeze))
 }
 
-/// Reads on for at most `max_bytes` and throws it away, so that a client which only reads once it has written
-/// everything gets to read its refusal.
-pub(super) async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B, max_bytes: usize) {
+/// Reads on for at most `max_bytes` and throws it away. Whether the body has come to its end.
+pub(super) async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B, max_bytes: usize) -> bool {
     let mut left = max_bytes;
-    while let Ok(Some(piece)) = piece(body).await {
-        left = left.saturating_sub(piece.len());
-        if left == 0 {
-            return;
+    loop {
+        match piece(body).await {
+            Ok(None) => return true,
+            Err(_) => return false,
+            Ok(Some(piece)) => match left.checked_sub(piece.len()) {
+                None => return false,
+                Some(rest) => left = rest,
+            },
         }
     }
 }

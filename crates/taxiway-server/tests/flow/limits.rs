@@ -61,6 +61,32 @@ fn a_client_that_asks_first_is_refused_before_it_sends() {
 
 // tfs: rest-gzip
 #[test]
+fn an_answer_that_needs_no_body_leaves_its_connection_usable() {
+    let (serving, _version) = Serving::half_plus_two(&json!({"limits": {"max_body_bytes": 1000}}));
+    let mut http = serving.http();
+    for (start, status) in [
+        ("POST /v1/models/half/versions/99999999999999999999:predict", 400),
+        ("PUT /v1/models/half:predict", 400),
+        ("POST /healthz", 405),
+        ("GET /nothing", 404),
+    ] {
+        // The body comes late, as from every client that writes head and body apart.
+        http.send(format!("{start} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", ONE.len()));
+        http.send(ONE);
+        let answer = http.receive().expect("the connection to be open");
+        assert_eq!((answer.status, answer.header("connection")), (status, None), "{start}");
+        http.send(format!("{start} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"));
+        http.send(format!("{:x}\r\n{ONE}\r\n0\r\n\r\n", ONE.len()));
+        assert_eq!(http.receive().expect("the connection to be open").status, status, "{start}");
+    }
+    assert_eq!(http.post(PATH, ONE).status, 200);
+    // What is too much to read is not read, and the client is told.
+    http.send("PUT /v1/models/half:predict HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\n");
+    http.send(" ".repeat(2000));
+    assert_eq!(http.receive().unwrap().header("connection"), Some("close"));
+}
+
+#[test]
 fn compressed_bodies_are_read_and_bounded() {
     let (serving, _version) = Serving::half_plus_two(&json!({"limits": {"max_inflated_bytes": 1000}}));
     let mut http = serving.http();

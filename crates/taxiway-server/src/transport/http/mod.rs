@@ -11,13 +11,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONNECTION, EXPECT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use taxiway_engine::{Error, ErrorKind, Result};
 
+use super::body;
 use super::request_id::REQUEST_ID;
+use crate::admit::Deadline;
 use crate::config::Prometheus;
 use crate::metrics::Protocol::Rest;
 use crate::metrics::Tracked;
@@ -27,41 +31,57 @@ use answer::{Answer, JSON};
 
 /// Answers a request, whatever it is.
 pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let id = core.ids.of(request.headers());
-    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let whole = Deadline::sooner(core.limits.request_timeout(), None);
+    let (parts, mut incoming) = request.into_parts();
+    let id = core.ids.of(&parts.headers);
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let mut response = if path::is_api(path) {
-        let mut answered = match request.method() {
-            &Method::OPTIONS => preflight(&core, &request),
-            _ => api(&core, request).await,
+        let mut answered = match parts.method {
+            Method::OPTIONS => preflight(&core, &parts.headers),
+            _ => api(&core, &parts, &mut incoming).await,
         };
         if core.cors {
             allow_any_origin(&mut answered);
         }
         answered
-    } else if let Some(prometheus) = core.prometheus.as_ref().filter(|page| page.is_at(request.uri().path())) {
-        serving_metrics(&core, prometheus, request.method(), path).into_response()
+    } else if let Some(prometheus) = core.prometheus.as_ref().filter(|page| page.is_at(parts.uri.path())) {
+        serving_metrics(&core, prometheus, &parts.method, path).into_response()
     } else {
-        operations::answer(&core, request.method(), path).into_response()
+        operations::answer(&core, &parts.method, path).into_response()
     };
     response.headers_mut().insert(REQUEST_ID, id);
-    if core.draining() {
+    let reusable = whole.bound(read_to_its_end(&core, &parts.headers, &mut incoming)).await.unwrap_or(false);
+    if core.draining() || !reusable {
         // The connection is closed after this answer; a client that is told does not try to use it again.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
-async fn api(core: &Core, request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// Reads what is left of a body that its answer did not need, so that the connection can be used again, and a client
+/// which only reads once it has written everything gets to read its answer. Whether the body has come to its end.
+async fn read_to_its_end(core: &Core, headers: &HeaderMap, incoming: &mut Incoming) -> bool {
+    if incoming.is_end_stream() {
+        return true;
+    }
+    // A client that asks first has not begun to send, and must not be told to now.
+    if headers.contains_key(EXPECT) && incoming.size_hint().exact().is_some() {
+        return false;
+    }
+    body::discard(incoming, core.limits.max_body_bytes).await
+}
+
+async fn api(core: &Core, parts: &Parts, incoming: &mut Incoming) -> Response<Full<Bytes>> {
     let mut tracked = Tracked::begin(&core.metrics, Rest);
-    let result = rest::answer(core, request, &mut tracked).await;
+    let result = rest::answer(core, parts, incoming, &mut tracked).await;
     tracked.ended(&result.as_ref().map_err(|refusal| refusal.error.clone()).map(|_| ()));
     result.unwrap_or_else(Answer::from).into_response()
 }
 
 /// A browser asks whether a page may call us.
-fn preflight(core: &Core, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn preflight(core: &Core, headers: &HeaderMap) -> Response<Full<Bytes>> {
     let mut tracked = Tracked::begin(&core.metrics, Rest);
-    let origin = request.headers().get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let origin = headers.get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let is_web = origin.is_some_and(|origin| origin.contains("http://") || origin.contains("https://"));
     let status = if is_web { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let no_origin = || Error::new(ErrorKind::FailedPrecondition, "Origin header is missing in CORS preflight");

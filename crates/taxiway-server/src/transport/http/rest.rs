@@ -1,8 +1,9 @@
 //! TensorFlow Serving's REST API: what its URLs ask for, in the order in which it checks a request.
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, EXPECT};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::CONTENT_ENCODING;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
 use hyper::body::Incoming;
 use taxiway_engine::{DEFAULT_SIGNATURE, Error, ErrorKind, Result, WireForm};
 
@@ -23,11 +24,11 @@ use crate::transport::body::{self, Unread};
 /// Answers a request to `/v1/…`.
 pub(super) async fn answer(
     core: &Core,
-    request: Request<Incoming>,
+    parts: &Parts,
+    incoming: &mut Incoming,
     tracked: &mut Tracked<'_>,
 ) -> Result<Answer, Refusal> {
     let deadline = Deadline::sooner(core.limits.request_timeout(), None);
-    let (parts, mut incoming) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     match parts.method {
         Method::POST => {
@@ -37,7 +38,7 @@ pub(super) async fn answer(
                 Verb::Classify => Api::Classify,
                 Verb::Regress => Api::Regress,
             });
-            let answered = match read_body(core, &parts.headers, &mut incoming, deadline).await {
+            let answered = match read_body(core, &parts.headers, incoming, deadline).await {
                 Err(refusal) => Err(refusal),
                 Ok(body) => match verb {
                     Verb::Predict => predict(core, &named, &body, deadline, tracked).await,
@@ -124,13 +125,7 @@ async fn read_body(
             return Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, error: timed_out() });
         }
         Some(Err(Unread::Broken)) => return Err(Error::invalid("The body of the request is not whole").into()),
-        Some(Err(Unread::TooLarge)) => {
-            // A client that asked first has not begun to send.
-            if !headers.contains_key(EXPECT) {
-                deadline.bound(body::discard(incoming, max_bytes)).await;
-            }
-            return Err(too_large("", max_bytes));
-        }
+        Some(Err(Unread::TooLarge)) => return Err(too_large("", max_bytes)),
         Some(Ok(body)) => body,
     };
     let is_gzip =
