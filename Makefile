@@ -2,11 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-rust test-python check format generate pins bench fuzz clean
+.PHONY: help setup build demo test test-rust test-python check format generate pins bench fuzz fuzz-api clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(HOME)/.cargo/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 SECONDS_FUZZED ?= 660
+REQUESTS ?= 100000
+SEED ?= 1
 
 help: ## list the targets
 	@grep -E '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -42,6 +44,9 @@ bench: setup ## the benchmark beside peers and floors
 
 fuzz: setup ## the fuzz targets, SECONDS_FUZZED each
 	@for target in fuzz/fuzz_targets/*.rs; do tools/fuzz.sh "$$(basename "$$target" .rs)" -max_total_time=$(SECONDS_FUZZED); done
+
+fuzz-api: setup ## REST and gRPC of a running server: REQUESTS=100000 from SEED=1
+	@python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
 
 clean: ## remove what was built (not the environment)
 	@rm -rf build target fuzz/target src/taxiway/_server.abi3.so .venv/stamps/extension

@@ -38,6 +38,11 @@ pub(super) fn unwrap(mut frame: Bytes, encoding: Option<&[u8]>, max_bytes: usize
     }
 }
 
+/// What bytes are told that are no message of the method's type.
+pub(super) fn does_not_parse(error: &prost::DecodeError) -> Error {
+    Error::internal(format!("the request does not parse: {error}"))
+}
+
 fn inflate(message: &[u8], max_bytes: usize) -> Result<Bytes> {
     let mut inflated = Vec::new();
     match GzDecoder::new(message).take(max_bytes as u64 + 1).read_to_end(&mut inflated) {

@@ -110,7 +110,7 @@ impl Called {
 }
 
 fn decode<M: Message + Default>(request: Bytes) -> Result<M> {
-    M::decode(request).map_err(|error| Error::internal(format!("the request does not parse: {error}")))
+    M::decode(request).map_err(|error| message::does_not_parse(&error))
 }
 
 async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, tracked: &mut Tracked<'_>) -> Result<Reply> {

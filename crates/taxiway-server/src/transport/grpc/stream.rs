@@ -108,7 +108,7 @@ impl Exchange {
                 if self.received.len() >= length {
                     let frame = self.received.split_to(length).freeze();
                     let question = M::decode(message::unwrap(frame, None, MAX_QUESTION_BYTES)?);
-                    return question.map(Some).map_err(|error| Error::internal(error.to_string()));
+                    return question.map(Some).map_err(|error| message::does_not_parse(&error));
                 }
             }
             match self.questions.frame().await {
