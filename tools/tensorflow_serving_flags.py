@@ -7,6 +7,7 @@ from taxiway.serve.tfserving.flags import OURS, THEIRS, Flag, State, Type
 MEANING = {
     State.SAME: "does what it does there",
     State.BETTER: "does that, with the difference its sentence tells",
+    State.PARTLY: "does that for the values its sentence lists, and warns by name about each other one",
     State.IGNORED: "is taken, has no effect, and is warned about when it is given",
     State.REFUSED: "stops the server with an error when it is given",
 }

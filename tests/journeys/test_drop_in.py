@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import grpc
@@ -359,3 +360,27 @@ def test_stock_clients_speak_through_the_socket_file(
         assert server.end() == 0
         assert serve(*flags).version_of("half") == 1
         assert ask() == first
+
+
+def test_channel_arguments_are_heeded_or_named(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
+    base = put(exported, tmp_path / "half", 1)
+    arguments = "grpc.max_receive_message_length=40,grpc.max_connection_age_ms=500,grpc.http2.bdp_probe=1"
+    server = serve("--model_name=half", f"--model_base_path={base}", f"--grpc_channel_arguments={arguments}")
+    assert server.logged("warning: --grpc_channel_arguments: grpc.http2.bdp_probe has no effect")
+    assert not server.logged("grpc.max_connection_age_ms")
+    request, states = message("tensorflow.serving.GetModelStatusRequest")(), Queue[Any]()
+    request.model_spec.name = "half"
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+        channel.subscribe(states.put)
+        status = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus", bytes, bytes)
+        assert status(request.SerializeToString(), timeout=PATIENCE_SECONDS)
+        request.model_spec.name = "n" * 40
+        with pytest.raises(grpc.RpcError) as refused:
+            status(request.SerializeToString(), timeout=PATIENCE_SECONDS)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        # The channel sees its connection end, and a call opens the next.
+        seen: list[Any] = []
+        while grpc.ChannelConnectivity.READY not in seen or seen[-1] is grpc.ChannelConnectivity.READY:
+            seen.append(states.get(timeout=PATIENCE_SECONDS))
+        request.model_spec.name = "half"
+        assert status(request.SerializeToString(), timeout=PATIENCE_SECONDS)

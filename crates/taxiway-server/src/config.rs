@@ -25,6 +25,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// Whether gRPC's health service is served.
     pub grpc_health: bool,
+    /// How HTTP/2, and so gRPC, is spoken.
+    pub http2: Http2,
     /// Threads that read, decode, run quick models and write; 0 is one for each core.
     pub io_threads: usize,
     /// Threads that run models slower than a hop between threads; 0 is one for each core.
@@ -91,6 +93,52 @@ impl std::fmt::Debug for TlsConfig {
     }
 }
 
+/// How HTTP/2 is spoken. A time of 0 is without limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http2 {
+    /// Requests at once on one connection.
+    pub max_streams: u32,
+    /// The largest frame that a client may send, 16 KiB to one byte under 16 MiB.
+    pub max_frame_bytes: u32,
+    /// The most that all headers of a request may take.
+    pub max_header_bytes: u32,
+    /// How much of one request a client may send ahead of what was read.
+    pub stream_window_bytes: u32,
+    /// How often a silent client is asked whether it is still there; 0 is never.
+    pub ping_interval_ms: u64,
+    /// How long it may take to say so.
+    pub ping_timeout_ms: u64,
+    /// How long a connection may have no request before it is closed.
+    pub max_idle_ms: u64,
+    /// How old a connection may become, give or take a tenth, before no more requests are taken on it.
+    pub max_age_ms: u64,
+    /// How long the requests of a connection that is too old may still take.
+    pub age_grace_ms: u64,
+    /// The largest message that is taken, if it is smaller than the largest body.
+    pub max_receive_bytes: usize,
+    /// The largest message that is sent.
+    pub max_send_bytes: usize,
+}
+
+impl Http2 {
+    fn validate(&self) -> Result<()> {
+        let ranges = [
+            ("max_streams", self.max_streams, 1..=u32::MAX),
+            ("max_frame_bytes", self.max_frame_bytes, 16_384..=16_777_215),
+            ("max_header_bytes", self.max_header_bytes, 1..=u32::MAX),
+            ("stream_window_bytes", self.stream_window_bytes, 1..=i32::MAX as u32),
+        ];
+        match ranges.into_iter().find(|(_, value, range)| !range.contains(value)) {
+            None => Ok(()),
+            Some((name, value, range)) => {
+                let (least, most) = range.into_inner();
+                Err(Error::invalid(format!("http2.{name} must be between {least} and {most}; was {value}")))
+            }
+        }
+    }
+}
+
 /// What bounds a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,7 +177,7 @@ impl ServerConfig {
         ];
         match positive.into_iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(Error::invalid(format!("limits.{name} must be at least 1"))),
-            None => Ok(()),
+            None => self.http2.validate(),
         }
     }
 
@@ -160,7 +208,8 @@ impl Limits {
     }
 }
 
-fn milliseconds(value: u64) -> Option<Duration> {
+/// A time of 0 is none.
+pub(crate) fn milliseconds(value: u64) -> Option<Duration> {
     (value > 0).then(|| Duration::from_millis(value))
 }
 
@@ -176,7 +225,9 @@ mod tests {
     use super::*;
 
     const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "grpc_socket": null, "tls": null,
-        "grpc_health": true, "io_threads": 0,
+        "grpc_health": true, "io_threads": 0, "http2": {"max_streams": 1, "max_frame_bytes": 16384, "max_header_bytes": 1,
+        "stream_window_bytes": 1, "ping_interval_ms": 0, "ping_timeout_ms": 1, "max_idle_ms": 0, "max_age_ms": 0,
+        "age_grace_ms": 0, "max_receive_bytes": 0, "max_send_bytes": 1},
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "grpc_timeout_ms": 7, "header_timeout_ms": 5},
         "cors": false, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
@@ -208,5 +259,9 @@ mod tests {
         let mut config: ServerConfig = serde_json::from_str(DOCUMENT).unwrap();
         config.limits.max_connections = 0;
         assert!(config.validate().unwrap_err().message.contains("limits.max_connections"));
+        config.limits.max_connections = 1;
+        config.http2.max_frame_bytes = 1000;
+        let text = "http2.max_frame_bytes must be between 16384 and 16777215; was 1000";
+        assert_eq!(config.validate().unwrap_err().message, text);
     }
 }

@@ -46,7 +46,7 @@ pub(crate) mod grpc_proto {
     }
 }
 
-pub use config::{Endpoint, Limits, Prometheus, ServerConfig, TlsConfig};
+pub use config::{Endpoint, Http2, Limits, Prometheus, ServerConfig, TlsConfig};
 pub use loaded::{Fresh, LoadedVersion};
 pub use reload::ReloadHandler;
 pub use server::{Addresses, Server};

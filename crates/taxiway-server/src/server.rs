@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use registry::Registry;
 
 use crate::batch::{BatchThreads, Batcher, Ran};
-use crate::config::{Limits, Prometheus, ServerConfig};
+use crate::config::{Http2, Limits, Prometheus, ServerConfig};
 use crate::execute::Pool;
 use crate::loaded::{Fresh, LoadedVersion, Ready, description};
 use crate::metrics::Protocol;
@@ -32,6 +32,7 @@ use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
 /// What every request sees of the server.
 pub(crate) struct Core {
     pub(crate) limits: Limits,
+    pub(crate) http2: Http2,
     pub(crate) cors: bool,
     pub(crate) tensor_content: bool,
     pub(crate) method_name_check: bool,
@@ -87,6 +88,7 @@ impl Server {
         config.validate()?;
         let core = Core {
             limits: config.limits.clone(),
+            http2: config.http2.clone(),
             cors: config.cors,
             tensor_content: config.tensor_content,
             method_name_check: config.method_name_check,

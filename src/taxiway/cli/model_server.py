@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from taxiway import __version__
 from taxiway.errors import TaxiwayError
+from taxiway.serve.tfserving.channel import read_channel
 from taxiway.serve.tfserving.files import BadProtobufFile
 from taxiway.serve.tfserving.flags import FLAGS, State, Value
 from taxiway.serve.tfserving.options import check_available, read_options
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = read_options(arguments.values)
         check_available(arguments.values)
+        for sentence in read_channel(options.listen.grpc_channel_arguments).unheeded:
+            print(f"warning: --grpc_channel_arguments: {sentence}", file=sys.stderr)
         return run(options)
     except TaxiwayError as error:
         _report(error)

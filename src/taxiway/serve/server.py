@@ -40,6 +40,19 @@ _LIMITS = (
     "request_timeout_ms",
     "header_timeout_ms",
 )
+_HTTP2 = (
+    "max_streams",
+    "max_frame_bytes",
+    "max_header_bytes",
+    "stream_window_bytes",
+    "ping_interval_ms",
+    "ping_timeout_ms",
+    "max_idle_ms",
+    "max_age_ms",
+    "age_grace_ms",
+    "max_receive_bytes",
+    "max_send_bytes",
+)
 _SESSION = (
     "intra_op_threads",
     "inter_op_threads",
@@ -193,6 +206,7 @@ def _config(settings: ServerSettings, tls: TlsTexts | None) -> JsonObject:
         "grpc_socket": settings.grpc_socket or None,
         "tls": dataclasses.asdict(tls) if tls else None,
         "grpc_health": settings.grpc_health,
+        "http2": {name: getattr(settings, f"grpc_{name}") for name in _HTTP2},
         "io_threads": settings.io_threads,
         "compute_threads": settings.compute_threads,
         "batch_threads": settings.batch_threads,

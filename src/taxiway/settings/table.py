@@ -91,6 +91,23 @@ class ServerSettings:
     tls_key_file: str = row("", "The private key of tls_cert_file, in PEM.")
     tls_client_ca_file: str = row("", "When given, clients must show a certificate that one of these CAs signed.")
     grpc_health: bool = row(True, "Whether gRPC's health service is offered.")
+    grpc_max_streams: int = row(1024, "Calls at once on one gRPC connection.", least=1, most=2**31 - 1)
+    grpc_max_frame_bytes: int = row(
+        256 << 10, "The largest HTTP/2 frame a client may send.", least=16_384, most=16_777_215
+    )
+    grpc_max_header_bytes: int = row(64 << 10, "The most that all headers of a call may take.", least=1, most=2**31 - 1)
+    grpc_stream_window_bytes: int = row(
+        MIB, "How much of one call a client may send ahead of what was read.", least=1, most=2**31 - 1
+    )
+    grpc_ping_interval_ms: int = row(60_000, "How often a silent gRPC client is asked for a sign; 0 is never.", least=0)
+    grpc_ping_timeout_ms: int = row(20_000, "How long it may take to give that sign.", least=1)
+    grpc_max_idle_ms: int = row(0, "How long a gRPC connection may be without a call; 0 is for ever.", least=0)
+    grpc_max_age_ms: int = row(0, "How old a gRPC connection may become, give or take a tenth; 0 is for ever.", least=0)
+    grpc_age_grace_ms: int = row(0, "How long calls of one that is too old may still take; 0 is for ever.", least=0)
+    grpc_max_receive_bytes: int = row(
+        2**31 - 1, "The longest message taken over gRPC, if below max_body_bytes.", least=0
+    )
+    grpc_max_send_bytes: int = row(2**31 - 1, "The longest message that gRPC answers with.", least=0)
     poll_seconds: float = row(1.0, "How often the model directories are looked at.", least=0.01)
     store_poll_seconds: float = row(10.0, "How often sources in s3:// and gs:// are looked at.", least=0.01)
     cache: str = row("", "The directory for versions from s3:// and gs://; empty is cache/ in the state directory.")

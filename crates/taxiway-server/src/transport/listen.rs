@@ -192,7 +192,7 @@ async fn serve_http1(stream: impl Wire, scope: Scope) {
 }
 
 /// Drives a connection to its end. When the server stops it is asked to finish the requests it has and close.
-pub(super) async fn until_stopped<C, E>(
+async fn until_stopped<C, E>(
     mut connection: Pin<&mut C>,
     mut stopped: watch::Receiver<bool>,
     finish: impl Fn(Pin<&mut C>),

@@ -5,6 +5,7 @@ mod body;
 mod grpc;
 mod http;
 mod http2;
+mod lifetime;
 mod listen;
 mod request_id;
 mod socket_file;

@@ -6,6 +6,7 @@ mod deadline;
 mod drain;
 mod errors;
 mod grpc_client;
+mod http2;
 mod http_client;
 mod limits;
 mod logged;

@@ -3,33 +3,54 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use taxiway_server::proto::PredictRequest;
+use tokio::task::JoinHandle;
+
+use crate::serving::LONG;
+
+/// A request to Predict.
+pub(crate) fn call(message: &PredictRequest) -> Request<Full<Bytes>> {
+    let encoded = prost::Message::encode_to_vec(message);
+    let frame = [&[0][..], &(encoded.len() as u32).to_be_bytes(), &encoded].concat();
+    Request::post("http://server/tensorflow.serving.PredictionService/Predict")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(Bytes::from(frame)))
+        .unwrap()
+}
+
+/// A connection, and how it ends.
+pub(crate) async fn connect(server: SocketAddr) -> (SendRequest<Full<Bytes>>, JoinHandle<hyper::Result<()>>) {
+    let stream = tokio::net::TcpStream::connect(server).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+/// The status of an answer and its text.
+pub(crate) async fn status(answer: Response<Incoming>) -> (String, String) {
+    let (head, body) = answer.into_parts();
+    let said = body.collect().await.unwrap().trailers().cloned().unwrap_or(head.headers);
+    (text(&said, "grpc-status"), text(&said, "grpc-message"))
+}
+
+/// Runs a test's client.
+pub(crate) fn run<T>(client: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LONG, client).await.unwrap() })
+}
 
 /// Calls Predict with a `grpc-timeout` on a connection of its own; the status and its text.
 pub(crate) fn predict_within(server: SocketAddr, timeout: &str, message: &PredictRequest) -> (String, String) {
-    let encoded = prost::Message::encode_to_vec(message);
-    let frame = [&[0][..], &(encoded.len() as u32).to_be_bytes(), &encoded].concat();
-    let request = Request::post("http://server/tensorflow.serving.PredictionService/Predict")
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("grpc-timeout", timeout)
-        .body(Full::new(Bytes::from(frame)))
-        .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(server).await.unwrap();
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-        let trailers = body.collect().await.unwrap().trailers().cloned();
-        drop(sender);
-        connection.await.unwrap().unwrap();
-        let said = trailers.unwrap_or(head.headers);
-        (text(&said, "grpc-status"), text(&said, "grpc-message"))
+    let mut request = call(message);
+    request.headers_mut().insert("grpc-timeout", timeout.parse().unwrap());
+    run(async {
+        let (mut sender, _connection) = connect(server).await;
+        status(sender.send_request(request).await.unwrap()).await
     })
 }
 

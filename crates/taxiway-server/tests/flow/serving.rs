@@ -31,6 +31,11 @@ pub(crate) fn config(changes: &Value) -> Value {
         "grpc_socket": null, "tls": null, "grpc_health": true, "io_threads": 2, "compute_threads": 2, "batch_threads": 1,
         "cors": false, "tensor_content": false, "method_name_check": false,
         "prometheus": null,
+        "http2": {
+            "max_streams": 100, "max_frame_bytes": 1 << 18, "max_header_bytes": 1 << 16, "stream_window_bytes": 1 << 20,
+            "ping_interval_ms": 0, "ping_timeout_ms": 20_000, "max_idle_ms": 0, "max_age_ms": 0, "age_grace_ms": 0,
+            "max_receive_bytes": 1 << 20, "max_send_bytes": i32::MAX,
+        },
         "limits": {
             "max_body_bytes": 1 << 20, "max_inflated_bytes": 1 << 20, "max_tensor_bytes": 1 << 20,
             "max_connections": 100, "max_queued_requests": 100, "request_timeout_ms": 0, "grpc_timeout_ms": 0, "header_timeout_ms": 0,

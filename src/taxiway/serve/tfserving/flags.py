@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from enum import Enum
 
+from taxiway.serve.tfserving.channel import ARGUMENTS
+
 __all__ = ["FLAGS", "OURS", "THEIRS", "Flag", "PerCpu", "State", "Type", "Value", "defaults"]
 
 Value = int | float | bool | str
@@ -29,6 +31,7 @@ class State(Enum):
 
     SAME = "same"
     BETTER = "better"
+    PARTLY = "partly"
     IGNORED = "ignored"
     REFUSED = "refused"
 
@@ -70,7 +73,8 @@ class Flag:
 
 
 _S, _I32, _I64, _B, _F = Type.STRING, Type.INT32, Type.INT64, Type.BOOL, Type.FLOAT
-_SAME, _BETTER, _IGNORED, _REFUSED = State.SAME, State.BETTER, State.IGNORED, State.REFUSED
+_SAME, _BETTER, _PARTLY = State.SAME, State.BETTER, State.PARTLY
+_IGNORED, _REFUSED = State.IGNORED, State.REFUSED
 
 # In tensorflow_model_server's order, which is the order of its usage text. One flag, one or two lines.
 # fmt: off
@@ -119,7 +123,8 @@ THEIRS: tuple[Flag, ...] = (
          "Text-format PlatformConfigMap. Replaces the batching, session, warm-up and TFLite flags."),
     Flag("per_process_gpu_memory_fraction", _F, 0.0, "Session", "B", _SAME, "Part of a GPU's memory to take; 0 lets TensorFlow choose."),
     Flag("saved_model_tags", _S, "serve", "Loading", "A", _SAME, "Comma-separated tags of the MetaGraph to load."),
-    Flag("grpc_channel_arguments", _S, "", "Listen", "A", _IGNORED, "Comma-separated name=value arguments of the gRPC server."),
+    Flag("grpc_channel_arguments", _S, "", "Listen", "A", _PARTLY,
+         "Comma-separated name=value arguments of the gRPC server. Heeded: " + ", ".join(ARGUMENTS) + "."),
     Flag("grpc_max_threads", _I32, PerCpu(4), "Listen", "C", _IGNORED,
          "Threads for gRPC. Requests are handled on the server's own threads, as many as the machine has cores."),
     Flag("enable_model_warmup", _B, True, "Loading", "A", _SAME, "Replay assets.extra/tf_serving_warmup_requests before a version serves."),

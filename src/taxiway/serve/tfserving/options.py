@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taxiway.errors import InvalidArgument, Unimplemented
+from taxiway.serve.tfserving.channel import ChannelArgument
 from taxiway.serve.tfserving.files import read_text_message
 from taxiway.serve.tfserving.flags import FLAGS, State, Value
 from taxiway.serve.tfserving.model_config import ModelEntry, single_model_config, transition
@@ -15,7 +16,6 @@ from taxiway.wire import message
 
 __all__ = [
     "Behaviour",
-    "ChannelArgument",
     "Listen",
     "Loading",
     "Models",
@@ -27,7 +27,6 @@ __all__ = [
 ]
 
 PROMETHEUS_PATH = "/monitoring/prometheus/metrics"
-ChannelArgument = tuple[str, int | str]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from taxiway.serve.tfserving.channel import read_channel
 from taxiway.serve.tfserving.model_config import Logging, ModelEntry, VersionPolicy
 from taxiway.serve.tfserving.options import ServerOptions
 from taxiway.serve.tfserving.platform import Batching, Platform, batching_of_version
@@ -33,7 +35,7 @@ def server_settings(options: ServerOptions) -> ServerSettings:
     """The settings of the process."""
     listen, loading, behaviour = options.listen, options.loading, options.behaviour
     batching = [one.batching for one in options.platforms.values() if one.batching is not None]
-    return ServerSettings(
+    settings = ServerSettings(
         host=listen.host,
         rest_port=listen.rest_port or _OFF,
         grpc_port=listen.grpc_port or _OFF,
@@ -59,6 +61,8 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         prometheus_path=options.observe.prometheus_path or "",
         batch_thread_pool=next((one.thread_pool_name for one in batching), ServerSettings.batch_thread_pool),
     )
+    asked: dict[str, Any] = dict(read_channel(listen.grpc_channel_arguments).settings)
+    return dataclasses.replace(settings, **asked)
 
 
 def model_settings(entry: ModelEntry, platforms: Mapping[str, Platform]) -> ModelSettings:

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from taxiway.errors import InvalidArgument
+from taxiway.serve.tfserving.channel import ARGUMENTS, read_channel
 from taxiway.serve.tfserving.model_config import Logging, ModelEntry, VersionPolicy
 from taxiway.serve.tfserving.options import read_options
 from taxiway.serve.tfserving.syntax import parse
 from taxiway.serve.tfserving.translate import model_settings, server_settings, spec_by_platform
 from taxiway.settings import Batching, ModelSettings, ServerSettings
-from taxiway.settings.table import Policy
+from taxiway.settings.table import Policy, rows
 from taxiway.types import JsonObject
 
 
@@ -26,6 +27,34 @@ def test_ports_and_limits_are_tensorflow_servings() -> None:
     assert given.state == ""
     given = settings("--rest_api_port=8501", "--port=0", "--grpc_socket_path=/s", "--host=::1")
     assert (given.host, given.grpc_port, given.rest_port) == ("::1", -1, 8501)
+
+
+def test_channel_arguments_become_settings_and_the_rest_is_named() -> None:
+    given = settings("--grpc_channel_arguments=grpc.max_concurrent_streams=9,grpc.max_connection_age_ms=2147483647,"
+                     "grpc.max_receive_message_length=-1,grpc.max_concurrent_streams=7,grpc.lb_policy_name=x")  # fmt: skip
+    assert (given.grpc_max_streams, given.grpc_max_age_ms, given.grpc_max_receive_bytes) == (7, 0, 2**31 - 1)
+    assert (given.grpc_max_frame_bytes, given.grpc_max_send_bytes) == (256 << 10, 2**31 - 1)
+    channel = read_channel([
+        ("grpc.http2.max_frame_size", 1), ("grpc.keepalive_time_ms", "x"), ("grpc.max_send_message_length", -2),
+        ("grpc.keepalive_permit_without_calls", 0), ("grpc.so_reuseport", 0), ("grpc.lb_policy_name", "x"),
+    ])  # fmt: skip
+    assert channel.settings == {}
+    assert channel.unheeded == (
+        "grpc.http2.max_frame_size=1 has no effect: it takes an integer from 16384 to 16777215",
+        "grpc.keepalive_time_ms=x has no effect: it takes an integer from 1 to 2147483647",
+        "grpc.max_send_message_length=-2 has no effect: it takes an integer from 0 to 2147483647 or -1",
+        "grpc.keepalive_permit_without_calls=0 has no effect: it takes 1 only",
+        "grpc.lb_policy_name has no effect on this server's HTTP/2",
+    )
+
+
+def test_each_channel_argument_that_is_heeded_is_a_setting_within_its_range() -> None:
+    known = rows("server")
+    for name, argument in ARGUMENTS.items():
+        if argument.setting:
+            row = known[argument.setting]
+            for value in (argument.least, argument.most, *(argument.unlimited or ())[1:]):
+                assert (row.least or 0) <= value <= (row.most or 2**63), name
 
 
 def test_flags_that_are_settings() -> None:

@@ -58,7 +58,7 @@ fn inflate(message: &[u8], max_bytes: usize) -> Result<Bytes> {
 /// A message in a frame, not compressed.
 ///
 /// # Errors
-/// `ResourceExhausted` when it is longer than a frame can say.
+/// `ResourceExhausted` when it is longer than gRPC's implementations take, 2^31 - 1 bytes.
 pub(super) fn wrap(message: &impl Message) -> Result<Bytes> {
     let mut frame = begin(message.encoded_len())?;
     message.encode(&mut frame).map_err(|error| Error::internal(format!("an answer does not encode: {error}")))?;
@@ -68,7 +68,7 @@ pub(super) fn wrap(message: &impl Message) -> Result<Bytes> {
 /// A message that is encoded already, in a frame.
 ///
 /// # Errors
-/// `ResourceExhausted` when it is longer than a frame can say.
+/// `ResourceExhausted` when it is longer than gRPC's implementations take, 2^31 - 1 bytes.
 pub(super) fn wrap_encoded(message: &[u8]) -> Result<Bytes> {
     let mut frame = begin(message.len())?;
     frame.extend_from_slice(message);
@@ -77,7 +77,7 @@ pub(super) fn wrap_encoded(message: &[u8]) -> Result<Bytes> {
 
 /// A frame with the prefix of a message of this length, and room for it.
 fn begin(length: usize) -> Result<BytesMut> {
-    let claimed = u32::try_from(length).map_err(|_| {
+    let claimed = i32::try_from(length).map_err(|_| {
         Error::new(ErrorKind::ResourceExhausted, format!("an answer of {length} bytes is longer than gRPC can carry"))
     })?;
     let mut frame = BytesMut::with_capacity(PREFIX_BYTES + length);
@@ -106,6 +106,12 @@ mod tests {
         let twice = [whole.as_ref(), whole.as_ref()].concat();
         assert_eq!(unwrap(twice.into(), None, 9).unwrap_err().kind, ErrorKind::Internal);
         assert_eq!(unwrap(frame(2, b""), None, 9).unwrap_err().kind, ErrorKind::Internal);
+    }
+
+    #[test]
+    fn the_longest_message_is_the_one_that_clients_take() {
+        assert_eq!(begin(i32::MAX as usize).unwrap()[..], [0, 0x7f, 0xff, 0xff, 0xff]);
+        assert_eq!(begin(i32::MAX as usize + 1).unwrap_err().kind, ErrorKind::ResourceExhausted);
     }
 
     #[test]

@@ -58,10 +58,21 @@ async fn call(core: &Core, request: Request<Incoming>, tracked: &mut Tracked<'_>
     let deadline = Deadline::sooner(method.limit(&core.limits), asked);
     let reading = Deadline::sooner(core.limits.grpc_timeout(), asked);
     let frame = read_frame(core, &mut incoming, reading).await?;
-    let message = message::unwrap(frame, encoding(&parts.headers), core.limits.max_inflated_bytes)?;
+    let message = message::unwrap(
+        frame,
+        encoding(&parts.headers),
+        core.limits.max_inflated_bytes.min(core.http2.max_receive_bytes),
+    )?;
     // Checked again where work begins: the message may have taken its time.
     deadline.left()?;
-    method.call(core, message, deadline, tracked).await
+    let reply = method.call(core, message, deadline, tracked).await?;
+    match reply.frame.len() - message::PREFIX_BYTES {
+        length if length > core.http2.max_send_bytes => Err(Error::new(
+            ErrorKind::ResourceExhausted,
+            format!("the answer of {length} bytes is larger than the limit of {} bytes", core.http2.max_send_bytes),
+        )),
+        _ => Ok(reply),
+    }
 }
 
 fn encoding(headers: &HeaderMap) -> Option<&[u8]> {
@@ -69,13 +80,14 @@ fn encoding(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 async fn read_frame(core: &Core, incoming: &mut Incoming, deadline: Deadline) -> Result<bytes::Bytes> {
-    let max_bytes = core.limits.max_body_bytes.saturating_add(message::PREFIX_BYTES);
+    let most = core.limits.max_body_bytes.min(core.http2.max_receive_bytes);
+    let max_bytes = most.saturating_add(message::PREFIX_BYTES);
     match deadline.bound(body::read(incoming, max_bytes, message::expected_bytes)).await {
         None => Err(timed_out()),
         Some(Err(Unread::Broken)) => Err(Error::new(ErrorKind::Cancelled, "the request is not whole")),
         Some(Err(Unread::TooLarge)) => Err(Error::new(
             ErrorKind::ResourceExhausted,
-            format!("the message is larger than the limit of {} bytes", core.limits.max_body_bytes),
+            format!("the message is larger than the limit of {most} bytes"),
         )),
         Some(Ok(frame)) => Ok(frame),
     }
