@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import DataLoss
+from taxiway.errors import DataLoss, FailedPrecondition
 from taxiway.types import JsonObject
 
 __all__ = ["MODEL_FOLDER", "RUN_FILE", "Run", "read_run"]
 
 RUN_FILE = "run.json"
 MODEL_FOLDER = "model"
+_JOB_FILE = "job.json"
+_KEPT = ("strategy", "replicas", "code", "data", "environment", "trial")
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,34 @@ class Run:
 def read_run(directory: Path) -> Run:
     """The run in a directory.
 
+    Returns:
+        Its lineage (``run``, ``job``, ``parameters`` and what else it noted down), and the metrics of its last epoch.
+
     Raises:
-        DataLoss: its ``run.json`` cannot be read.
+        FailedPrecondition: it has not finished.
+        DataLoss: its files cannot be read.
     """
-    path = directory / RUN_FILE
+    record = _read(directory / RUN_FILE)
+    status = record.get("status")
+    if status != "finished":
+        raise FailedPrecondition(
+            f"The run in {directory} is {status}, not finished.",
+            hint=str(record.get("error") or "Wait for it; what failed is not published."),
+        )
+    lineage = {"run": record.get("id", directory.resolve().name), "parameters": record.get("params", {})}
+    if (directory / _JOB_FILE).is_file():
+        lineage["job"] = _read(directory / _JOB_FILE).get("job")
+    lineage |= {key: record[key] for key in _KEPT if record.get(key)}
+    return Run(lineage, record.get("metrics", {}))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
-        if not isinstance(document, dict):
-            raise ValueError("it is no object")
-    except (OSError, ValueError) as error:
-        raise DataLoss(f"{path} says nothing of the run: {error}") from None
-    lineage: dict[str, Any] = {"run": directory.resolve().name}
-    for key in ("job", "strategy", "parameters", "code", "data", "environment"):
-        if document.get(key) not in (None, {}, ""):
-            lineage[key] = document[key]
-    metrics = document.get("metrics")
-    return Run(lineage, metrics if isinstance(metrics, dict) else {})
+    except OSError as error:
+        raise DataLoss(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise DataLoss(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise DataLoss(f"{path} holds no object.")
+    return document

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = ["MANIFEST", "Watch", "looks_whole", "walks_as_protobuf"]
 
 MANIFEST = "taxiway.json"
 _CHUNK = 1 << 20
+# How seldom a version that was whole is walked again, half to one and a half times; each at a moment of its own.
+_WALK_SECONDS = 30.0
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
 _TFLITE_IDENTIFIER = b"TFL3"
 
@@ -35,6 +38,8 @@ class Watch:
     stamp: Stamp | None = None
     changed_at: float = 0.0
     problem: str | None = None
+    settled: tuple[int, int, int] | None = None
+    walk_at: float = 0.0
 
     def look(self, clock: Clock, quiet_seconds: float) -> str:
         """Why the directory may not be loaded yet; empty when it may.
@@ -43,6 +48,24 @@ class Watch:
             clock: the same at each call.
             quiet_seconds: how long a directory without a manifest must not have changed.
         """
+        if self.settled is not None and clock.monotonic() < self.walk_at and self._top() == self.settled:
+            return ""
+        waiting = self._walk(clock, quiet_seconds)
+        # What is whole is walked seldom: with hundreds of versions, asking for each file's times at each look would be
+        # most of what this process does.
+        self.settled = None if waiting else self._top()
+        self.walk_at = clock.monotonic() + _WALK_SECONDS * (0.5 + zlib.crc32(os.fsencode(self.path)) / 2**32)
+        return waiting
+
+    def _top(self) -> tuple[int, int, int] | None:
+        """What one call says of the directory: it changes when an entry in it comes, goes, or is replaced."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return None
+        return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
+    def _walk(self, clock: Clock, quiet_seconds: float) -> str:
         try:
             stamp = _stamp(self.path)
         except OSError as error:

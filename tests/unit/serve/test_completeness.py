@@ -161,3 +161,37 @@ def test_permissions_are_reported_not_raised(tmp_path: Path) -> None:
     path = write_saved_model(tmp_path / "1")
     os.symlink(tmp_path / "nowhere", path / "variables" / "dangling")
     assert Watch(path).look(FakeClock(LATER), 2.0).startswith("copying: ")
+
+
+def test_what_is_whole_is_walked_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from taxiway.serve import completeness
+
+    for version in range(1, 21):
+        write_manifest(write_saved_model(tmp_path / str(version)))
+    clock = FakeClock(LATER)
+    source = DirectorySource(tmp_path, 2.0, clock)
+    assert all(not one.waiting for one in source.look().found)
+    walked: list[str] = []
+    real = completeness._stamp
+
+    def stamp(path: Path) -> completeness.Stamp:
+        walked.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(completeness, "_stamp", stamp)
+    assert len(source.look().found) == 20
+    assert walked == []
+    (tmp_path / "7" / "extra").touch()
+    source.look()
+    assert walked == ["7"]
+    # A byte that changes deep inside is found out too, later; not all are walked in the same look.
+    (tmp_path / "8" / "variables" / "variables.index").write_bytes(b"damaged")
+    counts = []
+    waiting: set[int] = set()
+    for _ in range(46):
+        walked.clear()
+        clock.advance(1.0)
+        waiting |= {one.version for one in source.look().found if one.waiting}
+        counts.append(len(walked))
+    assert waiting == {8}
+    assert max(counts) <= 6

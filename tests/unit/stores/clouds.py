@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.unit.stores.gcs import GcsStandIn
 
@@ -23,6 +22,8 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """Where moto answers."""
+    from moto.server import ThreadedMotoServer
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
