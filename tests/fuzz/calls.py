@@ -20,7 +20,10 @@ from tests.fuzz.target import HANG_SECONDS, Target
 IN_FLIGHT = 16
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 # What says that there was no answer, rather than one.
-SILENT = ("Socket closed", "Connection reset", "failed to connect", "GOAWAY", "Broken pipe")
+SILENT = ("Deadline Exceeded", "Socket closed", "Connection reset", "failed to connect", "GOAWAY", "Broken pipe")
+
+# Reloads wait for their turn, and for a model that loads.
+RELOAD_SECONDS = 60
 
 Making = Callable[[Method], bytes]
 
@@ -28,7 +31,7 @@ Making = Callable[[Method], bytes]
 def fuzz(target: Target, requests: int, number: int, tally: Tally) -> None:
     """Send so many messages whose fields are nearly right, as many to each method but more to those that run models."""
     random = Random(number)
-    messages = Messages(random)
+    messages = Messages(random, target.models)
     _send_all(target, requests, random, "", lambda method: messages.fill(method.request()).SerializeToString(), tally)
 
 
@@ -68,7 +71,8 @@ def _start(channel: grpc.Channel, method: Method, data: bytes) -> Any:
         return channel.stream_stream(method.path, bytes, bytes)(iter([data]), timeout=HANG_SECONDS)
     if method.gives_stream:
         return channel.unary_stream(method.path, bytes, bytes)(data, timeout=HANG_SECONDS)
-    return channel.unary_unary(method.path, bytes, bytes).future(data, timeout=HANG_SECONDS)
+    patience = RELOAD_SECONDS if method.path.endswith("ReloadConfigRequest") else HANG_SECONDS
+    return channel.unary_unary(method.path, bytes, bytes).future(data, timeout=patience)
 
 
 def _finish(begun: tuple[Any, Method, bytes], kind: str, tally: Tally) -> None:
@@ -85,10 +89,9 @@ def _finish(begun: tuple[Any, Method, bytes], kind: str, tally: Tally) -> None:
         else:
             call.result()
         tally.answered(operation, "OK", "", reproducer)
-    except grpc.RpcError as error:
+    except grpc.RpcError:
         status, message = call.code().name, str(call.details())
-        if status == "DEADLINE_EXCEEDED" or (status == "UNAVAILABLE" and any(text in message for text in SILENT)):
+        if status in ("DEADLINE_EXCEEDED", "UNAVAILABLE") and any(text in message for text in SILENT):
             tally.unanswered(operation, f"{status} {message}", reproducer)
         else:
             tally.answered(operation, status, message, reproducer)
-        del error

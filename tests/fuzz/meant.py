@@ -58,6 +58,11 @@ MEANT: tuple[Meant, ...] = (
     Meant("UNIMPLEMENTED", r"/(.|\n)* is not served", "gRPC's for a method that is not there"),
     Meant("reset, PROTOCOL_ERROR", r"", "HTTP/2's for headers that are malformed, or a length that is not the body's"),
     Meant(
+        "DEADLINE_EXCEEDED",
+        r"fleeting did not become available within 1 seconds",
+        "a reload of a model that is nowhere, given up after --reload_timeout_seconds",
+    ),
+    Meant(
         "UNKNOWN",
         r"\d+ model\(s\) did not become available: (.|\n)*",
         "TensorFlow Serving's for a reload whose new model does not load",

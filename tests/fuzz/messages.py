@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -37,10 +38,17 @@ WIDTHS = {1: 4, 2: 8, 4: 1, 8: 8, 9: 8, 10: 1, 19: 2}
 
 
 class Messages:
-    """Fills messages. What is known of a field stands in the table at the end of :meth:`_known`."""
+    """Fills messages.
 
-    def __init__(self, random: Random) -> None:
+    Args:
+        random: what everything is made from.
+        models: the folder of the server's models, for configs that it takes. None makes only those that are refused:
+            one that is taken must not be spoilt afterwards, or it takes the models away that the others ask.
+    """
+
+    def __init__(self, random: Random, models: Path | None = None) -> None:
         self._random = random
+        self._models = models
         self._known: dict[str, Callable[[Any], None]] = {
             "tensorflow.serving.ModelSpec": self._spec,
             "tensorflow.serving.PredictRequest": self._predict,
@@ -196,13 +204,23 @@ class Messages:
             features["name"].bytes_list.value.append(random.randbytes(3))
 
     def _reload(self, request: Any) -> None:
-        """A config that may not be: models that stay are not touched by it, and nobody waits for long."""
+        """A config that must be refused; or the one in force, sometimes with a model more that comes and goes."""
         random = self._random
         request.metric_names.extend(random.choices(TEXTS, k=random.randrange(3)))
         if random.random() < 0.2:
             request.config.custom_model_config.type_url = random.choice(TEXTS)
             return
         entries = request.config.model_config_list.config
+        if self._models is not None and random.random() < 0.3:
+            for name in MODELS:
+                entry = entries.add(name=name, base_path=str(self._models / name), model_platform="tensorflow")
+                entry.model_version_policy.all.SetInParent()
+                entry.version_labels["stable"] = 1
+            if random.random() < 0.3:
+                # Where nothing is, nothing comes: that is given up after --reload_timeout_seconds.
+                base = self._models / ("half_plus_two" if random.random() < 0.9 else "nothing")
+                entries.add(name="fleeting", base_path=str(base), model_platform="tensorflow")
+            return
         for _ in range(random.randrange(1, 4)):
             entry = entries.add(name=random.choice((*MODELS, "")), base_path=random.choice(TEXTS))
             entry.model_platform = random.choice(("", "tensorflow", "caffe"))
