@@ -34,4 +34,13 @@ pub trait Engine: Send + Sync {
     /// The runtime's own text. A request that does not fit the graph is `InvalidArgument`, a run that takes
     /// longer than `call.timeout` is `DeadlineExceeded`. The engine stays usable after any error.
     fn run(&self, call: &Call<'_>) -> Result<Vec<Tensor>>;
+
+    /// Runs several signatures and returns the tensors of each call: in one run of the graph where the runtime can do
+    /// that and all calls share one slice of inputs, else one after the other.
+    ///
+    /// # Errors
+    /// As [`Engine::run`]; the first one ends all.
+    fn run_together(&self, calls: &[Call<'_>]) -> Result<Vec<Vec<Tensor>>> {
+        calls.iter().map(|call| self.run(call)).collect()
+    }
 }

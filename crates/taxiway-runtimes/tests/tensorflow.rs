@@ -37,6 +37,19 @@ fn a_keras_model_whose_variables_cannot_be_restored_is_refused_with_what_to_do()
 }
 
 #[test]
+fn calls_that_share_their_inputs_are_one_run() {
+    let Some(fixtures) = fixtures() else { return };
+    let engine = fixtures.load("counter", TensorFlow);
+    let signature = engine.signatures().get(DEFAULT_SIGNATURE).unwrap().unwrap();
+    let (shared, other) = ([scalar(5)], [scalar(5)]);
+    let call = |inputs| Call { signature, inputs, outputs: &[0], timeout: None };
+    let together = |calls: &[Call<'_>]| engine.run_together(calls).unwrap().concat();
+    assert_eq!(together(&[call(&shared), call(&shared)]), [scalar(5), scalar(5)]);
+    assert_eq!(together(&[call(&shared), call(&other)]), [scalar(10), scalar(15)]);
+    assert!(together(&[]).is_empty());
+}
+
+#[test]
 fn loops_and_branches_run_on_either_executor() {
     let Some(fixtures) = fixtures() else { return };
     for inter_op_threads in [0, 2] {

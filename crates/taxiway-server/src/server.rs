@@ -168,9 +168,9 @@ impl Server {
         let graphs = Arc::clone(&self.core.metrics.graphs);
         fresh.engine = Arc::new(Counted { engine: fresh.engine, graphs });
         let load_time = fresh.load_time;
-        let warmed = self.warmed(&fresh, directory, options)?;
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
         let batcher = self.batcher(&fresh, &metrics)?;
+        let warmed = self.warmed(&fresh, batcher.as_ref(), directory, options)?;
         let log = fresh.request_log.clone().map(|config| self.request_log(config)).transpose()?;
         let ready = Ready { metrics, run_time: warmed.run_time, batcher, log };
         let loaded = self.core.registry.add(fresh, ready);
@@ -183,12 +183,18 @@ impl Server {
         self.core.metrics.loads.attempted(&directory.to_string_lossy(), None);
     }
 
-    fn warmed(&self, fresh: &Fresh, directory: &Path, options: WarmUpOptions) -> Result<WarmedUp> {
+    fn warmed(
+        &self,
+        fresh: &Fresh,
+        batcher: Option<&Batcher>,
+        directory: &Path,
+        options: WarmUpOptions,
+    ) -> Result<WarmedUp> {
         let loads = &self.core.metrics.loads;
         let path = directory.to_string_lossy();
         loads.attempted(&path, Some(fresh.load_time));
         let began = Instant::now();
-        let warmed = warm_up(fresh.engine.as_ref(), directory, options);
+        let warmed = warm_up(fresh.engine.as_ref(), batcher, directory, options);
         let records = warmed.as_ref().map(|warmed| warmed.requests);
         if options.enabled && records != Ok(0) {
             loads.warmed(&path, began.elapsed(), records);

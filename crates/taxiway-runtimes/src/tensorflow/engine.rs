@@ -119,25 +119,76 @@ impl TensorFlowEngine {
         self.session.run(options, &[], &Handles::new(), &[output]).is_ok()
     }
 
-    fn fetch(&self, plan: &Plan, call: &Call<'_>) -> Result<Handles> {
-        let inputs: Handles =
-            call.inputs.iter().map(|tensor| Handle::from_tensor(self.functions, tensor)).collect::<Result<_>>()?;
-        let fetches: SmallVec<[Output; 4]> = call
-            .outputs
-            .iter()
-            .filter_map(|&index| match plan.fetches[index] {
-                Fetch::Graph(output) => Some(output),
-                Fetch::Input(_) => None,
-            })
-            .collect();
-        if fetches.is_empty() {
-            return Ok(Handles::new());
+    /// The plan of a call of one of our own signatures.
+    fn plan_of(&self, call: &Call<'_>) -> Result<&Plan> {
+        let plan = self.plans.get(&call.signature.name).ok_or_else(|| foreign(call.signature))?;
+        if call.inputs.len() != plan.feeds.len() || call.outputs.iter().any(|&index| index >= plan.fetches.len()) {
+            return Err(Error::internal(format!(
+                "signature \"{}\" was called with the tensors of another one",
+                call.signature.name
+            )));
         }
-        let run = |options: &Buffer| self.session.run(options, &plan.feeds, &inputs, &fetches);
-        match (self.executor, call.timeout) {
+        Ok(plan)
+    }
+
+    /// Runs calls whose inputs are the same in one run of the graph. Each tensor is fed once and fetched once, however
+    /// many calls name it.
+    fn run_once(&self, calls: &[Call<'_>]) -> Result<Vec<Vec<Tensor>>> {
+        let plans = calls.iter().map(|call| self.plan_of(call)).collect::<Result<SmallVec<[&Plan; 2]>>>()?;
+        let (mut feeds, mut inputs) = (SmallVec::<[Output; 4]>::new(), Handles::new());
+        let mut fetches = SmallVec::<[Output; 4]>::new();
+        for (call, plan) in calls.iter().zip(&plans) {
+            for (&feed, tensor) in plan.feeds.iter().zip(call.inputs) {
+                if !feeds.contains(&feed) {
+                    feeds.push(feed);
+                    inputs.push(Handle::from_tensor(self.functions, tensor)?);
+                }
+            }
+            for &index in call.outputs {
+                if let Fetch::Graph(output) = plan.fetches[index]
+                    && !fetches.contains(&output)
+                {
+                    fetches.push(output);
+                }
+            }
+        }
+        let timeout = calls.first().and_then(|call| call.timeout);
+        let started = Instant::now();
+        let handles = match fetches.is_empty() {
+            true => Handles::new(),
+            false => self.fetch(&plans, (&feeds, &inputs), &fetches, timeout)?,
+        };
+        let elapsed = started.elapsed();
+        plans.iter().for_each(|plan| plan.pace.note(elapsed));
+        if let Some(timeout) = timeout.filter(|&timeout| elapsed > timeout) {
+            return Err(too_late(elapsed, timeout));
+        }
+        let fetched = handles.into_iter().map(Handle::into_tensor).collect::<Result<SmallVec<[Tensor; 4]>>>()?;
+        let answer = |call: &Call<'_>, plan: &Plan, index: usize| match plan.fetches[index] {
+            Fetch::Input(input) => Ok(call.inputs[input].clone()),
+            Fetch::Graph(output) => {
+                let place = fetches.iter().position(|fetch| *fetch == output);
+                place.and_then(|place| fetched.get(place)).cloned().ok_or_else(too_few)
+            }
+        };
+        let answers = calls.iter().zip(&plans);
+        answers.map(|(call, plan)| call.outputs.iter().map(|&index| answer(call, plan, index)).collect()).collect()
+    }
+
+    fn fetch(
+        &self,
+        plans: &[&Plan],
+        (feeds, inputs): (&[Output], &Handles),
+        fetches: &[Output],
+        timeout: Option<Duration>,
+    ) -> Result<Handles> {
+        let run = |options: &Buffer| self.session.run(options, feeds, inputs, fetches);
+        match (self.executor, timeout) {
             (Executor::General, None) => run(&self.in_pool),
             (Executor::Calling, None) => run(&self.on_calling_thread),
-            (Executor::Calling, Some(timeout)) if plan.pace.is_well_within(timeout) => run(&self.on_calling_thread),
+            (Executor::Calling, Some(timeout)) if plans.iter().all(|plan| plan.pace.is_well_within(timeout)) => {
+                run(&self.on_calling_thread)
+            }
             (_, timeout) => run(&Buffer::new(self.functions, &options::in_pool(timeout))),
         }
     }
@@ -153,28 +204,14 @@ impl Engine for TensorFlowEngine {
     }
 
     fn run(&self, call: &Call<'_>) -> Result<Vec<Tensor>> {
-        let plan = self.plans.get(&call.signature.name).ok_or_else(|| foreign(call.signature))?;
-        if call.inputs.len() != plan.feeds.len() || call.outputs.iter().any(|&index| index >= plan.fetches.len()) {
-            return Err(Error::internal(format!(
-                "signature \"{}\" was called with the tensors of another one",
-                call.signature.name
-            )));
+        self.run_once(std::slice::from_ref(call))?.pop().ok_or_else(too_few)
+    }
+
+    fn run_together(&self, calls: &[Call<'_>]) -> Result<Vec<Vec<Tensor>>> {
+        match calls.windows(2).all(|pair| std::ptr::eq(pair[0].inputs, pair[1].inputs)) {
+            true => self.run_once(calls),
+            false => calls.iter().map(|call| self.run(call)).collect(),
         }
-        let started = Instant::now();
-        let handles = self.fetch(plan, call)?;
-        let elapsed = started.elapsed();
-        plan.pace.note(elapsed);
-        if let Some(timeout) = call.timeout.filter(|&timeout| elapsed > timeout) {
-            return Err(too_late(elapsed, timeout));
-        }
-        let mut handles = handles.into_iter();
-        let answer = |&index: &usize| match plan.fetches[index] {
-            Fetch::Input(input) => Ok(call.inputs[input].clone()),
-            Fetch::Graph(_) => {
-                handles.next().ok_or_else(|| Error::internal("TensorFlow returned too few tensors"))?.into_tensor()
-            }
-        };
-        call.outputs.iter().map(answer).collect()
     }
 }
 
@@ -206,6 +243,10 @@ fn plan(session: &Session, signature: &Signature) -> Result<Plan> {
 /// Whether the single-threaded executor refused the graph.
 fn is_refusal(error: &Error) -> bool {
     error.message.contains("Single-threaded executor does not support")
+}
+
+fn too_few() -> Error {
+    Error::internal("TensorFlow returned too few tensors")
 }
 
 fn foreign(signature: &Signature) -> Error {

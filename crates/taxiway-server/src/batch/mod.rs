@@ -4,7 +4,7 @@
 //! they are padded) one shape of row, so that an odd request never hurts another. While every thread is busy, requests
 //! gather; a thread that is free takes what has gathered, or waits for more when the parameters ask for it.
 
-mod params;
+pub(crate) mod params;
 mod queue;
 mod rows;
 mod run;

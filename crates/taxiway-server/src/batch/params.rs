@@ -79,7 +79,7 @@ impl BatchParams {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Parameters that gather up to `max_batch_size` rows without waiting.

@@ -42,10 +42,46 @@ pub(crate) async fn execute(pool: &Pool, lease: &Lease, run: Run) -> Result<Vec<
     if let Some(batcher) = &lease.batcher {
         return gathered(batcher, run).await;
     }
-    if lease.pace.is_quick() {
-        return run_here(lease, &run);
-    }
     let deadline = run.deadline;
+    threaded(pool, lease, deadline, move |loaded| run_here(loaded, &run)).await
+}
+
+/// Several signatures that share their inputs.
+pub(crate) struct Together {
+    /// Each signature with its wanted outputs.
+    pub(crate) calls: Vec<(Arc<Signature>, Outputs)>,
+    /// One tensor for each input, the same of every signature.
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) deadline: Deadline,
+}
+
+/// Runs several signatures, in one run of the graph where the engine can. Batched ones run one after the other, each
+/// together with other requests for it.
+///
+/// # Errors
+/// Those of [`execute`].
+pub(crate) async fn execute_together(pool: &Pool, lease: &Lease, together: Together) -> Result<Vec<Vec<Tensor>>> {
+    let Together { calls, inputs, deadline } = together;
+    if lease.batcher.is_none() {
+        return threaded(pool, lease, deadline, move |loaded| together_here(loaded, &calls, &inputs, deadline)).await;
+    }
+    let mut answers = Vec::with_capacity(calls.len());
+    for (signature, outputs) in calls {
+        answers.push(execute(pool, lease, Run { signature, inputs: inputs.clone(), outputs, deadline }).await?);
+    }
+    Ok(answers)
+}
+
+/// Does `work` on this thread when the version is quick, else on the pool.
+async fn threaded<T: Send + 'static>(
+    pool: &Pool,
+    lease: &Lease,
+    deadline: Deadline,
+    work: impl FnOnce(&Loaded) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if lease.pace.is_quick() {
+        return work(lease);
+    }
     deadline.left()?;
     let (reply, answer) = oneshot::channel();
     let lease = lease.clone();
@@ -54,8 +90,8 @@ pub(crate) async fn execute(pool: &Pool, lease: &Lease, run: Run) -> Result<Vec<
         if reply.is_closed() {
             return;
         }
-        let result = run_here(&lease, &run);
-        drop((run, lease)); // before the answer, so that who has it finds the lease returned
+        let result = work(&lease);
+        drop(lease); // before the answer, so that who has it finds the lease returned
         let _ = reply.send(result);
     })?;
     match deadline.bound(answer).await {
@@ -88,8 +124,25 @@ async fn gathered(batcher: &Batcher, run: Run) -> Result<Vec<Tensor>> {
 pub(crate) fn run_here(loaded: &Loaded, run: &Run) -> Result<Vec<Tensor>> {
     let timeout = run.deadline.left()?;
     let call = Call { signature: &run.signature, inputs: &run.inputs, outputs: &run.outputs, timeout };
+    learning(loaded, || guarded(loaded.engine.as_ref(), &call))
+}
+
+fn together_here(
+    loaded: &Loaded,
+    calls: &[(Arc<Signature>, Outputs)],
+    inputs: &[Tensor],
+    deadline: Deadline,
+) -> Result<Vec<Vec<Tensor>>> {
+    let timeout = deadline.left()?;
+    let calls: SmallVec<[Call<'_>; 4]> =
+        calls.iter().map(|(signature, outputs)| Call { signature, inputs, outputs, timeout }).collect();
+    learning(loaded, || guarded_together(loaded.engine.as_ref(), &calls))
+}
+
+/// Runs, and learns how long that took.
+fn learning<T>(loaded: &Loaded, run: impl FnOnce() -> Result<T>) -> Result<T> {
     let began = Instant::now();
-    let tensors = guarded(loaded.engine.as_ref(), &call)?;
+    let tensors = run()?;
     let took = began.elapsed();
     // Only of runs that went well: a refusal is quick, which says nothing about the model.
     loaded.pace.learn(took);
@@ -99,21 +152,44 @@ pub(crate) fn run_here(loaded: &Loaded, run: &Run) -> Result<Vec<Tensor>> {
 
 /// Runs an engine and makes an error of what would break its contract: a panic, or a wrong number of outputs.
 pub(crate) fn guarded(engine: &dyn Engine, call: &Call<'_>) -> Result<Vec<Tensor>> {
-    // An engine leaves nothing half done: its contract is that it stays usable after any error.
-    let result = catch_unwind(AssertUnwindSafe(|| engine.run(call)));
-    let (name, signature) = (engine.name(), &call.signature.name);
-    match result {
-        Ok(Ok(tensors)) if tensors.len() != call.outputs.len() => Err(Error::internal(format!(
-            "the {name} engine gave {} outputs of signature \"{signature}\" instead of {}",
-            tensors.len(),
-            call.outputs.len()
-        ))),
-        Ok(result) => result,
-        Err(panic) => Err(Error::internal(format!(
-            "the {name} engine panicked while running signature \"{signature}\": {}",
-            panic_text(panic.as_ref())
-        ))),
+    let tensors = caught(engine, call, || engine.run(call))?;
+    check_count(engine, call, &tensors)?;
+    Ok(tensors)
+}
+
+/// The same of several calls.
+pub(crate) fn guarded_together(engine: &dyn Engine, calls: &[Call<'_>]) -> Result<Vec<Vec<Tensor>>> {
+    let Some(first) = calls.first() else { return Ok(Vec::new()) };
+    let answers = caught(engine, first, || engine.run_together(calls))?;
+    if answers.len() != calls.len() {
+        let (name, given, asked) = (engine.name(), answers.len(), calls.len());
+        return Err(Error::internal(format!("the {name} engine answered {given} calls instead of {asked}")));
     }
+    calls.iter().zip(&answers).try_for_each(|(call, tensors)| check_count(engine, call, tensors))?;
+    Ok(answers)
+}
+
+fn caught<T>(engine: &dyn Engine, call: &Call<'_>, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    // An engine leaves nothing half done: its contract is that it stays usable after any error.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        Err(Error::internal(format!(
+            "the {} engine panicked while running signature \"{}\": {}",
+            engine.name(),
+            call.signature.name,
+            panic_text(panic.as_ref())
+        )))
+    })
+}
+
+fn check_count(engine: &dyn Engine, call: &Call<'_>, tensors: &[Tensor]) -> Result<()> {
+    let (given, asked) = (tensors.len(), call.outputs.len());
+    if given != asked {
+        let (name, signature) = (engine.name(), &call.signature.name);
+        return Err(Error::internal(format!(
+            "the {name} engine gave {given} outputs of signature \"{signature}\" instead of {asked}"
+        )));
+    }
+    Ok(())
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

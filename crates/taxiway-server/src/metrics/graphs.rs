@@ -14,6 +14,15 @@ pub(crate) struct Graphs {
 }
 
 impl Graphs {
+    fn counting<T>(&self, run: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let result = run();
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(took, Ordering::Relaxed);
+        result
+    }
+
     /// How many runs there were.
     pub(super) fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
@@ -41,12 +50,11 @@ impl Engine for Counted {
     }
 
     fn run(&self, call: &Call<'_>) -> Result<Vec<Tensor>> {
-        let began = Instant::now();
-        let result = self.engine.run(call);
-        self.graphs.runs.fetch_add(1, Ordering::Relaxed);
-        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.graphs.micros.fetch_add(took, Ordering::Relaxed);
-        result
+        self.graphs.counting(|| self.engine.run(call))
+    }
+
+    fn run_together(&self, calls: &[Call<'_>]) -> Result<Vec<Vec<Tensor>>> {
+        self.graphs.counting(|| self.engine.run_together(calls))
     }
 }
 

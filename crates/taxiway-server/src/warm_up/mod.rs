@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use taxiway_engine::{Engine, Result};
 
+use crate::batch::Batcher;
 use crate::proto::prediction_log::LogType;
-use replay::replay;
+use replay::{Runner, replay};
 
 /// The most runs that are timed, and how long timing may take: the middle of many for a quick model, of a few for a
 /// slow one.
@@ -38,11 +39,17 @@ pub(crate) struct WarmedUp {
     pub(crate) run_time: Option<Duration>,
 }
 
-/// Runs the requests in a version's directory, if there are any.
+/// Runs the requests in a version's directory, if there are any. They go through the batcher when there is one, so that
+/// the sizes of its batches are warm; what is timed is the engine alone.
 ///
 /// # Errors
 /// Those of reading the requests, and of the first one that fails: such a version must not serve.
-pub(crate) fn warm_up(engine: &dyn Engine, version: &Path, options: WarmUpOptions) -> Result<WarmedUp> {
+pub(crate) fn warm_up(
+    engine: &dyn Engine,
+    batcher: Option<&Batcher>,
+    version: &Path,
+    options: WarmUpOptions,
+) -> Result<WarmedUp> {
     if !options.enabled {
         return Ok(WarmedUp::default());
     }
@@ -50,7 +57,7 @@ pub(crate) fn warm_up(engine: &dyn Engine, version: &Path, options: WarmUpOption
     let requests = records::read(version)?;
     for request in &requests {
         for _ in 0..options.iterations.max(1) {
-            replay(engine, request, options.max_tensor_bytes)?;
+            replay(Runner { engine, batcher }, request, options.max_tensor_bytes)?;
         }
     }
     let first = requests.first();
@@ -62,7 +69,7 @@ fn median_run(engine: &dyn Engine, request: &LogType, max_tensor_bytes: usize) -
     let began = Instant::now();
     let mut times = Vec::with_capacity(MAX_TIMED_RUNS);
     while times.len() < MAX_TIMED_RUNS && (times.is_empty() || began.elapsed() < TIMING_BUDGET) {
-        times.push(replay(engine, request, max_tensor_bytes)?);
+        times.push(replay(Runner { engine, batcher: None }, request, max_tensor_bytes)?);
     }
     times.sort_unstable();
     Ok(times[times.len() / 2])
@@ -71,12 +78,15 @@ fn median_run(engine: &dyn Engine, request: &LogType, max_tensor_bytes: usize) -
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use taxiway_engine::fake::{FakeEngine, definition};
     use taxiway_engine::{DType, ErrorKind, Tensor, WireForm};
 
     use super::records::tests::{log, record, version};
     use super::*;
+    use crate::batch::params::tests::params;
+    use crate::batch::{BatchParams, BatchThreads};
     use crate::proto::{
         ClassificationRequest, ClassifyLog, ExampleList, InferenceTask, Input, ModelSpec, MultiInferenceLog,
         MultiInferenceRequest, PredictRequest, RegressLog, RegressionRequest, input,
@@ -99,21 +109,40 @@ mod tests {
             Ok(vec![call.inputs[0].clone()])
         });
         let directory = version(&[record(request("x")), record(request("x"))]);
-        let warmed = warm_up(&engine, directory.path(), OPTIONS).unwrap();
+        let warmed = warm_up(&engine, None, directory.path(), OPTIONS).unwrap();
         assert_eq!(warmed.requests, 2);
         assert!(warmed.run_time.unwrap() <= warmed.time);
         let runs = RUNS.load(Ordering::Relaxed);
         assert!((7..=6 + MAX_TIMED_RUNS).contains(&runs), "{runs}");
 
         let off = WarmUpOptions { enabled: false, ..OPTIONS };
-        assert_eq!(warm_up(&engine, directory.path(), off).unwrap(), WarmedUp::default());
+        assert_eq!(warm_up(&engine, None, directory.path(), off).unwrap(), WarmedUp::default());
+    }
+
+    #[test]
+    fn requests_of_a_batched_version_are_run_in_batches_of_its_sizes() {
+        static ROWS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+        let definition = definition(&[("x", DType::Float, None)], &[("y", DType::Float, None)]);
+        let engine: Arc<dyn Engine> =
+            Arc::new(FakeEngine::new([("serving_default".to_owned(), definition)].into(), |call| {
+                ROWS.lock().unwrap().push(call.inputs[0].shape()[0]);
+                Ok(vec![call.inputs[0].clone()])
+            }));
+        let params = BatchParams { allowed_batch_sizes: vec![4], ..params(4) };
+        let threads = Arc::new(BatchThreads::start(1).unwrap());
+        let batcher = Batcher::new(threads, Arc::clone(&engine), params, Arc::new(|_| {})).unwrap();
+        let directory = version(&[record(request("x"))]);
+        warm_up(engine.as_ref(), Some(&batcher), directory.path(), OPTIONS).unwrap();
+        let rows = ROWS.lock().unwrap();
+        assert_eq!(rows[..3], [4, 4, 4]);
+        assert!(!rows[3..].is_empty() && rows[3..].iter().all(|&rows| rows == 1), "{rows:?}"); // what is timed
     }
 
     // tfs: warm-failure
     #[test]
     fn a_request_that_fails_fails_the_version() {
         let directory = version(&[record(request("x")), record(request("other"))]);
-        let error = warm_up(&FakeEngine::half_plus_two(), directory.path(), OPTIONS).unwrap_err();
+        let error = warm_up(&FakeEngine::half_plus_two(), None, directory.path(), OPTIONS).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidArgument);
     }
 
@@ -156,11 +185,11 @@ mod tests {
         let engine = of_examples(&RUNS);
         for (log, runs) in logs_of_examples(2).iter().zip([1, 1, 2]) {
             RUNS.store(0, Ordering::Relaxed);
-            replay(&engine, log, 1 << 20).unwrap();
+            replay(Runner { engine: &engine, batcher: None }, log, 1 << 20).unwrap();
             assert_eq!(RUNS.load(Ordering::Relaxed), runs, "{log:?}");
         }
         let directory = version(&logs_of_examples(2).map(log));
-        assert_eq!(warm_up(&engine, directory.path(), OPTIONS).unwrap().requests, 3);
+        assert_eq!(warm_up(&engine, None, directory.path(), OPTIONS).unwrap().requests, 3);
     }
 
     #[test]
@@ -172,7 +201,7 @@ mod tests {
             LogType::MultiInferenceLog(MultiInferenceLog::default()),
         ];
         for one in empty.into_iter().chain(logs_of_examples(0)) {
-            let error = warm_up(&of_examples(&RUNS), version(&[log(one)]).path(), OPTIONS).unwrap_err();
+            let error = warm_up(&of_examples(&RUNS), None, version(&[log(one)]).path(), OPTIONS).unwrap_err();
             assert_eq!(error.kind, ErrorKind::InvalidArgument);
         }
         assert_eq!(RUNS.load(Ordering::Relaxed), 0);
@@ -180,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_version_without_requests_has_no_run_time() {
-        let warmed = warm_up(&FakeEngine::half_plus_two(), version(&[]).path(), OPTIONS).unwrap();
+        let warmed = warm_up(&FakeEngine::half_plus_two(), None, version(&[]).path(), OPTIONS).unwrap();
         assert_eq!((warmed.requests, warmed.run_time), (0, None));
     }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use taxiway_engine::fake::{FakeEngine, definition};
 use taxiway_engine::proto::Example;
 use taxiway_engine::{DType, Tensor};
+use taxiway_server::batch::BatchParams;
 use taxiway_server::proto::prediction_log::LogType;
 use taxiway_server::proto::{self, PredictionLog, input};
 use taxiway_server::request_log::LogConfig;
@@ -128,18 +129,46 @@ fn classify_and_regress_are_logged_over_both_protocols() {
     assert_eq!(rest.response.as_ref().unwrap().result.as_ref().unwrap().regressions[0].value, 0.5);
 }
 
+/// Asks `m` for classes and regressions of one example at once.
+fn ask_both(serving: &Serving) -> proto::MultiInferenceResponse {
+    let tasks = [("c", "tensorflow/serving/classify"), ("r", "tensorflow/serving/regress")];
+    let task = |(name, method): (&str, &str)| proto::InferenceTask {
+        model_spec: signature(name),
+        method_name: method.to_owned(),
+    };
+    let request = proto::MultiInferenceRequest { tasks: tasks.map(task).into(), input: one_example() };
+    serving.grpc().ask("/tensorflow.serving.PredictionService/MultiInference", &request).unwrap().into_inner()
+}
+
+#[test]
+fn tasks_are_one_run_and_in_batches_one_each_with_the_same_answers() {
+    let answers = [(None, 1), (Some(params()), 2)].map(|(batching, runs)| {
+        let serving = Serving::start(&json!({}));
+        let version = serving.add_fresh(taxiway_server::Fresh { batching, ..fresh("m", 3, Arc::new(engine())) });
+        serving.publish(&[&version]);
+        let answer = ask_both(&serving);
+        assert_eq!(serving.server.counter("/tensorflow/core/graph_runs"), runs);
+        answer
+    });
+    assert_eq!(answers[0].results.len(), 2);
+    assert_eq!(answers[0], answers[1]);
+}
+
+fn params() -> BatchParams {
+    BatchParams {
+        max_batch_size: 4,
+        batch_timeout_micros: 0,
+        max_enqueued_batches: 10,
+        allowed_batch_sizes: Vec::new(),
+        pad_variable_length_inputs: false,
+        enable_large_batch_splitting: false,
+        max_execution_batch_size: 0,
+    }
+}
+
 #[test]
 fn multi_inference_is_logged_whole() {
-    let logged = logged(|serving| {
-        let tasks = [("c", "tensorflow/serving/classify"), ("r", "tensorflow/serving/regress")];
-        let task = |(name, method): (&str, &str)| proto::InferenceTask {
-            model_spec: signature(name),
-            method_name: method.to_owned(),
-        };
-        let request = proto::MultiInferenceRequest { tasks: tasks.map(task).into(), input: one_example() };
-        let path = "/tensorflow.serving.PredictionService/MultiInference";
-        serving.grpc().ask::<proto::MultiInferenceResponse>(path, &request).unwrap();
-    });
+    let logged = logged(|serving| drop(ask_both(serving)));
     let [LogType::MultiInferenceLog(log)] = &logged[..] else { panic!("{logged:?}") };
     assert_eq!(log.request.as_ref().unwrap().tasks.len(), 2);
     assert_eq!(log.response.as_ref().unwrap().results.len(), 2);

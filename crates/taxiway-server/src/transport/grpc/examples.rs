@@ -7,7 +7,7 @@ use super::methods::{leased, named};
 use super::reply::Reply;
 use crate::admit::Deadline;
 use crate::api::examples::{Classes, Method, Plan, Task, check_tasks, regressions, serialised};
-use crate::execute::{Run, execute};
+use crate::execute::{Run, Together, execute, execute_together};
 use crate::lease::Lease;
 use crate::metrics::Tracked;
 use crate::proto::{
@@ -76,7 +76,7 @@ impl Ran {
     }
 }
 
-/// Every task on one version, one after the other: they share the parsed input, not the run.
+/// Every task on one version: they share the parsed input, and the run where the engine can do that.
 pub(super) async fn multi_inference(
     core: &Core,
     request: MultiInferenceRequest,
@@ -90,13 +90,16 @@ pub(super) async fn multi_inference(
         request.tasks.iter().map(|task| Task::new(lease.engine.as_ref(), task, strict)).collect::<Result<_>>()?;
     let examples = serialised(request.input.as_ref())?;
     let rows = examples.len();
+    let calls = tasks.iter().map(|task| (task.plan.signature.clone(), task.plan.outputs.clone())).collect();
+    // As many tasks as there are, they take the same one input.
+    let inputs = tasks.first().map(|task| task.plan.inputs(examples)).transpose()?.unwrap_or_default();
+    let answers = execute_together(&core.pool, &lease, Together { calls, inputs, deadline }).await?;
     lease.metrics.model_counts.examples_of_many(rows);
     let mut results = Vec::with_capacity(tasks.len());
-    for task in &tasks {
-        let tensors = run(core, &lease, &task.plan, examples.clone(), deadline).await?;
+    for (task, tensors) in tasks.iter().zip(&answers) {
         results.push(InferenceResult {
             model_spec: Some(model_spec(&lease, &task.plan.signature.name)),
-            result: Some(task.read(&tensors, rows)?),
+            result: Some(task.read(tensors, rows)?),
         });
     }
     reply(&lease, MultiInferenceResponse { results }, |answer| record::multi_inference(request, answer))
