@@ -98,6 +98,7 @@ fn a_counter_is_the_sum_of_its_samples() {
     }
 }
 
+// tfs: metric-buckets
 #[test]
 fn bounds_have_six_digits_as_in_c() {
     for (value, text) in [

@@ -30,6 +30,7 @@ fn counted(model: &str, status: &str, count: u64) -> (String, String, u64) {
     (model.to_owned(), status.to_owned(), count)
 }
 
+// tfs: metric-request-count metric-request-latency
 #[test]
 fn rest_requests_count_under_the_name_in_their_url() {
     let (serving, _version) = counting();
@@ -66,6 +67,7 @@ fn rest_requests_count_under_the_name_in_their_url() {
     assert!(page.contains(":tensorflow:core:graph_runs{} 1\n"), "{page}");
 }
 
+// tfs: metric-request-count
 #[test]
 fn grpc_requests_count_when_they_ask_an_api_and_can_be_read() {
     let (serving, _version) = counting();

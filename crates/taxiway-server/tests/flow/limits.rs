@@ -59,7 +59,6 @@ fn a_client_that_asks_first_is_refused_before_it_sends() {
     assert_eq!(http.receive().unwrap().status, 413);
 }
 
-// tfs: rest-gzip
 #[test]
 fn an_answer_that_needs_no_body_leaves_its_connection_usable() {
     let (serving, _version) = Serving::half_plus_two(&json!({"limits": {"max_body_bytes": 1000}}));
@@ -86,6 +85,7 @@ fn an_answer_that_needs_no_body_leaves_its_connection_usable() {
     assert_eq!(http.receive().unwrap().header("connection"), Some("close"));
 }
 
+// tfs: rest-gzip
 #[test]
 fn compressed_bodies_are_read_and_bounded() {
     let (serving, _version) = Serving::half_plus_two(&json!({"limits": {"max_inflated_bytes": 1000}}));

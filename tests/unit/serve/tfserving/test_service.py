@@ -174,6 +174,7 @@ def test_a_reload_adds_and_removes(tmp_path: Path, serve: Serve) -> None:
     assert plane.shows(lambda table: "one" not in table["models"])
 
 
+@pytest.mark.tfs("reload-metrics")
 def test_a_reload_by_rpc_answers_with_the_increase_of_counters(tmp_path: Path, serve: Serve) -> None:
     one, two = put(tmp_path / "one", 1), put(tmp_path / "two", 1)
     server, plane = serve(STRICT, written(tmp_path, one=f'"{one}"'))
