@@ -91,9 +91,18 @@ fn port(signature: &str, name: &str, info: &TensorInfo) -> Result<Port> {
     let Some(Encoding::Name(tensor)) = &info.encoding else {
         return Err(refuse("is sparse or composite"));
     };
-    let dtype =
-        DType::from_number(info.dtype).ok_or_else(|| refuse(&format!("has element type number {}", info.dtype)))?;
+    let dtype = DType::from_number(value_type(info.dtype))
+        .ok_or_else(|| refuse(&format!("has element type number {}", info.dtype)))?;
     Ok(Port { name: name.to_owned(), tensor: tensor.clone(), dtype, shape: spec_shape(info), default: None })
+}
+
+/// The type of the values of a tensor that is declared as a reference, as variables of TensorFlow 1 are: every type has a
+/// reference type, whose number is 100 more. What is fed and fetched are values.
+fn value_type(number: i32) -> i32 {
+    match number {
+        101..200 => number - 100,
+        _ => number,
+    }
 }
 
 fn spec_shape(info: &TensorInfo) -> SpecShape {
@@ -169,6 +178,14 @@ mod tests {
         assert!(signature.inputs[1].shape.accepts(&[7, 2]));
         assert!(!signature.inputs[1].shape.accepts(&[7, 3]));
         assert!(!signature.inputs[0].shape.accepts(&[1]));
+    }
+
+    #[test]
+    fn a_reference_is_called_by_its_values() {
+        let signature = Signature::from_proto("f", &definition(&[("x", info(101, &[]))])).unwrap();
+        assert_eq!(signature.inputs[0].dtype, DType::Float);
+        let resource = Signature::from_proto("f", &definition(&[("x", info(120, &[]))])).unwrap_err();
+        assert!(resource.message.contains("element type number 120"), "{resource}");
     }
 
     #[test]

@@ -156,6 +156,30 @@ def reference_variables(root: Path) -> None:
     v1.enable_control_flow_v2()
 
 
+def old_counter(root: Path) -> None:
+    """Signatures whose outputs are references, as TensorFlow 1 had them, two without inputs; one names no tensor."""
+    with v1.Graph().as_default(), v1.Session() as session:
+        total = v1.get_variable("total", initializer=0.0, use_resource=False)
+        step = v1.placeholder(tf.float32, [], "step")
+        info = v1.saved_model.utils.build_tensor_info
+
+        def signature(output: Any, **inputs: Any) -> Any:
+            ends = {alias: info(tensor) for alias, tensor in inputs.items()}, {"total": info(output)}
+            return v1.saved_model.signature_def_utils.build_signature_def(*ends, "tensorflow/serving/predict")
+
+        signatures = {
+            "get": signature(total),
+            "add": signature(v1.assign_add(total, 1.0)),
+            "add_by": signature(v1.assign_add(total, step), step=step),
+            "lost": signature(total),
+        }
+        signatures["lost"].outputs["total"].name = "gone:0"
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.builder.SavedModelBuilder(str(root / "old_counter"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+
+
 def endless(root: Path) -> None:
     """Waits for a queue that nobody fills."""
 
@@ -279,7 +303,7 @@ def old_tensorflow(root: Path) -> None:
 
 
 MODELS = [half_plus_two, several, scalars, types, product, strings, any_rank, counter, loop, reference_variables]
-MODELS += [endless, digits, signatures, positives, plus_one, old_tensorflow]
+MODELS += [endless, old_counter, digits, signatures, positives, plus_one, old_tensorflow]
 MODELS += [tflite_plain, tflite_metadata, spin, keras_3]
 
 

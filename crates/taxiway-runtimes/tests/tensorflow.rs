@@ -4,7 +4,7 @@ mod fixtures;
 
 use std::time::Duration;
 
-use fixtures::{fixtures, predict};
+use fixtures::{fixtures, predict, predict_with};
 use taxiway_engine::{Call, DEFAULT_SIGNATURE, ErrorKind, Tensor};
 use taxiway_runtimes::EngineChoice::TensorFlow;
 
@@ -78,6 +78,18 @@ fn a_graph_of_tensorflow_1_runs_as_it_always_did() {
         predict(engine.as_ref(), std::slice::from_ref(&row)).unwrap()[1].values::<f32>().unwrap().as_ref(),
         [4.0]
     );
+}
+
+#[test]
+fn references_are_fetched_as_values_and_a_lost_tensor_is_its_signatures_own_matter() {
+    let Some(fixtures) = fixtures() else { return };
+    let engine = fixtures.load("old_counter", TensorFlow);
+    let total = |value: f32| [Tensor::from_values([], &[value]).unwrap()];
+    assert_eq!(predict_with(engine.as_ref(), "add", &[]).unwrap(), total(1.0));
+    assert_eq!(predict_with(engine.as_ref(), "add_by", &total(2.5)).unwrap(), total(3.5));
+    assert_eq!(predict_with(engine.as_ref(), "get", &[]).unwrap(), total(3.5));
+    let lost = predict_with(engine.as_ref(), "lost", &[]).unwrap_err();
+    assert_eq!(lost.message, "signature \"lost\" names the tensor \"gone:0\", which the graph does not have");
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Whether REST answers carry the headers that let any web page read them.
     pub cors: bool,
+    /// Whether `GET /v1/models` lists the models; TensorFlow Serving misses a model's name there.
+    pub model_list: bool,
     /// Whether gRPC answers carry tensors as `tensor_content` instead of typed fields.
     pub tensor_content: bool,
     /// Whether Predict, Classify and Regress insist on the method name that a signature declares.
@@ -230,7 +232,7 @@ mod tests {
         "age_grace_ms": 0, "max_receive_bytes": 0, "max_send_bytes": 1},
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "grpc_timeout_ms": 7, "header_timeout_ms": 5},
-        "cors": false, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
+        "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
 
     #[test]
     fn the_document_is_read() {

@@ -31,6 +31,9 @@ __all__ = ["NativeDataPlane", "TlsTexts", "find_libraries", "load_spec"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+# TensorFlow's words for a model that needs an operation nobody registered.
+_UNKNOWN_OPERATION = "Op type not registered"
+_OPERATIONS = ("tensorflow_text",)
 _LIMITS = (
     "max_body_bytes",
     "max_inflated_bytes",
@@ -101,6 +104,17 @@ class NativeDataPlane:
 
     def load(self, spec: JsonObject) -> _NativeVersion:
         """Load and warm a version."""
+        try:
+            return self._load(spec)
+        except TaxiwayError as error:
+            installed = installed_op_libraries()
+            if _UNKNOWN_OPERATION not in error.message or not installed:
+                raise
+            # Not before they are asked for: they cost memory, and most models need none.
+            log.info("Looking for the missing operation in %d installed libraries.", len(installed))
+            return self._load({**spec, "op_libraries": [*spec["op_libraries"], *installed]})
+
+    def _load(self, spec: JsonObject) -> _NativeVersion:
         return _NativeVersion(self._told(lambda: self._server.load(json.dumps(spec))))
 
     def publish(self, table: JsonObject) -> None:
@@ -215,6 +229,7 @@ def _config(settings: ServerSettings, tls: TlsTexts | None) -> JsonObject:
             "grpc_timeout_ms": settings.grpc_timeout_ms or settings.request_timeout_ms,
         },
         "cors": settings.cors,
+        "model_list": settings.model_list,
         "tensor_content": settings.tensor_content,
         "method_name_check": settings.method_name_check,
         "prometheus": {"path": settings.prometheus_path, "thread_pool_name": settings.batch_thread_pool}
@@ -264,11 +279,21 @@ def find_libraries() -> JsonObject:
     return {"tensorflow": both, "litert": _in_package("ai_edge_litert", "libLiteRt.so", "libLiteRt.dylib")}
 
 
+def installed_op_libraries() -> list[str]:
+    """The libraries of operations that installed packages bring, by path; TF Text's. Imports none of them."""
+    folders = [Path(folder) for package in _OPERATIONS for folder in _folders(package)]
+    return [str(path) for folder in folders for path in sorted(folder.rglob("_*.so"))]
+
+
 def _in_package(package: str, *names: str) -> str | None:
+    paths = [Path(folder) / name for folder in _folders(package) for name in names]
+    return next((str(path) for path in paths if path.is_file()), None)
+
+
+def _folders(package: str) -> list[str]:
+    """Where a package lies; empty when it is not installed."""
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
-        return None
-    folders = list(spec.submodule_search_locations or []) if spec is not None else []
-    paths = [Path(folder) / name for folder in folders for name in names]
-    return next((str(path) for path in paths if path.is_file()), None)
+        return []
+    return list(spec.submodule_search_locations or []) if spec is not None else []

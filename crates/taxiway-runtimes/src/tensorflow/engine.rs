@@ -60,7 +60,8 @@ struct TensorFlowEngine {
     functions: &'static Functions,
     session: Session,
     signatures: Signatures,
-    plans: BTreeMap<String, Plan>,
+    /// What each signature runs, or why it cannot: one that names a tensor the graph lacks must not take the others away.
+    plans: BTreeMap<String, Result<Plan>>,
     executor: Executor,
     on_calling_thread: Buffer,
     in_pool: Buffer,
@@ -97,10 +98,8 @@ impl TensorFlowEngine {
             })?,
         };
         let signatures = Signatures::new(decoded::<MetaGraphDef>(&meta_graph)?.signature_def);
-        let plans = signatures
-            .callable()
-            .map(|signature| Ok((signature.name.clone(), plan(&session, signature)?)))
-            .collect::<Result<_>>()?;
+        let plans =
+            signatures.callable().map(|signature| (signature.name.clone(), plan(&session, signature))).collect();
         let buffer = |bytes: Vec<u8>| Buffer::new(functions, &bytes);
         let (on_calling_thread, in_pool) = (buffer(options::on_calling_thread()), buffer(options::in_pool(None)));
         let engine = TensorFlowEngine { functions, session, signatures, plans, executor, on_calling_thread, in_pool };
@@ -122,6 +121,7 @@ impl TensorFlowEngine {
     /// The plan of a call of one of our own signatures.
     fn plan_of(&self, call: &Call<'_>) -> Result<&Plan> {
         let plan = self.plans.get(&call.signature.name).ok_or_else(|| foreign(call.signature))?;
+        let plan = plan.as_ref().map_err(Error::clone)?;
         if call.inputs.len() != plan.feeds.len() || call.outputs.iter().any(|&index| index >= plan.fetches.len()) {
             return Err(Error::internal(format!(
                 "signature \"{}\" was called with the tensors of another one",

@@ -29,7 +29,7 @@ pub(crate) fn config(changes: &Value) -> Value {
     let mut config = json!({
         "rest": {"host": "127.0.0.1", "port": 0}, "grpc": {"host": "127.0.0.1", "port": 0},
         "grpc_socket": null, "tls": null, "grpc_health": true, "io_threads": 2, "compute_threads": 2, "batch_threads": 1,
-        "cors": false, "tensor_content": false, "method_name_check": false,
+        "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false,
         "prometheus": null,
         "http2": {
             "max_streams": 100, "max_frame_bytes": 1 << 18, "max_header_bytes": 1 << 16, "stream_window_bytes": 1 << 20,

@@ -62,6 +62,13 @@ fn questions_are_answered_as_by_tensorflow_serving() {
 
 // tfs: url-predict url-predict-version url-predict-label url-decoding url-case answer-layout
 #[test]
+fn without_a_list_of_models_a_name_is_missed() {
+    let (serving, _version) = Serving::half_plus_two(&json!({"model_list": false}));
+    let answer = serving.http().get("/v1/models");
+    assert_eq!((answer.status, answer.error().as_str()), (400, "Missing model name in request."));
+}
+
+#[test]
 fn versions_labels_and_encoded_names_are_found() {
     let serving = Serving::start(&json!({}));
     let version = serving.add("a/b:c", 7, taxiway_engine::fake::FakeEngine::half_plus_two());

@@ -160,7 +160,9 @@ OURS: tuple[Flag, ...] = (
     Flag("reload_timeout_seconds", _I32, 600, "Taxiway", "", _BETTER,
          "How long a reload waits for new models before it puts the old config back; 0 waits for ever."),
     Flag("drain_seconds", _I32, 30, "Taxiway", "", _BETTER, "How long SIGTERM lets requests finish."),
-    Flag("op_libraries", _S, "", "Taxiway", "", _REFUSED, "Comma-separated shared libraries with more TensorFlow operations."),
+    Flag("rest_model_list", _B, False, "Taxiway", "", _BETTER,
+         "Answer GET /v1/models with the models; TensorFlow Serving misses a model's name there."),
+    Flag("op_libraries", _S, "", "Taxiway", "", _REFUSED, "Comma-separated shared libraries with more TensorFlow operations. Those of an installed tensorflow-text are found."),
 )
 
 FLAGS: tuple[Flag, ...] = THEIRS + OURS

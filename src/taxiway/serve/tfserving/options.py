@@ -41,6 +41,7 @@ class Listen:
     rest_skipped: bool
     rest_timeout_ms: int
     cors: bool
+    model_list: bool
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,7 @@ def _listen(values: Mapping[str, Value]) -> Listen:
         rest_skipped=bool(rest_port) and rest_port == grpc_port,
         rest_timeout_ms=int(values["rest_api_timeout_in_ms"]),
         cors=bool(values["rest_api_enable_cors_support"]),
+        model_list=bool(values["rest_model_list"]),
     )
 
 

@@ -38,6 +38,7 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
     let mut response = if path::is_api(path) {
         let mut answered = match parts.method {
             Method::OPTIONS => preflight(&core, &parts.headers),
+            Method::TRACE | Method::CONNECT => not_implemented(&parts.method),
             _ => api(&core, &parts, &mut incoming).await,
         };
         if core.cors {
@@ -87,6 +88,11 @@ fn preflight(core: &Core, headers: &HeaderMap) -> Response<Full<Bytes>> {
     let no_origin = || Error::new(ErrorKind::FailedPrecondition, "Origin header is missing in CORS preflight");
     tracked.ended(&if is_web { Ok(()) } else { Err(no_origin()) });
     Answer { status, content_type: JSON, version: None, body: Vec::new() }.into_response()
+}
+
+/// Methods that TensorFlow Serving's HTTP library does not know.
+fn not_implemented(method: &Method) -> Response<Full<Bytes>> {
+    Answer::error(StatusCode::NOT_IMPLEMENTED, &format!("{method} is not implemented")).into_response()
 }
 
 fn allow_any_origin(response: &mut Response<Full<Bytes>>) {

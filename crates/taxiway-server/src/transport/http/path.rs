@@ -64,6 +64,11 @@ impl Named<'_> {
     }
 }
 
+/// What is said of a path that names no model.
+pub(super) fn missing_name() -> Error {
+    Error::invalid("Missing model name in request.")
+}
+
 /// Whether a path belongs to TensorFlow Serving's API.
 pub(super) fn is_api(path: &str) -> bool {
     strip(path, "/v1/").is_some()
@@ -104,7 +109,7 @@ fn about<'a>(model: &'a str, rest: &'a str) -> Option<Result<Question<'a>>> {
         _ => return None,
     };
     Some(named(model, choice).and_then(|named| match (model, is_metadata) {
-        ("", _) => Err(Error::invalid("Missing model name in request.")),
+        ("", _) => Err(missing_name()),
         (_, true) => Ok(Question::Metadata(named)),
         (_, false) => Ok(Question::Status(named)),
     }))

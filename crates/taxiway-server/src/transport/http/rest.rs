@@ -100,6 +100,7 @@ async fn predict(
 fn ask(core: &Core, question: &Question<'_>) -> Result<Answer> {
     let table = core.table.load();
     match question {
+        Question::Models if !core.model_list => Err(path::missing_name()),
         Question::Models => Ok(Answer::ok(JSON, models::list(&table)?)),
         Question::Status(named) => Ok(Answer::ok(JSON, rest::status(&api::status::status(&table, named.target())?)?)),
         Question::Metadata(named) => {
