@@ -27,7 +27,7 @@ tf.saved_model.save(words, sys.argv[1], signatures=words.__call__)
 """
 
 
-def test_operations_of_tf_text_are_found(tmp_path: Path, serve: Callable[..., Process]) -> None:  # noqa: F811
+def test_operations_of_tf_text_are_found(tmp_path: Path, serve: Callable[..., Process]) -> None:
     subprocess.run([sys.executable, "-c", MAKE, str(tmp_path / "words" / "1")], check=True, capture_output=True)
     assert any(library.endswith("_whitespace_tokenizer_v2.so") for library in installed_op_libraries())
     server = serve("--model_name=words", f"--model_base_path={tmp_path / 'words'}")
