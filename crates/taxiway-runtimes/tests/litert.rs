@@ -103,8 +103,8 @@ fn a_file_without_signatures_is_named_by_its_graph_and_resized() {
             let expected: Vec<f32> = values.iter().map(|x| x * 0.5 + 2.0).collect();
             assert_eq!(predict(engine.as_ref(), &[vector(values)]).unwrap(), [vector(&expected)]);
         }
-        let matrix = Tensor::from_values([1, 1], &[1.0f32]).unwrap();
-        assert_eq!(predict(engine.as_ref(), &[matrix]).unwrap_err().kind, ErrorKind::InvalidArgument);
+        let matrix = |value: f32| Tensor::from_values([1, 1], &[value]).unwrap();
+        assert_eq!(predict(engine.as_ref(), &[matrix(1.0)]).unwrap(), [matrix(2.5)]);
     }
 }
 

@@ -175,11 +175,9 @@ fn check_inputs(call: &Call<'_>, resizes: bool) -> Result<()> {
                 tensor.dtype().name()
             )));
         }
-        let fits = match resizes {
-            true => port.shape.rank().is_none_or(|rank| rank == tensor.shape().len()),
-            false => port.shape.accepts(tensor.shape()),
-        };
-        if !fits {
+        // What such a file says of shapes is what it was converted with; TensorFlow Serving resizes to any other, of
+        // another rank too, and the graph can follow or not.
+        if !resizes && !port.shape.accepts(tensor.shape()) {
             return Err(Error::invalid(format!(
                 "input \"{}\" of shape {:?} does not fit the signature's {}",
                 port.name,

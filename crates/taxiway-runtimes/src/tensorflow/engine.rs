@@ -46,6 +46,9 @@ pub(crate) fn holds_saved_model(directory: &Path) -> bool {
 
 /// What TensorFlow Serving says of a directory without a SavedModel.
 pub(crate) fn no_saved_model(directory: &Path) -> Error {
+    if directory.join("export.meta").is_file() {
+        return Error::new(ErrorKind::Unimplemented, "Session Bundle is deprecated and removed.");
+    }
     Error::new(
         ErrorKind::NotFound,
         format!(

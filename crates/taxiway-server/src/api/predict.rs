@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use taxiway_engine::proto::TensorProto;
-use taxiway_engine::{DEFAULT_SIGNATURE, Engine, Error, ErrorKind, Result, Signature, Tensor, WireForm};
+use taxiway_engine::{DEFAULT_SIGNATURE, Engine, Error, ErrorKind, Port, Result, Signature, Tensor, WireForm};
 
 use super::examples::{CLASSIFY, REGRESS};
 use crate::execute::Outputs;
@@ -73,8 +73,9 @@ pub(crate) fn named_inputs(
     sent: &BTreeMap<String, TensorProto>,
     max_tensor_bytes: usize,
 ) -> Result<Vec<Tensor>> {
-    let defaulted = signature.inputs.iter().filter(|port| port.default.is_some() && !sent.contains_key(&port.name));
-    if sent.len() + defaulted.count() != signature.inputs.len() {
+    // With a default anywhere fewer are looked for one by one, which has other texts.
+    let may_be_fewer = signature.inputs.iter().any(|port| port.default.is_some());
+    if sent.len() > signature.inputs.len() || (sent.len() < signature.inputs.len() && !may_be_fewer) {
         return Err(wrong_count(signature, sent));
     }
     let mut tensors = Vec::with_capacity(signature.inputs.len());
@@ -83,7 +84,7 @@ pub(crate) fn named_inputs(
             (Some(proto), _) => Tensor::from_proto(proto, max_tensor_bytes)
                 .map_err(|_| Error::invalid(format!("tensor parsing error: {}", port.name)))?,
             (None, Some(default)) => default.clone(),
-            (None, None) => return Err(missing(signature, &port.name, &port.tensor)),
+            (None, None) => return Err(missing(signature, sent, port)),
         };
         if tensor.dtype() != port.dtype {
             let (expected, provided) = (port.dtype.name(), tensor.dtype().name());
@@ -91,11 +92,14 @@ pub(crate) fn named_inputs(
         }
         tensors.push(tensor);
     }
-    match sent.keys().all(|name| signature.inputs.iter().any(|port| port.name == *name)) {
+    let used = || sent.keys().filter(|name| signature.inputs.iter().any(|port| port.name == **name));
+    match used().count() == sent.len() {
         true => Ok(tensors),
-        false => {
-            Err(Error::invalid(format!("Inputs contains invalid name. Used request inputs: {}", list(sent.keys()))))
-        }
+        false => Err(Error::invalid(format!(
+            "Inputs contains invalid name. Used request inputs: {}, request input: {}",
+            list(used()),
+            list(sent.keys())
+        ))),
     }
 }
 
@@ -123,8 +127,8 @@ fn wrong_count(signature: &Signature, sent: &BTreeMap<String, TensorProto>) -> E
     ))
 }
 
-fn missing(signature: &Signature, alias: &str, tensor: &str) -> Error {
-    let names = list(signature.inputs.iter().map(|port| &port.name));
+fn missing(signature: &Signature, sent: &BTreeMap<String, TensorProto>, port: &Port) -> Error {
+    let (alias, tensor, names) = (&port.name, &port.tensor, list(sent.keys()));
     let defaults = list(signature.inputs.iter().filter(|port| port.default.is_some()).map(|port| &port.name));
     Error::invalid(format!(
         "Signature input alias: {alias}(feed name: {tensor}) not found in request and no default value provided. \

@@ -169,6 +169,7 @@ mod tests {
         assert!(receive.try_recv().is_err());
     }
 
+    // tfs: batch-expired err-queue-timeout
     #[test]
     fn a_request_whose_caller_has_gone_is_refused() {
         let (mut late, receive) = task(1);

@@ -145,7 +145,7 @@ fn refusals_over_grpc_are_those_of_tensorflow_serving() {
     changed(
         |r| r.inputs = [("z".to_owned(), floats(&[1.0]))].into(),
         "Signature input alias: x(feed name: x:0) not found in request and no default value provided. \
-         Inputs expected to be in the request {x}, or default input alias set: ",
+         Inputs expected to be in the request {z}, or default input alias set: ",
     );
     changed(
         |r| r.inputs.get_mut("x").unwrap().dtype = DType::Int32.number(),
