@@ -16,6 +16,7 @@ from taxiway.journal import Journal, MemoryJournal
 from taxiway.serve.cloud import Cache, cache_root
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
+from taxiway.serve.marks import Holding, Marks
 from taxiway.serve.operate import Operator
 from taxiway.serve.source import Poller
 from taxiway.serve.watching import Watched, Watching, sort_paths
@@ -61,6 +62,7 @@ class ServeHandle:
         around = Surroundings(plane, self._journal, self._loads, self._unloads, spec, self._clock, local=cache.bring)
         self.loop = Loop(around, settings.server)
         self.operator = Operator(self.loop, self._journal, self._clock)
+        self._holding = Holding(self.loop, Marks(self._clock), cache)
         self._poller = Poller(self._clock, settings.server.poll_seconds, self._look)
         self._watching = Watching(settings, watched, cache, self._clock)
         self._addresses: JsonObject = {}
@@ -145,7 +147,7 @@ class ServeHandle:
             return True
         self._stopped.set()
         self._poller.stop()
-        self._watching.marks.clear()
+        self._holding.clear()
         if self._admin is not None:
             self._admin.stop()
         drained = self._plane.stop(self.settings.server.drain_seconds)
@@ -165,6 +167,7 @@ class ServeHandle:
 
     def _look(self) -> None:
         self._watching.look(self.loop)
+        self._holding.renew()
 
     def _address(self, protocol: str, scheme: str) -> str:
         bound = self._addresses.get(protocol)

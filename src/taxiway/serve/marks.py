@@ -12,11 +12,13 @@ from pathlib import Path
 
 from taxiway.clock import Clock
 from taxiway.errors import TaxiwayError
+from taxiway.serve.cloud import Cache
 from taxiway.serve.fleet import Model
 from taxiway.serve.lifecycle import State
+from taxiway.serve.loop import Loop
 from taxiway.stores import Shelf, Use, is_cloud, open_store
 
-__all__ = ["Marks", "in_use"]
+__all__ = ["Holding", "Marks", "in_use"]
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,37 @@ class Marks:
                 use.clear()
             except TaxiwayError as error:
                 log.info("A mark of use stays until its time is over: %s", error.message)
+
+
+class Holding:
+    """What a loop holds, told to the stores and to the cache by the thread that looks.
+
+    Args:
+        loop: whose models.
+        marks: where it is marked.
+        cache: what is no longer held may leave it.
+    """
+
+    def __init__(self, loop: Loop, marks: Marks, cache: Cache) -> None:
+        self._loop = loop
+        self._marks = marks
+        self._cache = cache
+        self._used: dict[str, frozenset[int]] = {}
+
+    def renew(self) -> None:
+        """Mark what was held at the last look, tidy the cache, and ask what is held now."""
+        self._marks.renew(self._used)
+        for source, used in self._used.items():
+            if is_cloud(source):
+                self._cache.tidy(source, used)
+        self._loop.post(self._note)
+
+    def clear(self) -> None:
+        """Take the marks away."""
+        self._marks.clear()
+
+    def _note(self) -> None:
+        self._used = {model.settings.source.rstrip("/"): in_use(model) for model in self._loop.models.values()}
 
 
 def _is_ours(source: str) -> bool:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from taxiway.clock import Clock
 from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
 from taxiway.serve.cloud import Cache, StoreSource
-from taxiway.serve.marks import Marks, in_use
 from taxiway.serve.source import DirectorySource, Observation, discover, holds_versions
 from taxiway.settings import ModelSettings, ServerSettings, Settings
 from taxiway.stores import Shelf, is_cloud, models, open_store
@@ -87,13 +86,11 @@ class Watching:
         self._clock = clock
         self._places: dict[str, Place] = {}
         self._sources: dict[str, Source] = {}
-        self._used: dict[str, frozenset[int]] = {}
         self._buckets: dict[str, dict[str, Place]] = {}
         self._buckets_due = float("-inf")
-        self.marks = Marks(clock)
 
     def look(self, loop: Loop) -> None:
-        """Look at every place: for models in the roots, for versions in the models; and mark what is used."""
+        """Look at every place: for models in the roots, for versions in the models."""
         before = set(self._sources)
         for name, place in self._discovered().items():
             if name not in self._sources:
@@ -103,14 +100,6 @@ class Watching:
             loop.want({name: self._model_settings(name) for name in self._sources})
         for name, source in self._sources.items():
             loop.observe(name, source.look())
-        self.marks.renew({str(self._places[name]): used for name, used in self._used.items() if name in self._places})
-        for name, used in self._used.items():
-            if name in self._places and is_cloud(self._places[name]):
-                self._cache.tidy(str(self._places[name]), used)
-        loop.post(lambda: self._note(loop))
-
-    def _note(self, loop: Loop) -> None:
-        self._used = {name: in_use(model) for name, model in loop.models.items()}
 
     def _discovered(self) -> dict[str, Place]:
         found: dict[str, Place] = {name: _place(model.source) for name, model in self._settings.models.items()}

@@ -70,6 +70,41 @@ def test_an_unknown_model_is_an_error_with_the_known_ones(store: Path, capsys: p
     assert "hint: It has m." in said(capsys, "versions", "list", "other", "--store", str(store), code=1)
 
 
+def test_a_label_is_put_moved_listed_and_taken_away(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def label(*arguments: str, code: int = 0) -> str:
+        return said(capsys, "versions", "label", "m", *arguments, "--store", str(store), code=code)
+
+    assert "no labels" in label()
+    assert json.loads(label("stable", "1", "--json")) == {"stable": 1}
+    assert "stable" in label()
+    assert "m version 1" in said(capsys, "versions", "show", "m", "stable", "--store", str(store))
+    assert "is at 1, not at 2" in label("stable", "2", "--expect", "2", code=1)
+    assert json.loads(label("stable", "2", "--expect", "1", "--json")) == {"stable": 2}
+    assert json.loads(label("stable", "--remove", "--json")) == {}
+    for wrong in (["stable"], ["stable", "1", "--remove"]):
+        assert "say the VERSION" in label(*wrong, code=2)
+
+
+def test_two_versions_are_compared(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = said(capsys, "versions", "diff", "m", "1", "--store", str(store))
+    for word in ("VERSION 1", "VERSION 2", "metric accuracy", "0.9", "0.95", "+0.05"):
+        assert word in shown
+    document = json.loads(said(capsys, "versions", "diff", "m", "1", "2", "--store", str(store), "--json"))
+    assert document["files"] == {"added": [], "removed": [], "changed": []}
+
+
+def test_pruning_says_what_goes_and_why(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prune = ("versions", "prune", "m", "--keep", "1", "--store", str(store))
+    assert "would be removed" in said(capsys, *prune, "--dry-run")
+    assert (store / "m" / "1").is_dir()
+    document = json.loads(said(capsys, *prune, "--json"))
+    assert document["versions"] == [
+        {"version": 2, "removed": False, "why": "among the newest"},
+        {"version": 1, "removed": True, "why": "old"},
+    ]
+    assert not (store / "m" / "1").exists()
+
+
 @pytest.mark.parametrize("what", ["m", "m:2", "PATH"])
 def test_inspect_shows_what_a_model_is(store: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
     what = what.replace("PATH", str(store / "m" / "2"))

@@ -11,6 +11,7 @@ from taxiway.journal import MemoryJournal
 from taxiway.serve.cloud import Cache, StoreSource, cache_root
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
+from taxiway.serve.marks import Holding, Marks
 from taxiway.serve.source import Poller
 from taxiway.serve.tfserving.base_path import BasePath, Patience
 from taxiway.serve.tfserving.labelled import LabelledPlane
@@ -75,7 +76,8 @@ class ModelServer:
         policy = Policy(behaviour.strict, models.allow_labels_for_unavailable, behaviour.reload_timeout_seconds)
         self.reloader = Reloader(self._roster, options.platforms, policy)
         self._plane.on_reload(lambda request: self.reloader.handle(request, self._plane.counter))
-        self._versions_poll = Poller(clock, poll_seconds, self._roster.look) if poll_seconds > 0 else None
+        self._holding = Holding(self._loop, Marks(clock), cache)
+        self._versions_poll = Poller(clock, poll_seconds, self._look) if poll_seconds > 0 else None
         self._config_poll = (
             ConfigPoller(models.config_file, models.config_poll_seconds, self.reloader, clock)
             if models.config_file and models.config_poll_seconds
@@ -127,11 +129,16 @@ class ModelServer:
         for poller in (self._versions_poll, self._config_poll):
             if poller is not None:
                 poller.stop()
+        self._holding.clear()
         drained = self._plane.stop(self._options.behaviour.drain_seconds)
         self._loop.stop()
         self._loads.shutdown(wait=False, cancel_futures=True)
         self._unloads.shutdown(wait=False, cancel_futures=True)
         return drained
+
+    def _look(self) -> None:
+        self._roster.look()
+        self._holding.renew()
 
     def _model_settings(self, entry: ModelEntry) -> ModelSettings:
         platform = self._options.platforms[entry.platform]
