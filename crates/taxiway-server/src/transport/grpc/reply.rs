@@ -95,11 +95,20 @@ fn failure(error: &Error) -> Response<Body> {
 
 fn status(error: &Error) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([(STATUS, HeaderValue::from(error.kind.code()))]);
-    let message = utf8_percent_encode(&cut(&error.message), NOT_PLAIN).to_string();
-    if let Ok(message) = HeaderValue::try_from(message) {
+    if let Ok(message) = HeaderValue::try_from(encode(&cut(&error.message))) {
         headers.insert(MESSAGE, message);
     }
     headers
+}
+
+/// A message as a header's value. HTTP/2 allows no space at either end of one, and peers that insist on it would refuse
+/// the whole answer.
+fn encode(message: &str) -> String {
+    let encoded = utf8_percent_encode(message, NOT_PLAIN).to_string();
+    let tail = encoded.trim_start_matches(' ');
+    let inner = tail.trim_end_matches(' ');
+    let spaces = |count| "%20".repeat(count);
+    format!("{}{inner}{}", spaces(encoded.len() - tail.len()), spaces(tail.len() - inner.len()))
 }
 
 /// The response to a call with more than one message.
@@ -146,5 +155,12 @@ mod tests {
         let response = failure(&Error::invalid("50% of\n\"é\""));
         assert_eq!(response.headers()["grpc-status"], "3");
         assert_eq!(response.headers()["grpc-message"], "50%25 of%0A\"%C3%A9\"");
+    }
+
+    #[test]
+    fn no_message_begins_or_ends_with_a_space() {
+        for (message, encoded) in [("no label: ", "no label:%20"), ("  a b ", "%20%20a b%20"), (" ", "%20"), ("", "")] {
+            assert_eq!(encode(message), encoded);
+        }
     }
 }
