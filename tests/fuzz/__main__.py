@@ -70,9 +70,11 @@ def run(folder: Path, requests: int, seed: int, tell: Callable[[str], None]) -> 
         if not target.answers_right():
             raise RuntimeError("the server answers wrongly before anything was fuzzed")
         before = after = target.memory_mib()
+        planned = 0
         for what, fuzz, share in PHASES:
-            start = tally.requests
-            fuzz(target, max(1, requests * share // 1000), seed, tally)
+            start, planned = tally.requests, planned + requests * share // 1000
+            # What the phase before left over of its share goes to this one.
+            fuzz(target, max(1, planned - start), seed, tally)
             tell(
                 f"{what}: {tally.requests - start} requests, {time.monotonic() - began:.0f} s, {len(tally.failures)} failures"
             )

@@ -25,7 +25,7 @@ def test_no_request_ends_in_an_error_that_is_not_meant(tmp_path: Path) -> None:
 
     report = run(tmp_path, REQUESTS, 1, print)
     assert report.failures == []
-    assert report.requests > REQUESTS * 0.8
+    assert report.requests >= REQUESTS
     asked = " ".join(operation for operation, _, _ in report.rows)
     for method in ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata", "GetModelStatus"):
         assert f"Service/{method}" in asked
