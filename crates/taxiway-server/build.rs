@@ -15,10 +15,13 @@ const PROTOS: [&str; 8] = [
     "tensorflow_serving/apis/regression.proto",
 ];
 
+const PROFILER: &str = "tsl/profiler/protobuf/profiler_service.proto";
+
 /// The services themselves and gRPC's own: what reflection tells of.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "tensorflow_serving/apis/model_service.proto",
     "tensorflow_serving/apis/prediction_service.proto",
+    PROFILER,
     "grpc/health/v1/health.proto",
     "grpc/reflection/v1/reflection.proto",
     "grpc/reflection/v1alpha/reflection.proto",
@@ -37,7 +40,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".tensorflow.TensorProto", "::taxiway_engine::proto::TensorProto")
         .extern_path(".tensorflow.SignatureDef", "::taxiway_engine::proto::SignatureDef")
         .compile_fds(descriptors)?;
-    prost_build::Config::new().bytes(["."]).compile_fds(protox::compile(&SERVICES[2..], [&grpc])?)?;
+    prost_build::Config::new().bytes(["."]).compile_fds(protox::compile(&SERVICES[3..], [&grpc])?)?;
+    let profile = PathBuf::from(std::env::var("OUT_DIR")?).join("profile");
+    std::fs::create_dir_all(&profile)?;
+    prost_build::Config::new()
+        .bytes(["."])
+        .btree_map(["."])
+        .out_dir(&profile)
+        .compile_fds(protox::compile([PROFILER], [&root])?)?;
     let services = protox::compile(SERVICES, [&root, &grpc])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("services.binpb"), services.encode_to_vec())?;

@@ -19,6 +19,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 names = [package.__name__ + "." + module.name for package in (tensorflow_serving.apis, tensorflow_serving.config)
          for module in pkgutil.iter_modules(package.__path__) if module.name.endswith("_pb2")]
 names += ["tensorflow.core.protobuf." + name + "_pb2" for name in ("config", "meta_graph", "saved_model")]
+names += ["tensorflow.tsl.profiler.protobuf." + name + "_pb2" for name in ("profiler_options", "xplane")]
 found = {}
 def take(file):
     if file.name not in found:
@@ -68,6 +69,13 @@ def theirs() -> Types:
 
 # Not in any package: compared with TensorFlow Serving's sources by hand.
 UNPUBLISHED = {
+    "tensorflow.MonitorRequest",
+    "tensorflow.MonitorResponse",
+    "tensorflow.ProfileRequest",
+    "tensorflow.ProfileResponse",
+    "tensorflow.ProfileToolData",
+    "tensorflow.TerminateRequest",
+    "tensorflow.TerminateResponse",
     "tensorflow.serving.BatchingParameters",
     "tensorflow.serving.ModelWarmupOptions",
     "tensorflow.serving.MonitoringConfig",

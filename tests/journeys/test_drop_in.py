@@ -18,9 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import grpc
@@ -330,57 +328,3 @@ def test_flags_of_the_wire(tmp_path: Path, exported: Path, serve: Callable[..., 
             assert health(b"\x0a\x0cModelService", timeout=PATIENCE_SECONDS) == b"\x08\x01"
     assert server.end() == 0
     assert not path.exists()
-
-
-def test_stock_clients_speak_through_the_socket_file(
-    tmp_path: Path, exported: Path, serve: Callable[..., Process]
-) -> None:
-    base, folder = put(exported, tmp_path / "half", 1), tmp_path / "a folder: 100% [odd]"
-    folder.mkdir()
-    path = folder / "grpc@1.sock"
-    flags = ("--model_name=half", f"--model_base_path={base}", f"--grpc_socket_path={path}")
-    server = serve(*flags)
-    request = message("tensorflow.serving.GetModelStatusRequest")()
-    request.model_spec.name = "half"
-    asked = request.SerializeToString()
-    # No channel argument, as in code that was written for TensorFlow Serving.
-    with grpc.insecure_channel(f"unix:{path}") as channel:
-        status = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus", bytes, bytes)
-
-        def ask() -> bytes:
-            # Each call has headers of its own beside those that the connection remembers.
-            answer = status(asked, wait_for_ready=True, timeout=PATIENCE_SECONDS, metadata=(("n", str(time.time())),))
-            return bytes(answer)
-
-        first = ask()
-        assert message("tensorflow.serving.GetModelStatusResponse").FromString(first).model_version_status
-        assert [ask() for _ in range(20)] == [first] * 20
-        with ThreadPoolExecutor(8) as threads:
-            assert list(threads.map(lambda _: ask(), range(100))) == [first] * 100
-        assert server.end() == 0
-        assert serve(*flags).version_of("half") == 1
-        assert ask() == first
-
-
-def test_channel_arguments_are_heeded_or_named(tmp_path: Path, exported: Path, serve: Callable[..., Process]) -> None:
-    base = put(exported, tmp_path / "half", 1)
-    arguments = "grpc.max_receive_message_length=40,grpc.max_connection_age_ms=500,grpc.http2.bdp_probe=1"
-    server = serve("--model_name=half", f"--model_base_path={base}", f"--grpc_channel_arguments={arguments}")
-    assert server.logged("warning: --grpc_channel_arguments: grpc.http2.bdp_probe has no effect")
-    assert not server.logged("grpc.max_connection_age_ms")
-    request, states = message("tensorflow.serving.GetModelStatusRequest")(), Queue[Any]()
-    request.model_spec.name = "half"
-    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
-        channel.subscribe(states.put)
-        status = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus", bytes, bytes)
-        assert status(request.SerializeToString(), timeout=PATIENCE_SECONDS)
-        request.model_spec.name = "n" * 40
-        with pytest.raises(grpc.RpcError) as refused:
-            status(request.SerializeToString(), timeout=PATIENCE_SECONDS)
-        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        # The channel sees its connection end, and a call opens the next.
-        seen: list[Any] = []
-        while grpc.ChannelConnectivity.READY not in seen or seen[-1] is grpc.ChannelConnectivity.READY:
-            seen.append(states.get(timeout=PATIENCE_SECONDS))
-        request.model_spec.name = "half"
-        assert status(request.SerializeToString(), timeout=PATIENCE_SECONDS)

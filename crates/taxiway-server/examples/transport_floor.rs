@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let io_threads: usize = std::env::args().nth(1).map_or(Ok(1), |threads| threads.parse())?;
     let config = json!({
         "rest": {"host": "127.0.0.1", "port": 0}, "grpc": {"host": "127.0.0.1", "port": 0},
-        "grpc_socket": null, "tls": null, "grpc_health": false,
+        "grpc_socket": null, "tls": null, "grpc_health": false, "grpc_profiler": false,
         "http2": {
             "max_streams": 1024, "max_frame_bytes": 256 << 10, "max_header_bytes": 64 << 10,
             "stream_window_bytes": 1 << 20, "ping_interval_ms": 0, "ping_timeout_ms": 20_000, "max_idle_ms": 0,

@@ -25,6 +25,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// Whether gRPC's health service is served.
     pub grpc_health: bool,
+    /// Whether TensorFlow's profiler service is served.
+    pub grpc_profiler: bool,
     /// How HTTP/2, and so gRPC, is spoken.
     pub http2: Http2,
     /// Threads that read, decode, run quick models and write; 0 is one for each core.
@@ -227,7 +229,7 @@ mod tests {
     use super::*;
 
     const DOCUMENT: &str = r#"{"rest": {"host": "127.0.0.1", "port": 0}, "grpc": null, "grpc_socket": null, "tls": null,
-        "grpc_health": true, "io_threads": 0, "http2": {"max_streams": 1, "max_frame_bytes": 16384, "max_header_bytes": 1,
+        "grpc_health": true, "grpc_profiler": true, "io_threads": 0, "http2": {"max_streams": 1, "max_frame_bytes": 16384, "max_header_bytes": 1,
         "stream_window_bytes": 1, "ping_interval_ms": 0, "ping_timeout_ms": 1, "max_idle_ms": 0, "max_age_ms": 0,
         "age_grace_ms": 0, "max_receive_bytes": 0, "max_send_bytes": 1},
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,

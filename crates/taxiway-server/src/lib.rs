@@ -20,6 +20,7 @@ pub mod json;
 mod lease;
 mod loaded;
 mod metrics;
+mod profile;
 mod reload;
 mod render;
 pub mod request_log;
@@ -43,6 +44,16 @@ pub(crate) mod grpc_proto {
     /// Of `v1`; those of `v1alpha` are the same on the wire.
     pub(crate) mod reflection {
         include!(concat!(env!("OUT_DIR"), "/grpc.reflection.v1.rs"));
+    }
+}
+
+/// The messages of TensorFlow's profiler service, generated from `proto/tsl`.
+#[allow(missing_docs, clippy::all, unreachable_pub)]
+pub mod profile_proto {
+    include!(concat!(env!("OUT_DIR"), "/profile/tensorflow.rs"));
+    /// Traces.
+    pub mod profiler {
+        include!(concat!(env!("OUT_DIR"), "/profile/tensorflow.profiler.rs"));
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Core {
     registry: Arc<Registry>,
     /// Whether gRPC's health service is served.
     pub(crate) health: bool,
+    /// Whether TensorFlow's profiler service is served.
+    pub(crate) profiler: bool,
     /// Whether requests are wanted: from the first model or ready table until the stop.
     pub(crate) serving: watch::Sender<bool>,
     /// Becomes true when the server stops.
@@ -102,6 +104,7 @@ impl Server {
             reloads: Reloads::new(),
             registry: Arc::default(),
             health: config.grpc_health,
+            profiler: config.grpc_profiler,
             serving: watch::Sender::new(false),
             stop: watch::Sender::new(false),
             draining: AtomicBool::new(false),

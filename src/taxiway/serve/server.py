@@ -220,6 +220,7 @@ def _config(settings: ServerSettings, tls: TlsTexts | None) -> JsonObject:
         "grpc_socket": settings.grpc_socket or None,
         "tls": dataclasses.asdict(tls) if tls else None,
         "grpc_health": settings.grpc_health,
+        "grpc_profiler": settings.grpc_profiler,
         "http2": {name: getattr(settings, f"grpc_{name}") for name in _HTTP2},
         "io_threads": settings.io_threads,
         "compute_threads": settings.compute_threads,

@@ -91,6 +91,7 @@ class ServerSettings:
     tls_key_file: str = row("", "The private key of tls_cert_file, in PEM.")
     tls_client_ca_file: str = row("", "When given, clients must show a certificate that one of these CAs signed.")
     grpc_health: bool = row(True, "Whether gRPC's health service is offered.")
+    grpc_profiler: bool = row(True, "Whether TensorFlow's profiler service is offered.")
     grpc_max_streams: int = row(1024, "Calls at once on one gRPC connection.", least=1, most=2**31 - 1)
     grpc_max_frame_bytes: int = row(
         256 << 10, "The largest HTTP/2 frame a client may send.", least=16_384, most=16_777_215

@@ -909,3 +909,156 @@ class SavedModelBundleSourceAdapterConfig(Message):
     @property
     def legacy_config(self) -> SessionBundleConfig: ...
     def __init__(self, *, legacy_config: SessionBundleConfig | None = ...) -> None: ...
+
+class ProfileOptions(Message):
+    duration_ms: int
+    def __init__(self, *, duration_ms: int | None = ...) -> None: ...
+
+class XSpace(Message):
+    @property
+    def planes(self) -> RepeatedCompositeFieldContainer[XPlane]: ...
+    @property
+    def warnings(self) -> MutableSequence[str]: ...
+    @property
+    def hostnames(self) -> MutableSequence[str]: ...
+    def __init__(
+        self,
+        *,
+        planes: Iterable[XPlane] | None = ...,
+        warnings: Iterable[str] | None = ...,
+        hostnames: Iterable[str] | None = ...,
+    ) -> None: ...
+
+class XPlane(Message):
+    id: int
+    name: str
+    @property
+    def lines(self) -> RepeatedCompositeFieldContainer[XLine]: ...
+    @property
+    def event_metadata(self) -> MessageMap[int, XEventMetadata]: ...
+    @property
+    def stat_metadata(self) -> MessageMap[int, XStatMetadata]: ...
+    def __init__(
+        self,
+        *,
+        id: int | None = ...,
+        name: str | None = ...,
+        lines: Iterable[XLine] | None = ...,
+        event_metadata: Mapping[int, XEventMetadata] | None = ...,
+        stat_metadata: Mapping[int, XStatMetadata] | None = ...,
+    ) -> None: ...
+
+class XLine(Message):
+    id: int
+    name: str
+    timestamp_ns: int
+    @property
+    def events(self) -> RepeatedCompositeFieldContainer[XEvent]: ...
+    def __init__(
+        self,
+        *,
+        id: int | None = ...,
+        name: str | None = ...,
+        timestamp_ns: int | None = ...,
+        events: Iterable[XEvent] | None = ...,
+    ) -> None: ...
+
+class XEvent(Message):
+    metadata_id: int
+    offset_ps: int
+    num_occurrences: int
+    duration_ps: int
+    @property
+    def stats(self) -> RepeatedCompositeFieldContainer[XStat]: ...
+    def __init__(
+        self,
+        *,
+        metadata_id: int | None = ...,
+        offset_ps: int | None = ...,
+        num_occurrences: int | None = ...,
+        duration_ps: int | None = ...,
+        stats: Iterable[XStat] | None = ...,
+    ) -> None: ...
+
+class XStat(Message):
+    metadata_id: int
+    int64_value: int
+    str_value: str
+    def __init__(
+        self,
+        *,
+        metadata_id: int | None = ...,
+        int64_value: int | None = ...,
+        str_value: str | None = ...,
+    ) -> None: ...
+
+class XEventMetadata(Message):
+    id: int
+    name: str
+    def __init__(self, *, id: int | None = ..., name: str | None = ...) -> None: ...
+
+class XStatMetadata(Message):
+    id: int
+    name: str
+    def __init__(self, *, id: int | None = ..., name: str | None = ...) -> None: ...
+
+class ProfileRequest(Message):
+    duration_ms: int
+    max_events: int
+    @property
+    def opts(self) -> ProfileOptions: ...
+    session_id: str
+    host_name: str
+    emit_xspace: bool
+    def __init__(
+        self,
+        *,
+        duration_ms: int | None = ...,
+        max_events: int | None = ...,
+        opts: ProfileOptions | None = ...,
+        session_id: str | None = ...,
+        host_name: str | None = ...,
+        emit_xspace: bool | None = ...,
+    ) -> None: ...
+
+class ProfileToolData(Message):
+    name: str
+    data: bytes
+    def __init__(self, *, name: str | None = ..., data: bytes | None = ...) -> None: ...
+
+class ProfileResponse(Message):
+    @property
+    def tool_data(self) -> RepeatedCompositeFieldContainer[ProfileToolData]: ...
+    empty_trace: bool
+    @property
+    def xspace(self) -> XSpace: ...
+    def __init__(
+        self,
+        *,
+        tool_data: Iterable[ProfileToolData] | None = ...,
+        empty_trace: bool | None = ...,
+        xspace: XSpace | None = ...,
+    ) -> None: ...
+
+class TerminateRequest(Message):
+    session_id: str
+    def __init__(self, *, session_id: str | None = ...) -> None: ...
+
+class TerminateResponse(Message):
+    def __init__(self) -> None: ...
+
+class MonitorRequest(Message):
+    duration_ms: int
+    monitoring_level: int
+    timestamp: bool
+    def __init__(
+        self,
+        *,
+        duration_ms: int | None = ...,
+        monitoring_level: int | None = ...,
+        timestamp: bool | None = ...,
+    ) -> None: ...
+
+class MonitorResponse(Message):
+    data: str
+    def __init__(self, *, data: str | None = ...) -> None: ...

@@ -25,6 +25,7 @@ SERVICES = {
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "tensorflow.ProfilerService",
     "tensorflow.serving.ModelService",
     "tensorflow.serving.PredictionService",
 }
@@ -98,7 +99,7 @@ def test_who_watches_sees_each_change_and_the_end(native: NativeDataPlane, chann
 
 @pytest.mark.tfs("grpc-health")
 def test_health_can_be_off() -> None:
-    native = plane(grpc_health=False)
+    native = plane(grpc_health=False, grpc_profiler=False)
     with grpc.insecure_channel(native.start()["grpc"]) as channel:
         for call in (lambda: check(channel), lambda: next(watch(channel))):
             with pytest.raises(grpc.RpcError) as refused:
@@ -106,7 +107,7 @@ def test_health_can_be_off() -> None:
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
         services = set(reflection.ProtoReflectionDescriptorDatabase(channel).get_services())
     native.stop(LONG_SECONDS)
-    assert services == SERVICES - {"grpc.health.v1.Health"}
+    assert services == SERVICES - {"grpc.health.v1.Health", "tensorflow.ProfilerService"}
 
 
 @pytest.mark.tfs("grpc-reflection")
@@ -124,6 +125,8 @@ def test_reflection_describes_every_service(channel: grpc.Channel) -> None:
     models = pool.FindServiceByName("tensorflow.serving.ModelService")
     assert models.file.name == "tensorflow_serving/apis/model_service.proto"
     assert "HandleReloadConfigRequest" in models.methods_by_name
+    profiler = pool.FindServiceByName("tensorflow.ProfilerService")
+    assert set(profiler.methods_by_name) == {"Profile", "Terminate", "Monitor"}
 
 
 def test_reflection_knows_files_by_name_and_says_what_it_has_not(channel: grpc.Channel) -> None:

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use taxiway_engine::ErrorKind;
 
 use crate::batch::Ran;
+use crate::profile::Recordings;
 use serving::{BatchCounts, Loads, ModelCounts, Models};
 
 pub(crate) use graphs::{Counted, Graphs};
@@ -86,6 +87,8 @@ pub(crate) struct Metrics {
     refused_connections: AtomicU64,
     models: Models,
     pub(crate) batching: BatchCounts,
+    /// Who watches requests end.
+    pub(crate) recordings: Recordings,
     pub(crate) loads: Loads,
     pub(crate) graphs: Arc<Graphs>,
 }

@@ -8,6 +8,7 @@ use taxiway_engine::{Error, ErrorKind};
 
 use super::serving::ModelCounts;
 use super::{Api, Metrics, Protocol, VersionMetrics};
+use crate::profile::Span;
 
 /// A request from its beginning to its end. However it ends, also when its client goes away, it is counted once.
 pub(crate) struct Tracked<'a> {
@@ -69,5 +70,14 @@ impl Drop for Tracked<'_> {
         let named = self.model.as_ref().filter(|_| self.version.is_none());
         named.unwrap_or(&version.model_counts).ended(self.protocol, self.api, self.outcome, took);
         self.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.recordings.tell(|| Span {
+            call: self.api.map_or("request", |api| api.name(Protocol::Grpc)),
+            protocol: self.protocol.name(),
+            model: version.model.clone(),
+            version: version.version.clone(),
+            began: self.began,
+            took,
+            code: self.outcome,
+        });
     }
 }

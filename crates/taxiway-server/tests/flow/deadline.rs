@@ -17,6 +17,7 @@ fn request() -> PredictRequest {
     PredictRequest { model_spec: Some(spec("slow")), inputs: [("x".to_owned(), tensor)].into(), output_filter: vec![] }
 }
 
+// tfs: grpc-deadline
 #[test]
 fn a_call_whose_caller_stops_waiting_is_told_so_while_it_runs() {
     let serving = Serving::start(&json!({}));

@@ -12,7 +12,7 @@ use taxiway_server::proto::PredictRequest;
 use tonic::Code;
 
 use crate::grpc_client::{refusal, spec};
-use crate::raw_call::{call, connect, run, status};
+use crate::raw_call::{call, connect, run, status, status_and_length};
 use crate::serving::{LONG, Serving};
 
 const SETTINGS: u8 = 4;
@@ -135,4 +135,21 @@ fn messages_over_a_limit_are_refused_both_ways() {
         text.starts_with("the answer of 8") && text.ends_with(" bytes is larger than the limit of 500 bytes"),
         "{text}"
     );
+}
+
+// tfs: grpc-size
+#[test]
+fn messages_of_tens_of_megabytes_pass_both_ways() {
+    let most = 64 << 20;
+    let limits = json!({"max_body_bytes": most, "max_inflated_bytes": most, "max_tensor_bytes": most});
+    let (serving, _version) = Serving::half_plus_two(&json!({
+        "limits": limits, "http2": {"max_receive_bytes": i32::MAX, "max_send_bytes": i32::MAX},
+    }));
+    run(async {
+        let (mut sender, _connection) = connect(serving.grpc).await;
+        let answer = sender.send_request(call(&request(5 << 20))).await.unwrap();
+        let (said, length) = status_and_length(answer).await;
+        assert_eq!(said.0, "0");
+        assert!(length > 20 << 20, "{length}");
+    });
 }

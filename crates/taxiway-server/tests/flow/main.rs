@@ -11,6 +11,7 @@ mod http_client;
 mod limits;
 mod logged;
 mod parity;
+mod profile;
 mod raw_call;
 mod serving;
 mod swap;

@@ -33,9 +33,15 @@ pub(crate) async fn connect(server: SocketAddr) -> (SendRequest<Full<Bytes>>, Jo
 
 /// The status of an answer and its text.
 pub(crate) async fn status(answer: Response<Incoming>) -> (String, String) {
+    status_and_length(answer).await.0
+}
+
+/// The same, and how long the body is.
+pub(crate) async fn status_and_length(answer: Response<Incoming>) -> ((String, String), usize) {
     let (head, body) = answer.into_parts();
-    let said = body.collect().await.unwrap().trailers().cloned().unwrap_or(head.headers);
-    (text(&said, "grpc-status"), text(&said, "grpc-message"))
+    let body = body.collect().await.unwrap();
+    let said = body.trailers().cloned().unwrap_or(head.headers);
+    ((text(&said, "grpc-status"), text(&said, "grpc-message")), body.to_bytes().len())
 }
 
 /// Runs a test's client.

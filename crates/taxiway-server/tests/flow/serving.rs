@@ -28,7 +28,8 @@ pub(crate) struct Serving {
 pub(crate) fn config(changes: &Value) -> Value {
     let mut config = json!({
         "rest": {"host": "127.0.0.1", "port": 0}, "grpc": {"host": "127.0.0.1", "port": 0},
-        "grpc_socket": null, "tls": null, "grpc_health": true, "io_threads": 2, "compute_threads": 2, "batch_threads": 1,
+        "grpc_socket": null, "tls": null, "grpc_health": true, "grpc_profiler": true,
+        "io_threads": 2, "compute_threads": 2, "batch_threads": 1,
         "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false,
         "prometheus": null,
         "http2": {

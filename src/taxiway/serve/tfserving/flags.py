@@ -141,7 +141,9 @@ THEIRS: tuple[Flag, ...] = (
          "Insist that a signature's method name fits the call."),
     Flag("xla_cpu_compilation_enabled", _B, False, "Exotic", "C", _IGNORED, "Compile with XLA on CPUs."),
     Flag("xla_gpu_compilation_enabled", _B, False, "Exotic", "C", _IGNORED, "Compile with XLA on CPUs and GPUs."),
-    Flag("enable_profiler", _B, True, "Observe", "B", _IGNORED, "Offer the gRPC profiler service."),
+    Flag("enable_profiler", _B, True, "Observe", "B", _BETTER,
+         "Offer the gRPC profiler service. It traces requests, not operations; the trace goes to the caller, who keeps it, "
+         "and is not written here. Monitor answers."),
     Flag("thread_pool_factory_config_file", _S, "", "Exotic", "C", _IGNORED, "Text-format ThreadPoolFactoryConfig."),
     Flag("mixed_precision", _S, "", "Exotic", "C", _IGNORED, "Automatic mixed precision; bfloat16 or empty."),
     Flag("skip_initialize_tpu", _B, False, "Exotic", "C", _IGNORED, "Do not initialise TPUs. None are used."),

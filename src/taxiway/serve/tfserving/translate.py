@@ -41,6 +41,7 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         grpc_port=listen.grpc_port or _OFF,
         grpc_socket=listen.grpc_socket_path or "",
         grpc_health=options.observe.health,
+        grpc_profiler=options.observe.profiler,
         admin_port=_OFF,
         state="",
         drain_seconds=behaviour.drain_seconds,

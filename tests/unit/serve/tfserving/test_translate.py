@@ -66,6 +66,7 @@ def test_flags_that_are_settings() -> None:
     assert given.grpc_timeout_ms > 10**9  # the flag is REST's alone
     assert (given.drain_seconds, given.load_threads) == (3, 7)
     assert settings().load_threads >= 2
+    assert settings().grpc_profiler and not settings("--enable_profiler=false").grpc_profiler
     assert settings("--rest_api_timeout_in_ms=0").request_timeout_ms > 10**9
 
 

@@ -8,13 +8,15 @@ use taxiway_engine::{Error, ErrorKind, Result, WireForm};
 
 use super::reply::Reply;
 use super::{examples, health, message};
-use crate::admit::Deadline;
+use crate::admit::{Deadline, timed_out};
 use crate::api;
 use crate::config::Limits;
 use crate::execute::{Run, execute};
 use crate::grpc_proto::health::HealthCheckRequest;
 use crate::lease::Lease;
 use crate::metrics::{Api, Tracked};
+use crate::profile;
+use crate::profile_proto::TerminateResponse;
 use crate::proto::model_spec::VersionChoice;
 use crate::proto::{GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, PredictRequest};
 use crate::render::grpc;
@@ -33,6 +35,9 @@ pub(super) enum Called {
     GetModelStatus,
     HandleReloadConfigRequest,
     Check,
+    Profile,
+    Terminate,
+    Monitor,
 }
 
 /// The method at a path.
@@ -49,15 +54,19 @@ pub(super) fn find(path: &str, core: &Core) -> Result<Called> {
         "/tensorflow.serving.ModelService/GetModelStatus" => Ok(Called::GetModelStatus),
         "/tensorflow.serving.ModelService/HandleReloadConfigRequest" => Ok(Called::HandleReloadConfigRequest),
         "/grpc.health.v1.Health/Check" if core.health => Ok(Called::Check),
+        "/tensorflow.ProfilerService/Profile" if core.profiler => Ok(Called::Profile),
+        "/tensorflow.ProfilerService/Terminate" if core.profiler => Ok(Called::Terminate),
+        "/tensorflow.ProfilerService/Monitor" if core.profiler => Ok(Called::Monitor),
         _ => Err(Error::new(ErrorKind::Unimplemented, format!("{path} is not served"))),
     }
 }
 
 impl Called {
-    /// How long the server lets the method take by itself. A reload loads models: only its caller says how long.
+    /// How long the server lets the method take by itself. Only its caller says how long a reload, which loads models,
+    /// and a profile may take.
     pub(super) fn limit(self, limits: &Limits) -> Option<Duration> {
         match self {
-            Called::HandleReloadConfigRequest => None,
+            Called::HandleReloadConfigRequest | Called::Profile | Called::Monitor => None,
             _ => limits.grpc_timeout(),
         }
     }
@@ -101,12 +110,24 @@ impl Called {
                 let answer = health::check(&question.service, *core.serving.borrow())?;
                 Ok(Reply { frame: message::wrap(&answer)?, version: None })
             }
+            Called::Profile => watched(deadline, profile::profile(core, &decode(request)?)).await,
+            Called::Monitor => watched(deadline, profile::monitor(core, &decode(request)?)).await,
+            Called::Terminate => {
+                profile::terminate(core, &decode(request)?);
+                Ok(Reply { frame: message::wrap(&TerminateResponse::default())?, version: None })
+            }
             Called::HandleReloadConfigRequest => {
                 let answer = core.reloads.call(request, deadline).await?;
                 Ok(Reply { frame: message::wrap_encoded(&answer)?, version: None })
             }
         }
     }
+}
+
+/// What a call that waits gives, unless its caller stops waiting.
+async fn watched(deadline: Deadline, call: impl Future<Output = Result<impl Message>>) -> Result<Reply> {
+    let answer = deadline.bound(call).await.ok_or_else(timed_out)??;
+    Ok(Reply { frame: message::wrap(&answer)?, version: None })
 }
 
 fn decode<M: Message + Default>(request: Bytes) -> Result<M> {

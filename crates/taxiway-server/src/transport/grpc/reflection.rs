@@ -16,6 +16,7 @@ use crate::grpc_proto::reflection::{
 };
 
 const HEALTH: &str = "grpc.health.v1.Health";
+const PROFILER: &str = "tensorflow.ProfilerService";
 
 static FILES: LazyLock<Files> =
     LazyLock::new(|| Files::read(include_bytes!(concat!(env!("OUT_DIR"), "/services.binpb"))));
@@ -30,10 +31,17 @@ struct Files {
     services: Vec<String>,
 }
 
-/// Answers one question. `health` is whether the health service is served.
-pub(super) fn answer(request: ServerReflectionRequest, health: bool) -> ServerReflectionResponse {
+/// Which of the services that can be turned off are served.
+#[derive(Clone, Copy)]
+pub(super) struct Served {
+    pub(super) health: bool,
+    pub(super) profiler: bool,
+}
+
+/// Answers one question.
+pub(super) fn answer(request: ServerReflectionRequest, served: Served) -> ServerReflectionResponse {
     let answered = match &request.message_request {
-        Some(Asked::ListServices(_)) => Answered::ListServicesResponse(FILES.list(health)),
+        Some(Asked::ListServices(_)) => Answered::ListServicesResponse(FILES.list(served)),
         Some(Asked::FileByFilename(name)) => FILES.file(name),
         Some(Asked::FileContainingSymbol(symbol)) => match FILES.by_symbol.get(symbol.trim_start_matches('.')) {
             Some(name) => FILES.file(name),
@@ -103,8 +111,12 @@ impl Files {
         self.by_symbol.insert(symbol, file.to_owned());
     }
 
-    fn list(&self, health: bool) -> ListServiceResponse {
-        let served = self.services.iter().filter(|name| health || name.as_str() != HEALTH);
+    fn list(&self, served: Served) -> ListServiceResponse {
+        let served = self.services.iter().filter(|name| match name.as_str() {
+            HEALTH => served.health,
+            PROFILER => served.profiler,
+            _ => true,
+        });
         ListServiceResponse { service: served.map(|name| ServiceResponse { name: name.clone() }).collect() }
     }
 

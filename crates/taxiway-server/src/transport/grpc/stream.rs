@@ -11,6 +11,7 @@ use prost::Message;
 use taxiway_engine::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
+use super::reflection::Served;
 use super::reply::{self, Body};
 use super::{health, message, reflection};
 use crate::grpc_proto::health::HealthCheckRequest;
@@ -88,8 +89,9 @@ impl Exchange {
     }
 
     async fn reflect(&mut self, core: &Core) -> Result<()> {
+        let served = Served { health: core.health, profiler: core.profiler };
         while let Some(question) = self.next::<ServerReflectionRequest>().await? {
-            self.say(&reflection::answer(question, core.health)).await?;
+            self.say(&reflection::answer(question, served)).await?;
         }
         Ok(())
     }
