@@ -31,9 +31,9 @@ pub(super) fn summary(spans: &[Span], dropped: usize, time: Duration, now: &Now)
 
 /// A line on each kind of request, its times in milliseconds.
 pub(super) fn by_call(spans: &[Span], time: Duration) -> String {
-    let mut kinds: BTreeMap<(&str, &str, &str, &str), (Vec<Duration>, usize)> = BTreeMap::new();
+    let mut kinds: BTreeMap<_, (Vec<Duration>, usize)> = BTreeMap::new();
     for span in spans {
-        let kind = kinds.entry((&span.model, &span.version, span.protocol, span.call)).or_default();
+        let kind = kinds.entry((span.model.as_str(), span.version.as_str(), span.protocol, span.call)).or_default();
         kind.0.push(span.took);
         kind.1 += usize::from(span.code != 0);
     }
