@@ -16,7 +16,7 @@ mod tensor;
 mod wire;
 
 /// TensorFlow's messages, generated from `proto/tensorflow`.
-#[allow(missing_docs, clippy::all, unreachable_pub)]
+#[allow(missing_docs, clippy::all, clippy::too_many_lines, unreachable_pub)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/tensorflow.rs"));
 }
