@@ -129,9 +129,9 @@ HEADERS: Json = {
 
 
 def _model_paths() -> Json:
-    paths: Json = {
-        "/v1/models": {"get": _get("listModels", "Every model with its versions and labels", "ModelList", ())}
-    }
+    listed = _get("listModels", "Every model with its versions and labels", "ModelList", (400,))
+    listed["description"] = "An addition. Where it is off, 400 as TensorFlow Serving has it: no model was named."
+    paths: Json = {"/v1/models": {"get": listed}}
     for choice, (suffix, ending, parameters) in CHOICES.items():
         base = "/v1/models/{model}" + choice
         shared = {"parameters": [{"$ref": f"#/components/parameters/{name}"} for name in parameters]}

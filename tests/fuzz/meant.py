@@ -40,6 +40,7 @@ MEANT: tuple[Meant, ...] = (
         r"Failed to write JSON value for tensor type: (half|bfloat16|uint16|complex\d+|q.*)",
         "the same, in answers",
     ),
+    Meant("501", r"(TRACE|CONNECT) is not implemented", "TensorFlow Serving's for methods that its HTTP server lacks"),
     Meant("503", r"Model labels does not init yet\..*", "TensorFlow Serving's, until a label was ever set"),
     Meant("UNAVAILABLE", r"Model labels does not init yet\..*", "the same"),
     Meant("INTERNAL", r"the request does not parse: (.|\n)*", "what gRPC's own servers say of bytes that are no message"),

@@ -32,7 +32,7 @@ INPUTS: dict[str, list[tuple[str, dict[str, Port]]]] = {
         ("complex", {"z": (8, (-1,), "scomplex_val")}),
     ],
     "examples": [("predict", {"inputs": (7, (-1,), "string_val")})],
-    "lite": [("serving_default", {"x": (1, (1, 2), "float_val"), "serving_default_x": (1, (1, 2), "float_val")})],
+    "lite": [("serving_default", {"serving_default_x": (1, (1, 2), "float_val")})],
 }  # fmt: skip
 WIDTHS = {1: 4, 2: 8, 4: 1, 8: 8, 9: 8, 10: 1, 19: 2}
 
@@ -157,9 +157,11 @@ class Messages:
         rows = random.choice((0, 1, 1, 2, 5))
         extents = [rows if extent < 0 else extent for extent in shape]
         tensor.dtype = dtype
-        wrong = random.choice(("", "", "", "dtype", "shape", "rank", "count", "content", "both", "huge"))
+        wrong = random.choice(("", "", "", "dtype", "shape", "rank", "deep", "count", "content", "both", "huge"))
         if wrong in ("shape", "huge"):
             extents = [random.choice(EXTENTS) for _ in range(random.randrange(1, 5 if wrong == "shape" else 300))]
+        if wrong == "deep":  # more dimensions than there can be, or just as many
+            extents = [random.choice((0, 1))] * random.choice((254, 255, 300))
         for extent in extents:
             tensor.tensor_shape.dim.add(size=extent)
         tensor.tensor_shape.unknown_rank = wrong == "rank" and random.random() < 0.5

@@ -31,5 +31,5 @@ pub use engine::{Call, Engine};
 pub use error::{Error, ErrorKind, Result};
 pub use signature::{DEFAULT_SIGNATURE, Port, Signature, Signatures, SpecShape};
 pub use strings::{Strings, StringsBuilder};
-pub use tensor::{ALIGNMENT, Shape, Tensor, TensorBuilder};
+pub use tensor::{ALIGNMENT, MAX_RANK, Shape, Tensor, TensorBuilder};
 pub use wire::WireForm;

@@ -218,15 +218,31 @@ impl<T: bytemuck::Pod> AsRef<[u8]> for Aligned<T> {
     }
 }
 
+/// The most dimensions a tensor has; TensorFlow ends the process over one more.
+pub const MAX_RANK: usize = 254;
+
+/// A complex number of two doubles.
+const LARGEST_ELEMENT_BYTES: usize = 16;
+
 /// How many elements a shape holds.
 ///
+/// Extents of zero do not make a shape small: TensorFlow multiplies them one by one, in an `i64`, in whatever order an
+/// operation puts them, and ends the process when that overflows. So the others must fit without them, and so must the
+/// bytes of that many elements: whoever takes a tensor apart may multiply any of its extents.
+///
 /// # Errors
-/// `InvalidArgument` when the number does not fit.
+/// `InvalidArgument` when there are more than [`MAX_RANK`] extents, or their product does not fit.
 pub(crate) fn element_count(shape: &[usize]) -> Result<usize> {
-    shape
-        .iter()
-        .try_fold(1usize, |count, &extent| count.checked_mul(extent))
-        .ok_or_else(|| Error::invalid(format!("a tensor with shape {} is too large", show_shape(shape))))
+    let rank = shape.len();
+    if rank > MAX_RANK {
+        return Err(Error::invalid(format!("a tensor of {rank} dimensions has more than the {MAX_RANK} there can be")));
+    }
+    let without_zeros = shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent.max(1)));
+    match without_zeros.filter(|&count| count <= i64::MAX as usize / LARGEST_ELEMENT_BYTES) {
+        Some(_) if shape.contains(&0) => Ok(0),
+        Some(count) => Ok(count),
+        None => Err(Error::invalid(format!("a tensor with shape {} is too large", show_shape(shape)))),
+    }
 }
 
 /// A shape as TensorFlow prints it: `[2,3]`.
@@ -269,6 +285,23 @@ mod tests {
         assert!(Tensor::from_values([usize::MAX, 2], &[1u8]).is_err());
         assert!(Tensor::from_strings([2usize], ["one"].into_iter().collect()).is_err());
         assert!(Tensor::from_bytes(DType::String, [0usize], Bytes::new()).is_err());
+    }
+
+    #[test]
+    fn shapes_that_end_tensorflow_are_refused_however_few_their_elements() {
+        let most = i64::MAX as usize;
+        let ones = vec![1; MAX_RANK + 1];
+        let zeros = vec![0; MAX_RANK + 1];
+        for shape in
+            [&[2, most, 0][..], &[0, 2, most], &[1 << 32, 1 << 31, 0], &[most, 0], &[0, 1 << 59], &ones, &zeros]
+        {
+            assert!(element_count(shape).is_err(), "{shape:?}");
+        }
+        for (shape, count) in
+            [(&[1 << 58, 0][..], 0), (&[0, 1 << 30, 1 << 28], 0), (&ones[1..], 1), (&zeros[1..], 0), (&[], 1)]
+        {
+            assert_eq!(element_count(shape).unwrap(), count, "{shape:?}");
+        }
     }
 
     #[test]

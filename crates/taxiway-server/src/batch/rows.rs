@@ -75,10 +75,14 @@ pub(super) fn join(tensors: &[&Tensor], padded: usize) -> Result<Tensor> {
     }
 }
 
+/// The most that one request's tensor may grow to by padding. Extents of another request are all it takes to ask for it.
+const MAX_PADDED_BYTES: usize = 1 << 30;
+
 /// The tensor with its extents after the first grown to `extents`, new places holding its own first value.
 ///
 /// # Errors
-/// `InvalidArgument` when the rank differs, an extent would shrink, or there is no value to pad with.
+/// `InvalidArgument` when the rank differs, an extent would shrink, there is no value to pad with, or the tensor would take
+/// more than [`MAX_PADDED_BYTES`].
 pub(super) fn pad(tensor: &Tensor, extents: &[usize]) -> Result<Tensor> {
     let shape = tensor.shape();
     if shape[1..] == *extents {
@@ -92,10 +96,15 @@ pub(super) fn pad(tensor: &Tensor, extents: &[usize]) -> Result<Tensor> {
     }
     let mut target = Shape::from_slice(shape);
     target[1..].copy_from_slice(extents);
+    let size = tensor.dtype().size().unwrap_or(size_of::<usize>());
+    let total = target.iter().try_fold(size, |total, &extent| total.checked_mul(extent));
+    if total.is_none_or(|bytes| bytes > MAX_PADDED_BYTES) {
+        let message = format!("tensors padded to shape {target:?} would take more than {MAX_PADDED_BYTES} bytes each");
+        return Err(Error::invalid(message));
+    }
     let places = places(shape, &target);
     match tensor.bytes() {
         Some(bytes) => {
-            let size = tensor.dtype().size().unwrap_or(1);
             let first = bytes.get(..size).unwrap_or_default();
             let mut padded = first.repeat(target.iter().product());
             for (from, to, run) in places {
@@ -238,6 +247,16 @@ mod tests {
         assert_eq!(padded.strings().unwrap().iter().collect::<Vec<_>>(), [b"a", b"a", b"b", b"a"]);
         assert!(pad(&words, &[2, 2]).is_err());
         assert!(pad(&padded, &[1]).is_err());
+    }
+
+    #[test]
+    fn padding_cannot_ask_for_a_huge_tensor() {
+        for extents in [[1 << 40, 1], [1 << 58, 1 << 58]] {
+            let error = pad(&floats(&[1, 1, 1], &[1.0]), &extents).unwrap_err();
+            assert!(error.message.contains("would take more than"), "{error}");
+            let words = Tensor::from_strings([1usize, 1, 1], ["a"].into_iter().collect()).unwrap();
+            assert!(pad(&words, &extents).is_err());
+        }
     }
 
     #[test]

@@ -4,13 +4,10 @@
 //! is wrong in TensorFlow Serving's words.
 
 use smallvec::SmallVec;
-use taxiway_engine::Shape;
+use taxiway_engine::{MAX_RANK, Shape};
 
 use super::cursor::Cursor;
 use super::sink::Sink;
-
-/// The most dimensions TensorFlow gives a tensor.
-pub(super) const MAX_RANK: usize = 254;
 
 /// The lists around the place where the reader stands, and what is known of the shape.
 struct Levels {

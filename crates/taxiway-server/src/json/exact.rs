@@ -1,9 +1,8 @@
 //! Nested lists into a tensor with every check in TensorFlow Serving's order, so that a wrong value gets its message.
 
-use taxiway_engine::{Error, Result, Shape};
+use taxiway_engine::{Error, MAX_RANK, Result, Shape};
 
 use super::cursor::Cursor;
-use super::dense::MAX_RANK;
 use super::dump::dump;
 use super::sink::Sink;
 

@@ -110,6 +110,14 @@ fn a_small_message_cannot_ask_for_a_huge_tensor() {
     shape.dim[0].size = 1 << 40;
     let expected = (Code::InvalidArgument, "tensor parsing error: x".to_owned());
     assert_eq!(refusal(serving.grpc().predict(&huge)), expected);
+    // A zero hides an overflow, and TensorFlow ends the process over either of these.
+    let most = i64::MAX;
+    for extents in [vec![2, most, 0], vec![0, 2, most], vec![1; 255], vec![0; 300], vec![0, 1 << 62]] {
+        let dims =
+            extents.iter().map(|&size| taxiway_engine::proto::tensor_shape_proto::Dim { size, ..Default::default() });
+        huge.inputs.get_mut("x").unwrap().tensor_shape.as_mut().unwrap().dim = dims.collect();
+        assert_eq!(refusal(serving.grpc().predict(&huge)), expected, "{extents:?}");
+    }
     let many = format!("{{\"instances\": [{}]}}", vec!["1"; 300].join(","));
     assert_ne!(serving.http().post(PATH, many).status, 200);
 }
