@@ -49,7 +49,6 @@ class TrainRequest:
         parameter_servers: processes that hold variables, of ``parameter-server`` only.
         devices: names such as ``CPU:0``, of the strategies of one process; empty for all that fit.
         runtime: the settings of ``configure_runtime``.
-        profile: whether the second epoch is profiled for TensorBoard.
     """
 
     job: str
@@ -63,7 +62,6 @@ class TrainRequest:
     parameter_servers: int = 0
     devices: tuple[str, ...] = ()
     runtime: Mapping[str, Any] = field(default_factory=dict)
-    profile: bool = False
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -174,7 +172,6 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "parameter_servers": int,
     "devices": list,
     "runtime": dict,
-    "profile": bool,
 }
 
 
