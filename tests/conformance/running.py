@@ -9,9 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,31 +18,15 @@ import grpc
 import requests
 
 from taxiway.wire import message
+from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60
 COMMAND = (sys.executable, "-m", "taxiway.cli.model_server")
 PACKAGE = "tensorflow.serving"
 
 
 def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "0", **more}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def eventually(what: Callable[[], Any]) -> Any:
-    """Ask again and again until the answer is truthy."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    pause = threading.Event()
-    while not (answer := what()):
-        assert time.monotonic() < deadline, "waited too long"
-        pause.wait(0.02)
-    return answer
 
 
 def run_to_its_end(*arguments: str) -> tuple[int, str, str]:

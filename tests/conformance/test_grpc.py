@@ -11,7 +11,8 @@ import pytest
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from taxiway.wire import message
-from tests.conformance.running import PATIENCE_SECONDS, Refusal, Server, predict_request, put
+from tests.conformance.running import Refusal, Server, predict_request, put
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.tfs("spec-choice", "spec-zero", "spec-labels", "spec-ready-word", "spec-missing", "err-empty-name")

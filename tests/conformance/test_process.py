@@ -13,15 +13,8 @@ from pathlib import Path
 import pytest
 
 from taxiway.wire import message
-from tests.conformance.running import (
-    PATIENCE_SECONDS,
-    Server,
-    eventually,
-    free_port,
-    models_config,
-    put,
-    run_to_its_end,
-)
+from tests.conformance.running import Server, models_config, put, run_to_its_end
+from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
 STARTED = "Failed to start server. Error: INVALID_ARGUMENT: "
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.running import PATIENCE_SECONDS, Server
+from tests.conformance.running import Server
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.tfs(

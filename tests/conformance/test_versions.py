@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from taxiway.wire import message
-from tests.conformance.running import Refusal, Server, eventually, models_config, put
+from tests.conformance.running import Refusal, Server, models_config, put
+from tests.waiting import eventually
 
 
 def broken(base: Path, version: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from taxiway.wire import message
-from tests.journeys.conftest import free_port
+from tests.waiting import free_port
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("half_plus_two", "matrix", "words", "odd", "examples", "lite")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,12 +48,6 @@ def put(exported: Path, base: Path, *versions: int) -> Path:
         shutil.copytree(exported / str(version), staging)
         staging.rename(base / str(version))
     return base
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import struct
 import subprocess
 import threading
@@ -31,16 +30,11 @@ from taxiway.serve.tfserving.syntax import parse
 from taxiway.serve.tfserving.translate import server_settings
 from taxiway.wire import message
 from taxiway.wire.records import read_records
+from tests.waiting import free_port
 
 PATIENCE_SECONDS = 30
 # Longer than a test should take: what is to share a run has to be there long before.
 WINDOW_MICROS = 2_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Served:

@@ -13,8 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,21 +24,11 @@ import pytest
 from google.protobuf import text_format
 
 from taxiway.wire import message
-from tests.journeys.conftest import free_port, put
+from tests.journeys.conftest import put
 from tests.unit.serve.certificates import Authority
+from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60
-
-
-def eventually(what: Callable[[], Any]) -> Any:
-    """Ask again and again until the answer is truthy."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    pause = threading.Event()
-    while not (answer := what()):
-        assert time.monotonic() < deadline, "waited too long"
-        pause.wait(0.02)
-    return answer
 
 
 class Process:

@@ -15,7 +15,8 @@ import pytest
 
 from taxiway.wire import message
 from tests.journeys.conftest import put
-from tests.journeys.test_drop_in import PATIENCE_SECONDS, Process, serve
+from tests.journeys.test_drop_in import Process, serve
+from tests.waiting import PATIENCE_SECONDS
 
 __all__ = ["serve"]  # a fixture is found by its name
 

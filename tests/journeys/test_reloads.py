@@ -19,7 +19,8 @@ from taxiway.serve.tfserving.service import ModelServer
 from taxiway.serve.tfserving.syntax import parse
 from taxiway.serve.tfserving.translate import server_settings
 from taxiway.wire import message
-from tests.journeys.conftest import free_port, put
+from tests.journeys.conftest import put
+from tests.waiting import free_port
 
 
 def resident_mb() -> float:

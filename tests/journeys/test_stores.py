@@ -10,9 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,21 +19,11 @@ import numpy as np
 import pytest
 
 import taxiway
-from tests.journeys.conftest import free_port
 from tests.unit.stores.clouds import gcs, gcs_server, s3, s3_server  # noqa: F401
 from tests.unit.stores.gcs import GcsStandIn
+from tests.waiting import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60
-
-
-def eventually(what: Callable[[], Any]) -> Any:
-    """Ask again and again until the answer is truthy."""
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not (answer := what()):
-        assert time.monotonic() < deadline, "waited too long"
-        pause.wait(0.02)
-    return answer
 
 
 def taxiway_command(*arguments: str) -> str:

@@ -1,0 +1,30 @@
+"""What tests of running servers wait with, and listen on."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["PATIENCE_SECONDS", "eventually", "free_port"]
+
+PATIENCE_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def eventually(what: Callable[[], Any]) -> Any:
+    """Ask again and again until the answer is truthy."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = threading.Event()
+    while not (answer := what()):
+        assert time.monotonic() < deadline, "waited too long"
+        pause.wait(0.02)
+    return answer
