@@ -45,6 +45,7 @@ def fuzz(target: Target, requests: int, number: int, tally: Tally) -> None:
     random = Random(number)
     messages = Messages(random)
     with grpc.insecure_channel(target.address) as channel:
+        # Not the profiler's: a profile lasts as long as its message says, and this is about frames.
         known = [method for method in methods(channel) if "ProfilerService" not in method.path]
     for at in range(requests):
         if at % 5 == 4:

@@ -58,6 +58,8 @@ class Messages:
             "tensorflow.serving.GetModelMetadataRequest": self._metadata,
             "tensorflow.serving.Input": self._input,
             "tensorflow.serving.ReloadConfigRequest": self._reload,
+            "tensorflow.ProfileRequest": self._watch,
+            "tensorflow.MonitorRequest": self._watch,
             "tensorflow.TensorProto": lambda tensor: self._tensor(tensor, (1, (-1,), "float_val")),
         }
 
@@ -130,6 +132,10 @@ class Messages:
             self._tensor(request.inputs[random.choice(TEXTS)], (1, (-1,), "float_val"))
         if random.random() < 0.1:
             request.output_filter.extend(random.choice(("y", "sum", "upper", *TEXTS)) for _ in range(2))
+
+    def _watch(self, request: Any) -> None:
+        """A profile that ends soon: it lasts as long as it is asked to."""
+        request.duration_ms = self._random.choice((0, 1, 1, 2, 10))
 
     def _about_examples(self, request: Any, signature: str) -> None:
         self._spec(request.model_spec)
