@@ -61,6 +61,21 @@ fn signatures_of_one_file_run_side_by_side() {
 }
 
 #[test]
+fn an_empty_tensor_cannot_ask_for_a_huge_row() {
+    let Some(fixtures) = fixtures() else { return };
+    for model in ["tflite_plain", "digits"] {
+        let engine = fixtures.load(model, LiteRt);
+        let rank_two = Tensor::from_values::<f32>([0, 1 << 32], &[]).unwrap();
+        let rank_three = Tensor::from_values::<f32>([1 << 32, 3, 0], &[]).unwrap();
+        for huge in [rank_two, rank_three] {
+            let signature = engine.signatures().callable().next().unwrap().name.clone();
+            let error = predict_with(engine.as_ref(), &signature, &[huge]).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidArgument, "{model}: {error}");
+        }
+    }
+}
+
+#[test]
 fn an_empty_batch_without_an_answer_a_row_is_refused() {
     let Some(fixtures) = fixtures() else { return };
     let engine = fixtures.load("signatures", LiteRt);

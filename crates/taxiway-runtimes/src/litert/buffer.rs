@@ -3,10 +3,10 @@
 //! It is ours and larger than what it holds, not memory lent by a request: LiteRT's kernels read a little past the
 //! end of an input, and LiteRT trusts whoever says how large an output's buffer is to be right.
 
-use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc};
 use std::ptr::{NonNull, null, null_mut};
 
-use taxiway_engine::{Error, Result};
+use taxiway_engine::{Error, ErrorKind, Result};
 
 use super::library::{Layout, Library, Raw, TensorType};
 
@@ -37,7 +37,7 @@ impl Buffer {
     /// A buffer for a tensor of this shape, `length` bytes, with `slack` bytes of room behind.
     ///
     /// # Errors
-    /// `InvalidArgument` for a shape that LiteRT cannot take.
+    /// `InvalidArgument` for a shape that LiteRT cannot take, `ResourceExhausted` when there is no memory for it.
     pub(crate) fn new(
         library: &'static Library,
         element: i32,
@@ -49,8 +49,7 @@ impl Buffer {
         let layout = Layout::new(shape).ok_or_else(too_large)?;
         let size = length.checked_add(slack).ok_or_else(too_large)?;
         let allocation = Allocation::from_size_align(size, ALIGNMENT).map_err(|_| too_large())?;
-        // SAFETY: the size is not zero, as the slack is not.
-        let Some(memory) = NonNull::new(unsafe { alloc_zeroed(allocation) }) else { handle_alloc_error(allocation) };
+        let memory = allocate(allocation)?;
         let mut buffer = Buffer { library, memory, allocation, raw: null_mut() };
         let of = TensorType { element, layout };
         // SAFETY: the memory lives as long as the buffer, which destroys the handle first; no deallocator is passed.
@@ -100,6 +99,15 @@ impl Buffer {
     }
 }
 
+/// Zeroed memory. A request decides how much, so that too much is its own error and not the end of the process.
+fn allocate(allocation: Allocation) -> Result<NonNull<u8>> {
+    // SAFETY: the size is not zero, as the slack is not.
+    NonNull::new(unsafe { alloc_zeroed(allocation) }).ok_or_else(|| {
+        let message = format!("there is no memory for a tensor of {} bytes", allocation.size());
+        Error::new(ErrorKind::ResourceExhausted, message)
+    })
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: the handle is ours, and the memory was allocated with this layout.
@@ -109,5 +117,16 @@ impl Drop for Buffer {
             }
             dealloc(self.memory.as_ptr(), self.allocation);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error() {
+        let most = Allocation::from_size_align(isize::MAX as usize - ALIGNMENT, ALIGNMENT).unwrap();
+        assert_eq!(allocate(most).unwrap_err().kind, ErrorKind::ResourceExhausted);
     }
 }

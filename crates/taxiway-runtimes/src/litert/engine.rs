@@ -196,12 +196,22 @@ fn show(shape: &SpecShape) -> String {
     format!("[{}]", extents.join(", "))
 }
 
+/// The most that stands in for a tensor without elements, whose other extents cost its sender nothing.
+const MAX_STAND_IN_BYTES: usize = 1 << 30;
+
 /// The tensor with an extent of 1 wherever it has 0, all zeros; itself when it is not empty.
+///
+/// # Errors
+/// `InvalidArgument` when that would take more than [`MAX_STAND_IN_BYTES`].
 fn with_one_row(tensor: &Tensor) -> Result<Tensor> {
     if !tensor.is_empty() {
         return Ok(tensor.clone());
     }
     let shape: Shape = tensor.shape().iter().map(|&extent| extent.max(1)).collect();
-    let length = shape.iter().product::<usize>() * tensor.dtype().size().unwrap_or(1);
+    let size = tensor.dtype().size().unwrap_or(1);
+    let length = shape.iter().try_fold(size, |bytes, &extent| bytes.checked_mul(extent));
+    let length = length.filter(|&bytes| bytes <= MAX_STAND_IN_BYTES).ok_or_else(|| {
+        Error::invalid(format!("LiteRT takes no empty tensor of shape {:?}: a row of it is too large", tensor.shape()))
+    })?;
     Tensor::from_bytes(tensor.dtype(), shape, bytes::Bytes::from(vec![0; length]))
 }
