@@ -94,6 +94,13 @@ def tensorflow_serving_coverage() -> bytes:
     return serving_coverage.render().encode()
 
 
+def strategies() -> bytes:
+    """The reference page of what holds for each strategy."""
+    from tools import strategies_table
+
+    return strategies_table.render().encode()
+
+
 def evidence_picture() -> bytes:
     """The picture of the page about evidence."""
     from tools import evidence_picture as picture
@@ -112,6 +119,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "docs/reference/metrics.md": metrics,
     "docs/reference/rest.md": rest,
     "docs/reference/settings.md": settings,
+    "docs/reference/strategies.md": strategies,
     "docs/reference/tensorflow-serving-coverage.md": tensorflow_serving_coverage,
     "docs/reference/tensorflow-serving-flags.md": tensorflow_serving_flags,
 }

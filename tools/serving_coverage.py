@@ -5,13 +5,14 @@ A test says what it pins: ``@pytest.mark.tfs("id", …)`` in Python, a line ``//
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tools.marks import Pin, marks
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,14 +39,6 @@ class Row:
     sentence: str
     reason: str | None = None
     """Why a B row has no test; a sentence of the guide."""
-
-
-@dataclass(frozen=True, order=True)
-class Pin:
-    """A test function: its file, relative to this tree, and its name."""
-
-    path: str
-    name: str
 
 
 Pins = Mapping[str, list[Pin]]
@@ -75,11 +68,7 @@ def pins(root: Path = ROOT) -> dict[str, list[Pin]]:
 
 def python_pins(source: str) -> Iterator[tuple[str, str]]:
     """(function, id) for each id in a mark ``pytest.mark.tfs`` among a test's decorators."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for call in (inner for decorator in node.decorator_list for inner in ast.walk(decorator)):
-                if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.tfs":
-                    yield from ((node.name, ast.literal_eval(argument)) for argument in call.args)
+    yield from ((name, id) for name, ids in marks(source, "tfs") for id in ids)
 
 
 def rust_pins(source: str) -> Iterator[tuple[str, str]]:
@@ -150,7 +139,7 @@ def _counts(name: str, rows: list[Row], tests: Pins) -> str:
 def _section(name: str, rows: list[Row], tests: Pins) -> str:
     lines = [f"## {name}", "", "| | What | Tests |", "|---|---|---|"]
     for row in rows:
-        named = ", ".join(f"[{test.name}](../../{test.path})" for test in sorted(set(tests.get(row.id, []))))
+        named = ", ".join(test.link() for test in sorted(set(tests.get(row.id, []))))
         sentence = row.sentence.replace("|", "\\|")
         lines.append(f"| {row.mark} | {sentence} | {named or row.reason or 'none'} |")
     return "\n".join(lines)

@@ -66,12 +66,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
+@pytest.mark.strategy("one-device", "exports")
 def test_a_run_is_finished_with_a_model_and_its_record(alone: Path) -> None:
     record = json.loads((alone / "run.json").read_text())
     assert record["status"] == "finished" and record["data"]["of"] == "every row"
     assert (alone / "model" / "saved_model.pb").is_file()
 
 
+@pytest.mark.strategy("multi-worker", "same-loss", "exports")
 def test_two_workers_train_as_one_process_does(alone: Path, tmp_path: Path) -> None:
     run_dir = asked(tmp_path / "run", strategy="multi-worker", workers=2)
     cluster = {"worker": list(free_addresses(2))}
@@ -82,6 +84,7 @@ def test_two_workers_train_as_one_process_does(alone: Path, tmp_path: Path) -> N
     assert (run_dir / "model" / "saved_model.pb").is_file()
 
 
+@pytest.mark.strategy("one-device", "resumes")
 def test_a_killed_run_ends_in_the_same_weights(alone: Path, tmp_path: Path) -> None:
     run_dir = asked(tmp_path / "run", strategy="one-device")
     process = started(run_dir)
@@ -95,6 +98,7 @@ def test_a_killed_run_ends_in_the_same_weights(alone: Path, tmp_path: Path) -> N
     assert history(run_dir) == history(alone)
 
 
+@pytest.mark.strategy("mirrored", "devices")
 def test_a_device_that_is_not_there_fails_at_once(tmp_path: Path) -> None:
     process = started(asked(tmp_path / "run", strategy="mirrored", devices=("GPU:0", "GPU:1")))
     _, err = process.communicate(timeout=SECONDS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tools import serving_coverage as coverage
-from tools.serving_coverage import Pin, Row
+from tools.marks import Pin
+from tools.serving_coverage import Row
 
 
 def test_every_row_is_tested_or_told() -> None:
