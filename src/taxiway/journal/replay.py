@@ -21,7 +21,7 @@ __all__ = ["ModelState", "Pin", "apply", "replay"]
 
 @dataclass(frozen=True)
 class Pin:
-    """``version`` answers requests that name none, until a version newer than ``above`` can."""
+    """``version`` answers requests that name none, until a version newer than ``above`` can. ``version <= above``."""
 
     version: int
     above: int

@@ -172,9 +172,9 @@ VERSIONS = st.integers(1, 6)
 POLICIES = st.one_of(
     st.builds(Policy, st.integers(1, 3)), st.just(ALL), st.builds(Policy, st.none(), st.tuples(VERSIONS, VERSIONS))
 )
-STATES = st.builds(
-    ModelState, st.frozensets(VERSIONS, max_size=3), st.none() | st.builds(Pin, VERSIONS, st.integers(1, 6))
-)
+# A rollback notes the newest version that was there, so a pin is never above what it holds back.
+PINS = st.builds(Pin, VERSIONS, st.integers(1, 6)).filter(lambda pin: pin.version <= pin.above)
+STATES = st.builds(ModelState, st.frozensets(VERSIONS, max_size=3), st.none() | PINS)
 
 
 @st.composite
