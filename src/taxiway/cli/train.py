@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from taxiway.errors import InvalidArgument, NotFound
 @click.option("--seed", type=int, default=0, show_default=True, help="Orders the data and starts the weights.")
 @click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the job, as in TOML.")
 @click.option("--params", "file", type=click.Path(path_type=Path), help="A TOML file of parameters.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A runtime setting; see taxiway devices.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="The run's own directory; resumed if it is there.")
 @click.option("--runs", default="runs", show_default=True, help="Where a new run's directory is made.")
 @output.json_option
@@ -31,7 +33,9 @@ def train(
 ) -> None:
     """Train JOB (MODULE:ATTRIBUTE, or path/to/folder:module) on one device or many."""
     from taxiway.train import api
+    from taxiway.train.devices import read_assignments
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     say = output.print_note
     if resume is not None:
         run = api.resume(resume, say)
@@ -39,7 +43,8 @@ def train(
         raise InvalidArgument("No job was named.", hint="taxiway train --help")
     else:
         devices = tuple(filter(None, options.pop("devices").split(",")))
-        run = api.train(job, params=_params(file, given), devices=devices, say=say, **options)
+        runtime = read_assignments(options.pop("settings"))
+        run = api.train(job, params=_params(file, given), devices=devices, runtime=runtime, say=say, **options)
     output.print_value(run.as_json(), as_json, _show)
 
 

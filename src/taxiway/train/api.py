@@ -33,7 +33,7 @@ def train(
         run_dir: the run's own directory; one that holds the same request is resumed.
         say: told of progress, a line at a time.
         request: the other fields of :class:`taxiway.train.TrainRequest`: ``params``, ``strategy``, ``epochs``,
-            ``global_batch``, ``seed``, ``workers``, ``devices``.
+            ``global_batch``, ``seed``, ``workers``, ``devices``, ``runtime``.
 
     Returns:
         The finished run.
@@ -68,8 +68,10 @@ def run_request(run_dir: Path, request: TrainRequest, job: Any = None, say: Call
         load_job(request.job, request.directory)
         launch(Launch(run_dir=run_dir, workers=request.workers, parameter_servers=request.parameter_servers), write=say)
         return Run(run_dir)
+    from taxiway.train.devices import apply_runtime
     from taxiway.train.session import train_here
 
+    apply_runtime(request.runtime, request.seed)  # before the job is imported, which may use TensorFlow
     found = load_job(request.job if job is None else job, request.directory)
     train_here(request, found, run_dir, place, say if say is not None else lambda line: None)
     return Run(run_dir)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound
+from taxiway.train.devices import checked_runtime
 from taxiway.types import JsonObject
 
 __all__ = ["REQUEST_FILE", "STRATEGIES", "TrainRequest", "read_request", "write_request"]
@@ -48,7 +49,7 @@ class TrainRequest:
         workers: processes that train.
         parameter_servers: processes that hold variables, of ``parameter-server`` only.
         devices: names such as ``CPU:0``, of the strategies of one process; empty for all that fit.
-        runtime: the settings of ``configure_runtime``.
+        runtime: the settings of ``configure_runtime``; its seed is the run's.
     """
 
     job: str
@@ -78,7 +79,7 @@ class TrainRequest:
             raise InvalidArgument(f"seed is {self.seed}; it must be at most {_MAX_SEED}.")
         object.__setattr__(self, "devices", tuple(self.devices))
         object.__setattr__(self, "params", dict(self.params))
-        object.__setattr__(self, "runtime", dict(self.runtime))
+        object.__setattr__(self, "runtime", checked_runtime(self.runtime, self.seed))
 
     def to_json(self) -> str:
         """The document, as it stands on disk.

@@ -12,6 +12,7 @@ from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Un
 from taxiway.train import checkpoints, record
 from taxiway.train.context import Context
 from taxiway.train.data import Source
+from taxiway.train.devices import apply_runtime
 from taxiway.train.job import Job
 from taxiway.train.loops import Loop
 from taxiway.train.place import Place, resolved_strategy, start_strategy
@@ -63,8 +64,7 @@ class _Session:
         import tensorflow as tf
 
         request = self._request
-        if request.runtime:
-            raise Unimplemented("Settings of the runtime are not applied yet.", hint="Leave runtime out.")
+        runtime = apply_runtime(request.runtime, request.seed, self._say)
         name = resolved_strategy(request, len(tf.config.list_physical_devices("GPU")), self._place.world > 1)
         self._check_cluster(name)
         strategy = start_strategy(name, request)
@@ -81,7 +81,7 @@ class _Session:
         self.note(
             status="running", strategy=name, replicas=strategy.num_replicas_in_sync, params=dict(request.params),
             code=record.code_version(self._job), data=source.fingerprint() if self._place.is_chief else {},
-            environment=record.environment(),
+            environment=record.environment(), runtime=runtime.as_json()["settings"],
         )  # fmt: skip
         self._resume(strategy)
         self._epochs(model, _loop(name, model, strategy), source)

@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", type=Path, required=True)
     run_dir = parser.parse_args(argv).run_dir
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from taxiway.train.devices import apply_runtime
     from taxiway.train.job import load_job
     from taxiway.train.place import place_of
     from taxiway.train.request import read_request
@@ -29,6 +30,8 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         request, place = read_request(run_dir), place_of()
+        # Before the job is imported, which may use TensorFlow.
+        apply_runtime(request.runtime, request.seed)
         directory = request.directory if Path(request.directory).is_dir() else "."
         train_here(request, load_job(request.job, directory), run_dir, place, _say)
     except TaxiwayError as error:

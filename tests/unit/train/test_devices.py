@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,10 @@ from taxiway.train.devices import RuntimeSettings, check_devices, read_settings
 STORY = """
 import json, os
 from taxiway.errors import FailedPrecondition
-from taxiway.train.devices import RuntimeSettings, configure_runtime
+from taxiway.train.devices import RuntimeSettings, apply_runtime, configure_runtime
+class Job:
+    def build_model(self, params): raise AssertionError("the runtime comes first")
+    datasets = build_model
 def refused(settings):
     try: configure_runtime(settings)
     except FailedPrecondition as error: return error.message
@@ -31,15 +36,20 @@ logical = [device.name for device in tf.config.list_logical_devices("CPU")]
 from taxiway.train.devices import configure
 configure._DONE.clear()
 late = refused(RuntimeSettings(logical_cpus=3))
-print(json.dumps([report.as_json(), again, other, replicas, logical, late]))
+import taxiway; del os.environ["TF_CONFIG"]
+try: taxiway.train(Job, runtime={"logical_cpus": 3}, runs=os.environ["RUNS"])
+except FailedPrecondition as error: trained = error.message
+asked = apply_runtime({}, 0).requested["logical_cpus"]
+print(json.dumps([report.as_json(), again, other, replicas, logical, late, trained, asked]))
 """
 
 
 @pytest.mark.tensorflow
-def test_the_runtime_is_set_up_once_and_before_anything_else() -> None:
-    run = subprocess.run([sys.executable, "-c", STORY], capture_output=True, text=True, timeout=100)
+def test_the_runtime_is_set_up_once_and_before_anything_else(tmp_path: Path) -> None:
+    environment = {**os.environ, "RUNS": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", STORY], capture_output=True, text=True, timeout=100, env=environment)
     assert run.returncode == 0, run.stderr
-    report, again, other, replicas, logical, late = json.loads(run.stdout.splitlines()[-1])
+    report, again, other, replicas, logical, late, trained, asked = json.loads(run.stdout.splitlines()[-1])
     settings = report["settings"]
     assert again
     assert settings["logical_cpus"] == {"requested": 2, "effective": 2}
@@ -52,6 +62,8 @@ def test_the_runtime_is_set_up_once_and_before_anything_else() -> None:
     assert len(logical) == 2 and all(name.endswith(f"CPU:{index}") for index, name in enumerate(logical))
     assert "set up with another logical_cpus (2)" in other
     assert late.startswith("logical_cpus cannot be set: TensorFlow already runs with something else")
+    # A training refuses what cannot be had any more, and one that asks for nothing takes what there is.
+    assert trained == late and asked is None
 
 
 @pytest.mark.parametrize(

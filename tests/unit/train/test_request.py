@@ -32,11 +32,20 @@ def test_a_request_survives_the_disk(
     assert TrainRequest.from_json(request.to_json()) == request
 
 
+def test_the_runtime_stands_as_json_and_takes_the_runs_seed() -> None:
+    request = TrainRequest(job="a:b", seed=7, runtime={"visible_gpus": (0,), "deterministic": True, "seed": 7})
+    assert request.runtime == {"visible_gpus": [0], "deterministic": True}
+    assert TrainRequest.from_json(request.to_json()) == request
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"strategy": "miror"}, "no strategy 'miror'"),
         ({"epochs": 0}, "epochs is 0"),
+        ({"runtime": {"logical_cpu": 2}}, "no runtime setting 'logical_cpu'"),
+        ({"runtime": {"logical_cpus": 0}}, "logical_cpus is 0"),
+        ({"runtime": {"seed": 4}}, "The runtime's seed is 4, the run's is 0."),
         ({"epochs": True}, "epochs is True"),
         ({"global_batch": "32"}, "global_batch is '32'"),
         ({"workers": 0}, "workers is 0"),

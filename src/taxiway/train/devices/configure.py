@@ -6,13 +6,13 @@ None of it starts the runtime: a multi-worker strategy has to find it untouched.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from taxiway.errors import FailedPrecondition
 from taxiway.train.devices.settings import RuntimeSettings, check_devices
 
-__all__ = ["Device", "RuntimeReport", "configure_runtime", "physical_devices"]
+__all__ = ["Device", "RuntimeReport", "configure_runtime", "current_runtime", "physical_devices"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ _DONE: list[RuntimeSettings] = []
 def configure_runtime(settings: RuntimeSettings | None = None) -> RuntimeReport:
     """Set TensorFlow's runtime up; to be called before its first op.
 
-    The same settings again change nothing.
+    The same settings again change nothing; a seed may be set again.
 
     Raises:
         FailedPrecondition: a device is not there, a setting needs a GPU, the process was set up differently before, or
@@ -71,7 +71,7 @@ def configure_runtime(settings: RuntimeSettings | None = None) -> RuntimeReport:
 
     settings = settings or RuntimeSettings()
     check_devices(settings, [device.name for device in physical_devices()])
-    if _DONE and _DONE[0] != settings:
+    if _DONE and _DONE[0] != replace(settings, seed=_DONE[0].seed):
         raise FailedPrecondition(
             f"This process's runtime was set up with another {_differing(_DONE[0], settings)}.",
             hint="Call configure_runtime once, with everything.",
@@ -85,8 +85,17 @@ def configure_runtime(settings: RuntimeSettings | None = None) -> RuntimeReport:
                     f"{name} cannot be set: TensorFlow already runs with something else ({error}).",
                     hint="Call configure_runtime before anything else uses TensorFlow.",
                 ) from None
-        _DONE.append(settings)
+    elif settings.seed is not None:
+        _set_seed(settings.seed)
+    _DONE[:] = [settings]
     return _report(tf, settings)
+
+
+def current_runtime() -> RuntimeReport:
+    """What holds in this process, and what was asked for, if anything was; changes nothing."""
+    import tensorflow as tf
+
+    return _report(tf, _DONE[0] if _DONE else RuntimeSettings())
 
 
 def physical_devices() -> tuple[Device, ...]:
@@ -179,7 +188,11 @@ def _report(tf: Any, settings: RuntimeSettings) -> RuntimeReport:
 
 
 def _differing(before: RuntimeSettings, after: RuntimeSettings) -> str:
-    names = [one.name for one in fields(before) if getattr(before, one.name) != getattr(after, one.name)]
+    names = [
+        one.name
+        for one in fields(before)
+        if getattr(before, one.name) != getattr(after, one.name) and one.name != "seed"
+    ]
     return ", ".join(f"{name} ({_text(getattr(before, name))})" for name in names)
 
 

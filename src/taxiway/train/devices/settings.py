@@ -10,7 +10,7 @@ from typing import Any
 
 from taxiway.errors import FailedPrecondition, InvalidArgument
 
-__all__ = ["POLICIES", "RuntimeSettings", "check_devices", "read_settings"]
+__all__ = ["POLICIES", "RuntimeSettings", "check_devices", "read_assignments", "read_settings"]
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 _FLAGS = ("memory_growth", "soft_placement", "deterministic")
@@ -110,13 +110,24 @@ def read_settings(assignments: Sequence[str]) -> RuntimeSettings:
     Raises:
         InvalidArgument: as :meth:`RuntimeSettings.from_json`, or a text without ``=``.
     """
+    return RuntimeSettings.from_json(read_assignments(assignments))
+
+
+def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """The names and values in ``name=value`` texts, not held to what there is.
+
+    Raises:
+        InvalidArgument: a text without ``=``, or a name twice.
+    """
     document: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise InvalidArgument(f"{assignment!r} is no setting.", hint="NAME=VALUE, such as logical_cpus=2")
+        if name in document:
+            raise InvalidArgument(f"The runtime setting {name} is given twice.")
         document[name] = _value(name, text)
-    return RuntimeSettings.from_json(document)
+    return document
 
 
 def check_devices(settings: RuntimeSettings, devices: Sequence[str]) -> None:
