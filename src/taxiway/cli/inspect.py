@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from taxiway.cli import output
-from taxiway.cli.store import signature_rows, store_option
+from taxiway.cli.store import comparison_text, signature_rows, store_option
 from taxiway.errors import DataLoss, InvalidArgument, NotFound
 
 MAX_OPS_SHOWN = 12
@@ -39,7 +39,7 @@ def describe(directory: Path) -> dict[str, Any]:
     """
     from taxiway.publish import MANIFEST_FILE
     from taxiway.wire.records import WARM_UP_FILE, read_records
-    from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+    from taxiway.wire.saved_model import EXPORT_FILE, SAVED_MODEL_FILE, read_beside, read_saved_model
 
     has_graph, has_litert = (directory / SAVED_MODEL_FILE).is_file(), (directory / _LITERT_FILE).is_file()
     if not has_graph and not has_litert:
@@ -57,6 +57,7 @@ def describe(directory: Path) -> dict[str, Any]:
         "functions": graph.functions if graph else 0,
         "ops": dict(graph.ops) if graph else {},
         "warm_up_requests": warm_up,
+        "comparison": (read_beside(directory, EXPORT_FILE) or {}).get("comparison", {}),
         "litert": has_litert,
         "files": {name: path.stat().st_size for name, path in files.items()},
         "manifest": _manifest(directory) if MANIFEST_FILE in files else None,
@@ -116,6 +117,7 @@ def _facts(document: dict[str, Any], max_ops: int | None) -> list[tuple[str, str
         ("written by", f"TensorFlow {document['tensorflow']}" if document["tensorflow"] else ""),
         ("ops", f"{len(ops)} kinds: {shown}" if ops else ""),
         ("warm-up requests", str(document["warm_up_requests"] or "none")),
+        *((f"{name} as exported", comparison_text(one)) for name, one in document["comparison"].items()),
         ("LiteRT file", _LITERT_FILE if document["litert"] else "none"),
     ]
     manifest = document["manifest"]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["signature_rows", "store_option"]
+__all__ = ["comparison_text", "signature_rows", "store_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +35,18 @@ def signature_rows(signatures: dict[str, Any]) -> list[tuple[str, str, str, str,
                 rows.append((shown, way.removesuffix("puts"), key, spec["dtype"], _shape(spec["shape"])))
                 shown = ""
     return rows
+
+
+def comparison_text(compared: dict[str, Any]) -> str:
+    """One signature's comparison with its model in a sentence."""
+    if reason := compared.get("not_compared"):
+        return f"not compared: {reason}"
+    by_output = {name: max(sizes.values(), default=0.0) for name, sizes in compared["differences"].items()}
+    largest = ", ".join(f"{name} {one:.2g}" for name, one in by_output.items())
+    sizes = sorted(
+        {size for one in compared["differences"].values() for size in one}, key=lambda size: (len(size), size)
+    )
+    return f"largest difference from {compared['against']}: {largest} ({compared['rows']} rows; {', '.join(sizes)})"
 
 
 def _shape(sizes: list[int] | None) -> str:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from taxiway.export.api import Exported, ExportOptions, export
+from taxiway.export.compare import Comparison
 
-__all__ = ["ExportOptions", "Exported", "export"]
+__all__ = ["Comparison", "ExportOptions", "Exported", "export"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from taxiway.errors import AlreadyExists, InvalidArgument
-from taxiway.export.check import check_answers, check_frozen
+from taxiway.export.check import check_frozen
+from taxiway.export.compare import Comparison, compare
 from taxiway.export.endpoints import Endpoint, endpoints_of
 from taxiway.export.warm_up import requests_of, write_warm_up
-from taxiway.wire.saved_model import read_saved_model
+from taxiway.wire.saved_model import EXPORT_FILE, read_saved_model
 from taxiway.wire.signatures import Signature
 
 if TYPE_CHECKING:
@@ -44,11 +46,13 @@ class Exported:
         path: the SavedModel's directory.
         signatures: by name, as they stand in the file.
         warm_up_requests: how many there are.
+        comparisons: by signature, how far its answers are from the model's own; kept in ``EXPORT_FILE`` too.
     """
 
     path: Path
     signatures: Mapping[str, Signature]
     warm_up_requests: int
+    comparisons: Mapping[str, Comparison]
 
 
 def export(
@@ -62,8 +66,9 @@ def export(
 ) -> Exported:
     """Write a model as a SavedModel that answers as the model does.
 
-    A Keras model is always exported for inference. An export is refused when answering would change a variable, and,
-    with ``warm_up``, when what was exported answers those rows otherwise than the model.
+    A Keras model is always exported for inference. An export is refused when answering would change a variable, and
+    when what was exported answers otherwise than the model: than ``predict`` of a Keras model, at batches of 1, 3 and 8
+    rows. The rows are those of ``warm_up``, or made up from the signature.
 
     Args:
         model: a built Keras model, a ``tf.Module``, a ``tf.function`` with an input signature, or
@@ -92,11 +97,22 @@ def export(
     for endpoint in endpoints.values():
         check_frozen(endpoint)
     requests = requests_of(warm_up, endpoints) if warm_up is not None else []
-    for name, arrays in requests:
-        check_answers(endpoints[name], arrays)
+    comparisons = {
+        name: compare(endpoint, [arrays for asked, arrays in requests if asked == name])
+        for name, endpoint in endpoints.items()
+    }
     _write(endpoints, target)
     written = write_warm_up(target, requests) if requests else 0
-    return Exported(target, read_saved_model(target).signatures, written)
+    said = {"schema": 1, "comparison": {name: one.as_json() for name, one in comparisons.items()}}
+    write_beside(target, EXPORT_FILE, said)
+    return Exported(target, read_saved_model(target).signatures, written, comparisons)
+
+
+def write_beside(target: Path, name: str, document: Mapping[str, Any]) -> None:
+    """Put a JSON document beside the graph."""
+    path = target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _write(endpoints: Mapping[str, Endpoint], target: Path) -> None:

@@ -26,6 +26,7 @@ class Endpoint:
         reference: the same by the model itself, run step by step.
         signature: names, dtypes and shapes.
         holds: objects that may own tables or files the function uses.
+        predict: a Keras model's own ``predict``, where the model is one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Endpoint:
     reference: Callable[[Tensors], Tensors]
     signature: Signature
     holds: list[Any] = field(default_factory=list)
+    predict: Callable[[Tensors], Tensors] | None = None
 
 
 def endpoints_of(

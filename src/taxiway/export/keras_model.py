@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from taxiway.errors import FailedPrecondition, InvalidArgument
@@ -17,13 +18,18 @@ from taxiway.wire.signatures import DEFAULT_SIGNATURE
 
 __all__ = ["endpoint_of", "is_keras_model"]
 
+_AUTOMATIC_INPUTS = ("keras_tensor", "input_layer", "input")
 _PROBABILITIES = ("softmax", "sigmoid")
 
 
 def is_keras_model(model: Any) -> bool:
-    """Whether it is one, without importing Keras: who has a model has imported it."""
-    keras = sys.modules.get("keras")
-    return keras is not None and isinstance(model, keras.Model)
+    """Whether it is one, of Keras 3 or of Keras 2 (tf-keras), without importing either: who has a model has."""
+    return any(isinstance(model, kind) for kind in _kinds("keras", "tf_keras"))
+
+
+def _kinds(*packages: str) -> list[type]:
+    found = (getattr(sys.modules.get(name), "Model", None) for name in packages)
+    return [kind for kind in found if isinstance(kind, type)]
 
 
 def endpoint_of(model: Any, preprocess: Any, outputs: Sequence[str] | None) -> Endpoint:
@@ -33,6 +39,25 @@ def endpoint_of(model: Any, preprocess: Any, outputs: Sequence[str] | None) -> E
         FailedPrecondition: Keras does not run on TensorFlow here.
         InvalidArgument: the model does not know its inputs yet.
     """
+    _check_backend(model)
+    inputs = _inputs(model)
+    names = list(outputs) if outputs is not None else _output_names(model)
+    first, specs = _preprocessing(preprocess, inputs)
+
+    def call(tensors: Tensors) -> Tensors:
+        return named_outputs(model(_fed(model, first(tensors), inputs), training=False), names)
+
+    def predict(tensors: Tensors) -> Tensors:
+        # One batch of predict: the same step, without the progress bar and the 32 rows that predict cuts at.
+        return named_outputs(model.predict_on_batch(_fed(model, first(tensors), inputs)), names)
+
+    holds = [model, preprocess, getattr(preprocess, "__self__", None)]
+    return replace(trace(DEFAULT_SIGNATURE, call, specs, call), holds=holds, predict=predict)
+
+
+def _check_backend(model: Any) -> None:
+    if any(isinstance(model, kind) for kind in _kinds("tf_keras")):
+        return  # Keras 2 knows no other backend
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -40,18 +65,12 @@ def endpoint_of(model: Any, preprocess: Any, outputs: Sequence[str] | None) -> E
             f"Keras runs on {keras.backend.backend()} here; a SavedModel needs its TensorFlow backend.",
             hint="Set KERAS_BACKEND=tensorflow and load the model again.",
         )
-    inputs = _inputs(model)
-    names = list(outputs) if outputs is not None else _output_names(model)
-    first, specs = _preprocessing(preprocess, inputs)
 
-    def call(tensors: Tensors, prepare: Callable[[Tensors], Any]) -> Tensors:
-        return named_outputs(model(_fed(model, prepare(tensors), inputs), training=False), names)
 
-    endpoint = trace(
-        DEFAULT_SIGNATURE, lambda tensors: call(tensors, first), specs, lambda tensors: call(tensors, first)
-    )
-    holds = [model, preprocess, getattr(preprocess, "__self__", None)]
-    return Endpoint(endpoint.name, endpoint.concrete, endpoint.reference, endpoint.signature, holds)
+def _structure(model: Any, way: str) -> Any:
+    """The mapping or list a functional model was made with; each Keras calls it otherwise."""
+    structure = getattr(model, f"_{way}_struct", None)
+    return getattr(model, f"_nested_{way}", None) if structure is None else structure
 
 
 def _inputs(model: Any) -> dict[str, Any]:
@@ -64,10 +83,10 @@ def _inputs(model: Any) -> dict[str, Any]:
             f"{type(model).__name__} {model.name!r} does not say what it takes.",
             hint='Begin it with keras.Input(…, name="…"), or pass signatures={"serving_default": (model, [specs])}.',
         )
-    structure = getattr(model, "_inputs_struct", None)
+    structure = _structure(model, "inputs")
     if isinstance(structure, Mapping):
         named = dict(structure)
-    elif len(inputs) == 1 and _is_automatic(inputs[0].name, ("keras_tensor", "input_layer", "input")):
+    elif len(inputs) == 1 and _is_automatic(inputs[0].name, (*_AUTOMATIC_INPUTS, f"{model.layers[0].name}_input")):
         named = {"input": inputs[0]}
     else:
         named = {one.name: one for one in inputs}
@@ -77,7 +96,7 @@ def _inputs(model: Any) -> dict[str, Any]:
 def _output_names(model: Any) -> list[str] | None:
     """The layers' names, as far as somebody chose them; None where the model's answer has names itself."""
     names = list(getattr(model, "output_names", None) or [model.layers[-1].name])
-    if len(names) != len(model.outputs) or isinstance(getattr(model, "_outputs_struct", None), Mapping):
+    if len(names) != len(model.outputs) or isinstance(_structure(model, "outputs"), Mapping):
         return None
     if len(names) > 1:
         return names
@@ -113,7 +132,7 @@ def _fed(model: Any, prepared: Any, inputs: Mapping[str, Any]) -> Any:
     """What the model is called with: the structure it was built with."""
     if not isinstance(prepared, Mapping):
         return prepared
-    structure = getattr(model, "_inputs_struct", None)
+    structure = _structure(model, "inputs")
     if isinstance(structure, Mapping):
         return {name: prepared[identifier(name)] for name in structure}
     values = [prepared[name] for name in inputs]

@@ -13,7 +13,7 @@ from taxiway.publish.lineage import lineage_of_now
 from taxiway.publish.prepare import prepared
 from taxiway.stores import File, Manifest, Shelf, checked_name, open_store
 from taxiway.types import JsonObject
-from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+from taxiway.wire.saved_model import EXPORT_FILE, PROFILE_FILE, SAVED_MODEL_FILE, read_beside, read_saved_model
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -88,10 +88,13 @@ def publish(
         graph = read_saved_model(ready.directory) if has_graph else None
         known = lineage_of_now(clock, ready.origin, graph.tensorflow_version if graph else "")
         signatures = {key: one.as_json() for key, one in graph.signatures.items()} if graph else {}
+        compared = (read_beside(ready.directory, EXPORT_FILE) or {}).get("comparison", {})
+        profile = PROFILE_FILE if (ready.directory / PROFILE_FILE).is_file() else ""
 
         def make(number: int, files: Mapping[str, File]) -> Manifest:
             said = {**known, **ready.lineage, **(lineage or {})}
-            return Manifest(name, number, files, signatures, said, {**ready.metrics, **(metrics or {})})
+            measured = {**ready.metrics, **(metrics or {})}
+            return Manifest(name, number, files, signatures, said, measured, compared, profile)
 
         manifest = shelf.add(ready.directory, make, version)
     return Published(name, manifest.version, f"{shelf}/{manifest.version}", manifest)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,9 @@ class Manifest:
         lineage: ``created_at`` (UTC, ISO 8601), ``created_by``, ``git_commit``, versions of what made it, and whatever
             the publisher added.
         metrics: what the publisher measured, by name.
+        comparison: by signature, how far its answers are from those of the model it was exported from; empty when
+            the export did not say.
+        profile: which of the files describes the training rows; empty when none does.
     """
 
     model: str
@@ -52,6 +55,8 @@ class Manifest:
     signatures: JsonObject
     lineage: JsonObject
     metrics: JsonObject
+    comparison: JsonObject = field(default_factory=dict)
+    profile: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -70,6 +75,8 @@ class Manifest:
             "signatures": dict(self.signatures),
             "lineage": dict(self.lineage),
             "metrics": dict(self.metrics),
+            **({"comparison": dict(self.comparison)} if self.comparison else {}),
+            **({"profile": self.profile} if self.profile else {}),
         }
 
     def as_bytes(self) -> bytes:
@@ -98,6 +105,8 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             signatures=dict(document["signatures"]),
             lineage=dict(document["lineage"]),
             metrics=dict(document["metrics"]),
+            comparison=dict(document.get("comparison", {})),
+            profile=str(document.get("profile", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataLoss(f"{where} is no manifest: {type(error).__name__}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -11,12 +12,17 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from taxiway.errors import DataLoss, InvalidArgument, NotFound
+from taxiway.types import JsonObject
 from taxiway.wire import messages
 from taxiway.wire.signatures import Signature, signature_of
 
-__all__ = ["SAVED_MODEL_FILE", "SavedModel", "read_saved_model"]
+__all__ = ["EXPORT_FILE", "PROFILE_FILE", "SAVED_MODEL_FILE", "SavedModel", "read_beside", "read_saved_model"]
 
 SAVED_MODEL_FILE = "saved_model.pb"
+EXPORT_FILE = "assets.extra/taxiway_export.json"
+"""What an export says of itself: how far its answers are from the model's own."""
+PROFILE_FILE = "assets.extra/taxiway_profile.json"
+"""What the training rows look like; see :mod:`taxiway.profile`."""
 # TensorFlow keeps signatures of its own under names that begin so: they initialise and train, and answer nobody.
 _INTERNAL = "__"
 
@@ -62,6 +68,24 @@ def read_saved_model(directory: str | os.PathLike[str], tag: str = "serve") -> S
         found = [list(graph.meta_info.tags) for graph in file.meta_graphs]
         raise InvalidArgument(f"{path} has no graph for {tag!r}; its graphs are tagged {found}.")
     return _read_graph(graphs[0])
+
+
+def read_beside(directory: str | os.PathLike[str], name: str) -> JsonObject | None:
+    """The JSON document ``name`` that an export wrote beside its graph; None when there is none.
+
+    Raises:
+        DataLoss: it is no JSON object.
+    """
+    path = Path(directory) / name
+    try:
+        document = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, RecursionError) as error:
+        raise DataLoss(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise DataLoss(f"{path} holds no object.")
+    return document
 
 
 def _read_graph(graph: messages.MetaGraph) -> SavedModel:
