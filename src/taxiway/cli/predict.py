@@ -26,6 +26,11 @@ MAX_CELL_CHARACTERS = 60
 @click.option("--label", metavar="LABEL", help="Ask the version with this label.")
 @click.option("--output", "outputs", multiple=True, metavar="NAME", help="Only this output; may be repeated.")
 @click.option("--timeout", "timeout_seconds", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--ca-file", metavar="PEM", help="Who may have signed the server's certificate, of https:// and grpcs://."
+)
+@click.option("--cert-file", metavar="PEM", help="This client's certificate, where the server asks for one.")
+@click.option("--key-file", metavar="PEM", help="The key of --cert-file.")
 @output.server_option
 @output.json_option
 def predict(
@@ -38,16 +43,18 @@ def predict(
     timeout_seconds: float,
     server: str,
     as_json: bool,
+    **files: str | None,
 ) -> None:
     """Ask a server's MODEL for the rows in a file."""
     from taxiway.cli.rows import read_rows
-    from taxiway.client import Client
+    from taxiway.client import Client, Tls
 
     name, colon, number = model.partition(":")
     if colon and not number.isdecimal():
         raise InvalidArgument(f"{number!r} is no version.", hint="Write MODEL or MODEL:VERSION.")
     inputs = read_rows(rows)
-    with Client(server, timeout_seconds=timeout_seconds) as client:
+    tls = Tls(**files) if any(files.values()) else None
+    with Client(server, timeout_seconds=timeout_seconds, tls=tls) as client:
         answer = client.predict(
             name,
             inputs,

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from taxiway.client.answer import Answer, Metadata, VersionStatus
 from taxiway.client.client import Client
+from taxiway.client.tls import Tls
 
-__all__ = ["Answer", "Client", "Metadata", "VersionStatus"]
+__all__ = ["Answer", "Client", "Metadata", "Tls", "VersionStatus"]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from taxiway.client.answer import Answer, Metadata, VersionStatus
 from taxiway.client.retry import Retrying
+from taxiway.client.tls import Tls
 from taxiway.client.transport import Call, Deadline, Target, Transport
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
@@ -35,23 +36,30 @@ class Client:
     version, so the first prediction costs one call more.
 
     Args:
-        url: ``http://host:port`` (``https://`` too) or ``grpc://host:port``.
+        url: ``http://host:port`` or ``grpc://host:port``; ``https://`` and ``grpcs://`` over TLS.
         timeout_seconds: how long a call may take, retries included.
         retries: how often to ask again at most, when nobody was there or the server turned the call away before any
             work. A call that may have been worked on is never asked again.
+        tls: certificates, where the system's authorities do not know the server's.
         clock: what tells the time and waits.
 
     Raises:
-        InvalidArgument: the URL is none of these.
+        InvalidArgument: the URL is none of these, or has no TLS and certificates are given.
     """
 
     def __init__(
-        self, url: str, *, timeout_seconds: float = 60.0, retries: int = 3, clock: Clock | None = None
+        self,
+        url: str,
+        *,
+        timeout_seconds: float = 60.0,
+        retries: int = 3,
+        tls: Tls | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._timeout_seconds = timeout_seconds
         Deadline(self._clock, timeout_seconds)
-        self._transport: Transport = Retrying(_transport(url), retries, self._clock)
+        self._transport: Transport = Retrying(_transport(url, tls), retries, self._clock)
         self._url = url
         self._lock = threading.Lock()
         self._latest: dict[Target, Metadata] = {}
@@ -201,22 +209,27 @@ class Client:
                 self._known.pop((target.model, known.version), None)
 
 
-def _transport(url: str) -> Transport:
+def _transport(url: str, tls: Tls | None) -> Transport:
     parts = urlsplit(url)
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if parts.scheme == "grpc" and host and parts.path in ("", "/"):
+    secure = parts.scheme in ("https", "grpcs")
+    if tls is not None and not secure:
+        raise InvalidArgument(f"{url!r} has no TLS, and certificates are given.", hint="Write https:// or grpcs://.")
+    tls = (tls or Tls()) if secure else None
+    if parts.scheme in ("grpc", "grpcs") and host and parts.path in ("", "/"):
         from taxiway.client.transports.grpc import GrpcTransport
 
-        return GrpcTransport(f"[{host}]:{port or _GRPC_PORT}" if ":" in host else f"{host}:{port or _GRPC_PORT}")
+        return GrpcTransport(f"[{host}]:{port or _GRPC_PORT}" if ":" in host else f"{host}:{port or _GRPC_PORT}", tls)
     if parts.scheme in ("http", "https") and host and not parts.query:
         from taxiway.client.transports.rest import RestTransport
 
-        return RestTransport(url)
+        return RestTransport(url, tls)
     raise InvalidArgument(
-        f"{url!r} is no address of a server.", hint="Give http://host:8501 for REST or grpc://host:8500 for gRPC."
+        f"{url!r} is no address of a server.",
+        hint="Give http://host:8501 for REST or grpc://host:8500 for gRPC; https:// and grpcs:// over TLS.",
     )
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import grpc
 import pytest
 
-from taxiway.errors import InvalidArgument, NotFound
+from taxiway.client import Client, Tls
+from taxiway.errors import InvalidArgument, NotFound, Unavailable
 from taxiway.serve.server import NativeDataPlane, TlsTexts
 from taxiway.settings import ServerSettings
 from tests.unit.serve.certificates import Authority
@@ -93,6 +94,32 @@ def test_a_client_without_a_certificate_is_turned_away(start: Start, authority: 
         alive(addresses["rest"], context)
     context.load_cert_chain(authority.path("client.pem"), authority.path("client.key"))
     assert alive(addresses["rest"], context) == 200
+
+
+@pytest.mark.parametrize(("scheme", "door"), [("https", "rest"), ("grpcs", "grpc")])
+def test_our_client_and_server_know_each_other_by_certificates(
+    scheme: str, door: str, start: Start, authority: Authority
+) -> None:
+    url = f"{scheme}://{start(texts(authority, client_ca=True))[door]}"
+    known = {"ca_file": authority.path("ca.pem")}
+    mine = {"cert_file": authority.path("client.pem"), "key_file": authority.path("client.key")}
+    with Client(url, tls=Tls(**known, **mine)) as client, pytest.raises(NotFound):
+        client.status("nobody")
+    for tls in (Tls(**mine), Tls(**known)):
+        with Client(url, tls=tls, retries=0, timeout_seconds=LONG_SECONDS) as client, pytest.raises(Unavailable):
+            client.status("nobody")
+    with Client(url, timeout_seconds=LONG_SECONDS) as client, pytest.raises(Unavailable) as refused:
+        client.status("nobody")
+    assert "TLS" in refused.value.message and "ca_file" in str(refused.value.hint)
+
+
+def test_certificates_that_are_of_no_use_are_refused(authority: Authority) -> None:
+    with pytest.raises(InvalidArgument, match="no TLS"):
+        Client("grpc://localhost:1", tls=Tls(ca_file=authority.path("ca.pem")))
+    with pytest.raises(InvalidArgument, match="proves it by its key"):
+        Tls(cert_file=authority.path("client.pem"))
+    with pytest.raises(NotFound, match=r"nowhere\.pem cannot be read"):
+        Tls(ca_file="nowhere.pem")
 
 
 def test_protocols_are_agreed_on(start: Start, authority: Authority) -> None:

@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from taxiway.client.answer import Metadata, VersionStatus
+from taxiway.client.tls import TLS_HINT, Tls, read
 from taxiway.client.transport import Call, Deadline, Refused, Reply, Target
 from taxiway.errors import DataLoss, Unavailable, Unimplemented, error_of_kind, kind_of_code
 from taxiway.wire import messages
@@ -33,6 +34,8 @@ _OPTIONS = [
 ]
 # What grpc says when a call never left this machine. Any other loss of a connection may have come after the work.
 _NEVER_SENT = ("failed to connect", "connections to all backends failing", "name resolution", "dns resolution")
+# And when the handshake failed: asking again would not help.
+_TLS_FAILED = ("CERTIFICATE_VERIFY_FAILED", "SSL_ERROR", "handshake failed")
 
 
 class GrpcTransport:
@@ -40,11 +43,16 @@ class GrpcTransport:
 
     Args:
         address: ``host:port``.
+        tls: certificates; no TLS when None.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tls: Tls | None = None) -> None:
         self._address = address
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        if tls is None:
+            self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+            return
+        proof = grpc.ssl_channel_credentials(read(tls.ca_file), read(tls.key_file), read(tls.cert_file))
+        self._channel = grpc.secure_channel(address, proof, options=_OPTIONS)
 
     def predict(self, call: Call, deadline: Deadline) -> Reply:
         """Predict. Strings and numbers go as bytes, whatever their number."""
@@ -122,6 +130,8 @@ class GrpcTransport:
             return error_of_kind(kind, f"{self._address} did not answer within {deadline.timeout_seconds:g} s.")
         if kind != "UNAVAILABLE":
             return error_of_kind(kind, details)
+        if any(mark in details for mark in _TLS_FAILED):
+            return Unavailable(f"{self._address} and this client do not agree on TLS: {details}", hint=TLS_HINT)
         if details.lower().startswith(_NEVER_SENT):
             hint = "Is the server running, and is this its gRPC port? taxiway serve prints its addresses."
             return Refused(f"Nobody answers at grpc://{self._address}: {details}", hint=hint)

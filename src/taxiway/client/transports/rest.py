@@ -11,6 +11,7 @@ import urllib3
 from google.protobuf import json_format
 
 from taxiway.client.answer import Metadata, VersionStatus
+from taxiway.client.tls import TLS_HINT, Tls
 from taxiway.client.transport import Call, Deadline, Refused, Reply, Target
 from taxiway.client.transports.columns import column_of, outputs_of
 from taxiway.errors import DataLoss, DeadlineExceeded, TaxiwayError, Unavailable, error_of_kind
@@ -29,13 +30,16 @@ class RestTransport:
 
     Args:
         url: ``http://host:port``, maybe with a path that a proxy puts before ``/v1``.
+        tls: certificates, of ``https://``.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: Tls | None = None) -> None:
         parts = urllib3.util.parse_url(url)
         self._url = url.rstrip("/")
         self._prefix = (parts.path or "").rstrip("/")
-        self._pool = urllib3.connection_from_url(url, maxsize=_MAX_IDLE_CONNECTIONS, retries=False)
+        files = {} if tls is None else {"ca_certs": tls.ca_file, "cert_file": tls.cert_file, "key_file": tls.key_file}
+        given = {name: str(file) for name, file in files.items() if file is not None}
+        self._pool = urllib3.connection_from_url(url, maxsize=_MAX_IDLE_CONNECTIONS, retries=False, **given)
 
     def predict(self, call: Call, deadline: Deadline) -> Reply:
         """Predict by ``{"inputs": …}``."""
@@ -140,6 +144,8 @@ class RestTransport:
             return Refused(f"Nobody answers at {self._url}: {error.__cause__ or error}", hint=hint)
         if isinstance(error, urllib3.exceptions.TimeoutError):
             return DeadlineExceeded(f"{self._url} did not answer within {deadline.timeout_seconds:g} s.")
+        if isinstance(error, urllib3.exceptions.SSLError):
+            return Unavailable(f"{self._url} and this client do not agree on TLS: {error}", hint=TLS_HINT)
         # The connection broke on the way. Whether the server had begun nobody knows, so this is never asked again.
         return Unavailable(f"The connection to {self._url} broke: {error}")
 
