@@ -56,6 +56,9 @@ def _table(rows: list[dict[str, Any]]) -> None:
         [(row["id"], row["status"], row["strategy"], row["epochs"], _figures(row["metrics"])) for row in rows],
         right=["EPOCHS"],
     )
+    stopped = next((row for row in rows if row["status"] == "interrupted"), None)
+    if stopped is not None:
+        output.print_note(f"Interrupted runs go on with: taxiway train --resume {stopped['path']}")
 
 
 def _show(document: dict[str, Any]) -> None:

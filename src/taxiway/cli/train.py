@@ -16,8 +16,9 @@ from taxiway.errors import InvalidArgument, NotFound
 @click.command(epilog="Example: taxiway train examples/digits:job --strategy multi-worker --workers 3 --epochs 5")
 @click.argument("job", required=False)
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with this run instead.")
-@click.option("--strategy", default="auto", show_default=True, help="auto, one-device, mirrored, multi-worker, …")
+@click.option("--strategy", default="auto", show_default=True, help="auto, mirrored, multi-worker, parameter-server, …")
 @click.option("--workers", type=int, default=1, metavar="N", help="How many processes train.")
+@click.option("--parameter-servers", type=int, default=0, metavar="N", help="How many processes hold variables.")
 @click.option("--devices", default="", metavar="NAME,…", help="Such as GPU:0,GPU:1; all that fit by default.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="Passes over the data.")
 @click.option("--global-batch", type=int, default=32, show_default=True, help="Rows of a step, over all devices.")
@@ -27,24 +28,29 @@ from taxiway.errors import InvalidArgument, NotFound
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A runtime setting; see taxiway devices.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="The run's own directory; resumed if it is there.")
 @click.option("--runs", default="runs", show_default=True, help="Where a new run's directory is made.")
+@click.option("--start-seconds", type=float, default=120, show_default=True, help="For processes until they listen.")
+@click.option("--max-restarts", type=int, default=3, show_default=True, help="How often processes start again.")
 @output.json_option
 def train(
     job: str | None, resume: Path | None, given: tuple[str, ...], file: Path | None, as_json: bool, **options: Any
 ) -> None:
     """Train JOB (MODULE:ATTRIBUTE, or path/to/folder:module) on one device or many."""
     from taxiway.train import api
+    from taxiway.train.cluster import Policy
     from taxiway.train.devices import read_assignments
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     say = output.print_note
+    policy = Policy(start_seconds=options.pop("start_seconds"), max_restarts=options.pop("max_restarts"))
     if resume is not None:
-        run = api.resume(resume, say)
+        run = api.resume(resume, say, policy)
     elif job is None:
         raise InvalidArgument("No job was named.", hint="taxiway train --help")
     else:
         devices = tuple(filter(None, options.pop("devices").split(",")))
         runtime = read_assignments(options.pop("settings"))
-        run = api.train(job, params=_params(file, given), devices=devices, runtime=runtime, say=say, **options)
+        params = _params(file, given)
+        run = api.train(job, params=params, devices=devices, runtime=runtime, say=say, policy=policy, **options)
     output.print_value(run.as_json(), as_json, _show)
 
 

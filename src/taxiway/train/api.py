@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument
+from taxiway.train.cluster.launcher import Launch, launch
+from taxiway.train.cluster.supervise import Policy
+from taxiway.train.cluster.tf_config import task_from_environment
 from taxiway.train.job import load_job, name_of
+from taxiway.train.place import CLUSTERS, check_batch, resolved_strategy
+from taxiway.train.rank import fitted, share_request, take_part
 from taxiway.train.request import TrainRequest, write_request
 from taxiway.train.runs import Run
 
@@ -22,6 +27,7 @@ def train(
     runs: str | os.PathLike[str] = "runs",
     run_dir: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
+    policy: Policy | None = None,
     **request: Any,
 ) -> Run:
     """Train a job and keep what came of it.
@@ -32,8 +38,12 @@ def train(
         runs: where a new run's directory is made.
         run_dir: the run's own directory; one that holds the same request is resumed.
         say: told of progress, a line at a time.
+        policy: how long processes that are started here may take to start, and how often they are started again.
         request: the other fields of :class:`taxiway.train.TrainRequest`: ``params``, ``strategy``, ``epochs``,
-            ``global_batch``, ``seed``, ``workers``, ``devices``, ``runtime``.
+            ``global_batch``, ``seed``, ``workers``, ``parameter_servers``, ``devices``, ``runtime``.
+
+    Where TF_CONFIG names a cluster this process trains as its part of it: nothing is started, ``run_dir`` must be given
+    and be shared, and the numbers of processes are TF_CONFIG's.
 
     Returns:
         The finished run.
@@ -42,38 +52,71 @@ def train(
         TaxiwayError: the job, the request or the devices do not fit; the message says which.
     """
     asked = TrainRequest(job=job if isinstance(job, str) else name_of(job), **request)
+    task = task_from_environment()
+    if task is not None:
+        asked = fitted(asked, task)
+        if run_dir is None and len(task.cluster.tasks()) > 1:
+            raise InvalidArgument("Several processes train one run; they need its directory.", hint="--run-dir DIR")
     directory = Path(run_dir) if run_dir is not None else _new_directory(Path(runs), name_of(job))
-    write_request(directory, asked)
-    return run_request(directory, asked, None if isinstance(job, str) else job, say)
+    if task is None:
+        write_request(directory, asked)
+    else:
+        asked = share_request(directory, asked, task)
+    return run_request(directory, asked, None if isinstance(job, str) else job, say, policy)
 
 
-def resume(run_dir: str | os.PathLike[str], say: Callable[[str], None] | None = None) -> Run:
+def resume(
+    run_dir: str | os.PathLike[str], say: Callable[[str], None] | None = None, policy: Policy | None = None
+) -> Run:
     """Go on with a run that was interrupted, from its newest checkpoint."""
     run = Run(Path(run_dir))
-    return run_request(run.path, run.request, None, say)
+    return run_request(run.path, run.request, None, say, policy)
 
 
-def run_request(run_dir: Path, request: TrainRequest, job: Any = None, say: Callable[[str], None] | None = None) -> Run:
-    """Train what a run directory asks for, in this process, or in several that are started."""
-    from taxiway.train.place import CLUSTERS, place_of
+def run_request(
+    run_dir: Path,
+    request: TrainRequest,
+    job: Any = None,
+    say: Callable[[str], None] | None = None,
+    policy: Policy | None = None,
+) -> Run:
+    """Train what a run directory asks for: in this process, as its part of the cluster that TF_CONFIG names, or in
+    several processes that are started.
 
-    place, clustered = place_of(), request.strategy in CLUSTERS or request.workers > 1
-    if place.world == 1 and clustered:
-        if job is not None:
-            raise InvalidArgument(
-                "Several processes cannot share a job that is an object.", hint="Name it: module:attribute"
-            )
-        from taxiway.train.cluster.launcher import Launch, launch
+    Raises:
+        FailedPrecondition: the run is being trained.
+    """
+    if task_from_environment() is None:
+        Run(run_dir).check_idle()
+        if request.strategy in CLUSTERS or request.workers > 1 or request.parameter_servers:
+            return _launched(run_dir, request, job, say, policy)
+    take_part(request, run_dir, say if say is not None else lambda line: None, job)
+    return Run(run_dir)
 
-        load_job(request.job, request.directory)
-        launch(Launch(run_dir=run_dir, workers=request.workers, parameter_servers=request.parameter_servers), write=say)
-        return Run(run_dir)
-    from taxiway.train.devices import apply_runtime
-    from taxiway.train.session import train_here
 
-    apply_runtime(request.runtime, request.seed)  # before the job is imported, which may use TensorFlow
-    found = load_job(request.job if job is None else job, request.directory)
-    train_here(request, found, run_dir, place, say if say is not None else lambda line: None)
+def _launched(
+    run_dir: Path, request: TrainRequest, job: Any, say: Callable[[str], None] | None, policy: Policy | None
+) -> Run:
+    if job is not None:
+        raise InvalidArgument(
+            "Several processes cannot share a job that is an object.", hint="Name it: module:attribute"
+        )
+    # What can be known here is said here, before processes are started.
+    name = resolved_strategy(request, 0, False)
+    if name == "multi-worker":
+        check_batch(request.global_batch, request.workers * max(len(request.devices), 1))
+    elif not request.parameter_servers:
+        raise InvalidArgument(f"{name} needs a parameter server.", hint="--parameter-servers 1")
+    load_job(request.job, request.directory)
+    launch(
+        Launch(
+            run_dir=run_dir,
+            workers=request.workers,
+            parameter_servers=request.parameter_servers,
+            policy=Policy() if policy is None else policy,
+        ),
+        write=say,
+    )
     return Run(run_dir)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
+from taxiway.train.cluster.serving import await_servers
 from taxiway.train.cluster.tf_config import task_from_environment
 from taxiway.train.request import TrainRequest
 
@@ -47,6 +48,9 @@ def place_of(environment: Mapping[str, str] | None = None) -> Place:
     task = task_from_environment(environment)
     if task is None:
         return ALONE
+    if task.cluster.ps:
+        # One process trains; those that it computes on do not know the job.
+        return Place(task.type, task.index, 1)
     chiefs, workers = len(task.cluster.chief), len(task.cluster.worker)
     return Place(task.type, task.index + chiefs if task.type == "worker" else task.index, chiefs + workers)
 
@@ -110,10 +114,13 @@ def start_strategy(name: str, request: TrainRequest) -> Any:
     Raises:
         NotFound: a device is not there.
         FailedPrecondition: there is no TPU, or no cluster.
+        DeadlineExceeded: a rank that the chief needs does not listen.
         InvalidArgument: the global batch does not divide among the replicas.
     """
     import tensorflow as tf
 
+    if name == "parameter-server":
+        return _parameter_servers()
     if name == "multi-worker":
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     elif name == "tpu":
@@ -146,6 +153,19 @@ def check_batch(global_batch: int, replicas: int) -> None:
             f"A global batch of {global_batch} rows does not divide among {replicas} replicas.",
             hint=f"--global-batch {near}",
         )
+
+
+def _parameter_servers() -> Any:
+    import tensorflow as tf
+
+    task = task_from_environment()
+    if task is None or task.type != "chief" or not task.cluster.ps:
+        raise FailedPrecondition(
+            "This process is not the chief of a cluster with parameter servers.",
+            hint="taxiway train JOB --strategy parameter-server --workers 2 --parameter-servers 1",
+        )
+    await_servers(task.cluster)
+    return tf.distribute.ParameterServerStrategy(tf.distribute.cluster_resolver.TFConfigClusterResolver())
 
 
 def _tpu() -> Any:

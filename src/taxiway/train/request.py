@@ -17,7 +17,7 @@ from taxiway.errors import InvalidArgument, NotFound
 from taxiway.train.devices import checked_runtime
 from taxiway.types import JsonObject
 
-__all__ = ["REQUEST_FILE", "STRATEGIES", "TrainRequest", "read_request", "write_request"]
+__all__ = ["REQUEST_FILE", "STRATEGIES", "TrainRequest", "differing", "read_request", "write_request"]
 
 REQUEST_FILE = "job.json"
 
@@ -135,10 +135,10 @@ def write_request(run_dir: str | os.PathLike[str], request: TrainRequest) -> Pat
     path = directory / REQUEST_FILE
     if path.exists():
         before = read_request(directory)
-        differing = [one.name for one in fields(request) if getattr(before, one.name) != getattr(request, one.name)]
-        if differing:
+        different = differing(before, request)
+        if different:
             raise InvalidArgument(
-                f"{directory} is a run that was asked for something else: {', '.join(differing)}.",
+                f"{directory} is a run that was asked for something else: {', '.join(different)}.",
                 hint="Leave the run directory out for a new run, or resume this one: taxiway train --resume RUN",
             )
         return path
@@ -146,6 +146,11 @@ def write_request(run_dir: str | os.PathLike[str], request: TrainRequest) -> Pat
     part.write_text(request.to_json(), encoding="utf-8")
     part.replace(path)
     return path
+
+
+def differing(one: TrainRequest, other: TrainRequest) -> tuple[str, ...]:
+    """The names of the fields in which two requests differ."""
+    return tuple(each.name for each in fields(one) if getattr(one, each.name) != getattr(other, each.name))
 
 
 def _checked(document: JsonObject, where: str) -> dict[str, Any]:

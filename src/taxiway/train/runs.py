@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import DataLoss, NotFound
+from taxiway.errors import DataLoss, FailedPrecondition, NotFound
+from taxiway.train.alive import lives
 from taxiway.train.record import METRICS_FILE, RUN_FILE
 from taxiway.train.request import REQUEST_FILE, TrainRequest, read_request
 
@@ -43,8 +44,28 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``waiting``, ``running``, ``finished`` or ``failed``."""
-        return str(self.record.get("status", "waiting"))
+        """``waiting``, ``running``, ``interrupted``, ``finished`` or ``failed``.
+
+        A run whose process is gone from this machine is interrupted. Of one on another host nothing is known but what
+        it wrote last.
+        """
+        record = self.record
+        status = str(record.get("status", "waiting"))
+        return "interrupted" if status == "running" and lives(record.get("process")) is False else status
+
+    def check_idle(self) -> None:
+        """Hold a run to one training at a time, as far as this machine can tell.
+
+        Raises:
+            FailedPrecondition: a process of this machine trains it.
+        """
+        record = self.record
+        noted = record.get("process", {})
+        if record.get("status") == "running" and lives(noted):
+            raise FailedPrecondition(
+                f"{self.path} is being trained, by process {noted['pid']} of this machine.",
+                hint="Wait for it, or end that process.",
+            )
 
     @property
     def history(self) -> list[dict[str, Any]]:

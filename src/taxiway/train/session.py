@@ -10,6 +10,7 @@ from typing import Any
 
 from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Unimplemented
 from taxiway.train import checkpoints, record
+from taxiway.train.alive import trainer
 from taxiway.train.context import Context
 from taxiway.train.data import Source
 from taxiway.train.devices import apply_runtime
@@ -81,15 +82,13 @@ class _Session:
         self.note(
             status="running", strategy=name, replicas=strategy.num_replicas_in_sync, params=dict(request.params),
             code=record.code_version(self._job), data=source.fingerprint() if self._place.is_chief else {},
-            environment=record.environment(), runtime=runtime.as_json()["settings"],
+            environment=record.environment(), runtime=runtime.as_json()["settings"], process=trainer(),
         )  # fmt: skip
         self._resume(strategy)
-        self._epochs(model, _loop(name, model, strategy), source)
+        self._epochs(model, _loop(name, model, strategy, request), source)
         return self._finish(model, source)
 
     def _check_cluster(self, name: str) -> None:
-        if name == "parameter-server":
-            raise Unimplemented("parameter-server is not trained yet.", hint="--strategy multi-worker")
         if name == "multi-worker" and self._place.world != max(self._request.workers, 1):
             raise FailedPrecondition(
                 f"{self._request.workers} workers were asked for; TF_CONFIG names {self._place.world}."
@@ -198,10 +197,13 @@ def build(job: Job, params: Mapping[str, Any]) -> Any:
     return answer
 
 
-def _loop(name: str, model: Any, strategy: Any) -> Loop:
+def _loop(name: str, model: Any, strategy: Any, request: TrainRequest) -> Loop:
+    from taxiway.train.loops.coordinator import CoordinatorLoop
     from taxiway.train.loops.fit import FitLoop
     from taxiway.train.loops.replicas import ReplicaLoop
 
+    if name == "parameter-server":
+        return CoordinatorLoop(model, strategy, request.workers)
     return ReplicaLoop(model, strategy) if name in ("multi-worker", "central-storage") else FitLoop(model)
 
 

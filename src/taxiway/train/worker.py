@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from taxiway.errors import InvalidArgument, TaxiwayError
@@ -22,18 +23,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", type=Path, required=True)
     run_dir = parser.parse_args(argv).run_dir
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from taxiway.train.devices import apply_runtime
-    from taxiway.train.job import load_job
-    from taxiway.train.place import place_of
+    from taxiway.train.rank import take_part
     from taxiway.train.request import read_request
-    from taxiway.train.session import train_here
 
     try:
-        request, place = read_request(run_dir), place_of()
-        # Before the job is imported, which may use TensorFlow.
-        apply_runtime(request.runtime, request.seed)
-        directory = request.directory if Path(request.directory).is_dir() else "."
-        train_here(request, load_job(request.job, directory), run_dir, place, _say)
+        request = read_request(run_dir)
+        if not Path(request.directory).is_dir():
+            request = replace(request, directory=os.getcwd())
+        take_part(request, run_dir, _say)
     except TaxiwayError as error:
         _print_error(error.message, error.hint)
         return 2 if isinstance(error, InvalidArgument) else 1

@@ -27,7 +27,8 @@ A, B = "worker 0", "worker 1"
 WORKERS = (Rank(A, "a.log"), Rank(B, "b.log"))
 SERVED = (
     Rank("chief 0", "c.log", wave=1),
-    Rank(A, "a.log", finishes=False),
+    Rank(A, "a.log", finishes=False, alone=True),
+    Rank(B, "b.log", finishes=False, alone=True),
     Rank("ps 0", "p.log", finishes=False),
 )
 
@@ -86,21 +87,40 @@ def test_deaths_are_bounded() -> None:
     assert state.error.hint == "Its output is in b.log."
 
 
-def test_the_same_error_twice_ends_the_run() -> None:
-    first = (*up(A, B), Exited(B, 1, "ValueError: step 7 is odd"), Exited(A, -15))
-    again = (*up(A, B), Exited(A, 1, "ValueError: step 9 is odd"), Exited(B, -15))
-    state, done = play(WORKERS, *first, *again)
-    assert [action.attempt for action in done if isinstance(action, Spawn)] == [1, 2]
+def test_an_error_of_the_program_ends_the_run_at_once() -> None:
+    state, done = play(WORKERS, *up(A, B), Exited(B, 1, "ValueError: step 7 is odd"), Exited(A, -15))
+    assert [action.attempt for action in done if isinstance(action, Spawn)] == [1]
     assert isinstance(state.error, Internal)
-    assert state.error.message.startswith("worker 0 failed: ValueError: step 9 is odd. It did so twice")
-    assert state.error.hint == "Its output is in a.log."
+    assert state.error.message == "worker 1 failed: ValueError: step 7 is odd."
+    assert state.error.hint == "Its output is in b.log."
 
 
-def test_a_death_between_two_errors_does_not_make_them_one() -> None:
-    error, death = Exited(B, 1, "ValueError: x"), Exited(B, -9)
-    ends = Exited(A, -15)
-    state, _ = play(WORKERS, *up(A, B), error, ends, *up(A, B), death, ends, *up(A, B), error, ends)
-    assert isinstance(state.error, Unavailable)
+def test_a_port_that_was_taken_is_no_error_of_the_program() -> None:
+    taken = Exited(B, 1, "UnknownError: Could not start gRPC server")
+    state, done = play(WORKERS, *up(A), taken, Exited(A, -15))
+    assert [action.attempt for action in done if isinstance(action, Spawn)] == [1, 2]
+    assert state.failures[0].kind is FailureKind.NO_PORT and state.error is None
+
+
+def test_a_worker_of_parameter_servers_starts_again_alone() -> None:
+    everyone = up(A, B, "ps 0", "chief 0")
+    state, done = play(SERVED, *everyone, Exited(B, -9))
+    assert done[-2:] == [Say("worker 1 was killed by SIGKILL. It starts again; the others go on."), Spawn((B,), 1)]
+    assert (state.phase, state.attempt, state.exits) == (Phase.RUNNING, 1, ())
+    # Twice more than it may: the others finish without it.
+    state, done = play(SERVED, *everyone, Exited(B, -9), Exited(B, -9), Exited(B, -9))
+    assert done[-1] == Say("worker 1 was killed by SIGKILL. The others go on without it.")
+    assert state.phase is Phase.RUNNING and B not in state.alive
+    state, actions = decide(state, Exited("chief 0", 0), 9)
+    assert actions == (Signal((A, "ps 0"), kill=False),) and state.ending
+
+
+def test_without_a_worker_left_all_start_again() -> None:
+    deaths = (Exited(B, -9),) * 3
+    _, done = play(SERVED, *up(A, B, "ps 0", "chief 0"), *deaths, Exited(A, -9))
+    assert done[-1] == Signal(("chief 0", "ps 0"), kill=False)
+    _, done = play(SERVED, *up(A, B), Exited(A, -9))
+    assert done[-1] == Signal((B, "ps 0"), kill=False), "before all listen, nobody can go on"
 
 
 def test_a_rank_that_never_starts_is_named() -> None:
@@ -120,21 +140,21 @@ def test_once_all_listen_there_is_no_start_deadline() -> None:
 
 
 def test_the_chief_waits_for_those_that_serve_it_and_ends_them() -> None:
-    state, done = play(SERVED, *up(A))
-    assert done == [Spawn((A, "ps 0"), 1)]
+    state, done = play(SERVED, *up(A, B))
+    assert done == [Spawn((A, B, "ps 0"), 1)]
     state, (spawn,) = decide(state, Listening("ps 0"), 5)
     assert (spawn, state.deadline) == (Spawn(("chief 0",), 1), 15)
     state, _ = decide(state, Listening("chief 0"), 6)
     state, (stop,) = decide(state, Exited("chief 0", 0), 7)
-    assert stop == Signal((A, "ps 0"), kill=False)
-    state, _ = decide(state, Exited(A, -15), 7)
-    state, _ = decide(state, Exited("ps 0", -15), 7)
+    assert stop == Signal((A, B, "ps 0"), kill=False)
+    for name in (A, B, "ps 0"):
+        state, _ = decide(state, Exited(name, -15), 7)
     assert (state.phase, state.error) == (Phase.ENDED, None)
 
 
 def test_a_parameter_server_that_ends_by_itself_failed() -> None:
-    state, done = play(SERVED, *up(A, "ps 0", "chief 0"), Exited("ps 0", 0))
-    assert done[-1] == Signal(("chief 0", A), kill=False)
+    state, done = play(SERVED, *up(A, B, "ps 0", "chief 0"), Exited("ps 0", 0))
+    assert done[-1] == Signal(("chief 0", A, B), kill=False)
     assert not state.ending
 
 

@@ -15,17 +15,19 @@ _LOST_PEER = re.compile(
     r"|Connection (reset|refused)|lost (a|its|another) (peer|rank|worker)|failed to connect to all addresses"
     r"|Connection timed out"
 )
+# Another process took a port between the moment it was found free and the moment it was wanted.
+_TAKEN = re.compile(r"Could not start gRPC server|Address already in use")
 _ERROR = re.compile(r"^(error: |[\w.]*(Error|Exception|Interrupt|Argument|Precondition|NotFound)\b)")
-_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class FailureKind(Enum):
-    """How a rank failed."""
+    """How a rank failed. An error of the program would only come again; what the surroundings did need not."""
 
     DIED = "died"
     RAISED = "raised"
     LOST_PEER = "lost a peer"
+    NO_PORT = "found its port taken"
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,10 @@ class Failure:
         said = self.detail if self.detail.endswith((".", "!", "?")) else f"{self.detail}."
         return f"{self.rank} {said}" if self.kind is FailureKind.DIED else f"{self.rank} failed: {said}"
 
-    def repeats(self, other: Failure) -> bool:
-        """Whether both are the same error of the program.
-
-        A death is never the program's own word, so it is only bounded by the number of restarts. Numbers are left out
-        of the comparison: ports, steps and addresses in memory differ from one attempt to the next, as may the rank.
-        """
-        raised = self.kind is other.kind is FailureKind.RAISED
-        return raised and _VARYING.sub("#", self.detail) == _VARYING.sub("#", other.detail)
+    @property
+    def may_pass(self) -> bool:
+        """Whether starting again may help."""
+        return self.kind is not FailureKind.RAISED
 
 
 def cause(exits: tuple[Exit, ...]) -> Failure:
@@ -89,13 +87,16 @@ def cause(exits: tuple[Exit, ...]) -> Failure:
     if died is not None:
         return Failure(FailureKind.DIED, died.rank, f"was killed by {signal_name(-died.code)}")
     failed = [exit for exit in own if exit.code > 0]
+    taken = next((exit for exit in failed if _TAKEN.search(exit.line)), None)
+    if taken is not None:
+        return Failure(FailureKind.NO_PORT, taken.rank, taken.line)
     raised = next((exit for exit in failed if not _LOST_PEER.search(exit.line)), None)
     if raised is not None:
         return Failure(FailureKind.RAISED, raised.rank, raised.line or f"it exited with code {raised.code}")
     if failed:
         return Failure(FailureKind.LOST_PEER, failed[0].rank, failed[0].line)
     first = (own or list(exits))[0]
-    return Failure(FailureKind.RAISED, first.rank, "it ended before the job was done")
+    return Failure(FailureKind.DIED, first.rank, "ended before the job was done")
 
 
 def error_line(line: str) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument
+from taxiway.train.alive import LAUNCHER
 from taxiway.train.cluster.failure import Failure
 from taxiway.train.cluster.ports import free_addresses, listens
 from taxiway.train.cluster.process import RankProcess
@@ -78,10 +79,17 @@ class Launch:
 
 @dataclass(frozen=True)
 class Report:
-    """How a launch went: how often the ranks were started, and why every attempt but the last one failed."""
+    """How a launch went.
+
+    Attributes:
+        attempts: how often all ranks were started.
+        failures: why every attempt but the last one failed.
+        replaced: why single ranks were started again while the others went on.
+    """
 
     attempts: int
     failures: tuple[Failure, ...]
+    replaced: tuple[Failure, ...] = ()
 
 
 def worker_command(run_dir: Path) -> tuple[str, ...]:
@@ -98,7 +106,7 @@ def launch(job: Launch, *, write: Callable[[str], None] | None = None) -> Report
 
     Raises:
         DeadlineExceeded: a rank did not start in time; the message names it, the hint its log.
-        Internal: the program failed twice with the same error.
+        Internal: a rank's program failed; the message says how, the hint names its log.
         Unavailable: ranks died more often than ``max_restarts`` allows.
         KeyboardInterrupt: Ctrl-C or SIGTERM came.
 
@@ -137,7 +145,7 @@ class _Launcher:
             raise KeyboardInterrupt
         if state.error is not None:
             raise state.error
-        return Report(state.attempt, state.failures)
+        return Report(state.attempt, state.failures, state.replaced)
 
     def _next(self, state: State) -> Event:
         """The next event: something in the queue, a rank that listens, or that time passed."""
@@ -168,6 +176,7 @@ class _Launcher:
         command = self._job.command or worker_command(self._job.run_dir)
         for name in action.ranks:
             environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self._job.environment}
+            environment[LAUNCHER] = str(os.getpid())
             environment[TF_CONFIG] = tf_config_text(self._tasks[name])
             self._processes[name] = RankProcess(
                 command,
@@ -218,6 +227,7 @@ def _ranks(job: Launch, logs: Path) -> tuple[Rank, ...]:
             # With parameter servers the chief is the program; the others work for it until they are ended.
             finishes=task.type == "chief" or not served,
             wave=1 if task.type == "chief" else 0,
+            alone=served and task.type == "worker",
         )
         for task in _cluster(job, ("",) * _most(job)).tasks()
     )

@@ -5,7 +5,8 @@
        └── a rank failed, or the start deadline passed, or an interrupt ───────────▶┘──▶ WAITING (all start again)
 
 One rank that is gone takes all others with it: a collective operation that lost a member never completes, and only a
-fresh start from the last checkpoint gives the result that an uninterrupted run gives.
+fresh start from the last checkpoint gives the result that an uninterrupted run gives. Only the workers of parameter
+servers are no members of anything: one that is gone while the others run is started again alone, or done without.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Policy:
     Args:
         start_seconds: how long the ranks of one wave may take until they listen.
         grace_seconds: how long a rank may take to end after SIGTERM, before SIGKILL.
-        max_restarts: how often all ranks start again.
+        max_restarts: how often all ranks start again, and how often single ones do beside that.
     """
 
     start_seconds: float = 120.0
@@ -68,12 +69,14 @@ class Rank:
         log: where its output is, for messages.
         finishes: whether the job is done when this rank is; a parameter server only ends because it is told to.
         wave: ranks of wave 0 start first, those of wave 1 when all before them listen.
+        alone: whether the others go on when this one is gone; it is started again alone.
     """
 
     name: str
     log: str
     finishes: bool = True
     wave: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ class State:
     """Everything :func:`decide` knows.
 
     ``exits`` are those of the running attempt in the order in which they were seen, ``failures`` the causes of the
-    attempts before it. ``ending`` says that no other attempt follows; ``error`` then is None when the job is done.
+    attempts before it, ``replaced`` why single ranks were started again. ``ending`` says that no other attempt follows;
+    ``error`` then is None when the job is done.
     """
 
     ranks: tuple[Rank, ...]
@@ -149,6 +153,7 @@ class State:
     killed: bool = False
     deadline: float | None = None
     failures: tuple[Failure, ...] = ()
+    replaced: tuple[Failure, ...] = ()
     ending: bool = False
     interrupted: bool = False
     error: TaxiwayError | None = field(default=None, compare=False)
@@ -214,12 +219,27 @@ def _exited(state: State, event: Exited, now: float) -> Step:
     if told:
         return _settle(state, now) if not state.alive else (state, ())
     rank = next(rank for rank in state.ranks if rank.name == event.rank)
+    if rank.alone and state.phase is Phase.RUNNING:
+        return _replace(state, exit, now)
     if event.code != 0 or not rank.finishes:
         return _stop(state, now)
     finished = {exit.rank for exit in state.exits}
     if all(rank.name in finished for rank in state.ranks if rank.finishes):
         return _stop(replace(state, ending=True), now)
     return _listening(state, now)
+
+
+def _replace(state: State, exit: Exit, now: float) -> Step:
+    """A rank is gone that the others can go on without."""
+    failure = cause((exit,))
+    if len(state.replaced) < state.policy.max_restarts:
+        rest = tuple(other for other in state.exits if other is not exit)
+        state = replace(state, replaced=(*state.replaced, failure), exits=rest)
+        say = Say(f"{failure.sentence} It starts again; the others go on.")
+        return state, (say, Spawn((exit.rank,), state.attempt))
+    if any(rank.alone and rank.name in state.alive for rank in state.ranks):
+        return state, (Say(f"{failure.sentence} The others go on without it."),)
+    return _stop(state, now)
 
 
 def _tick(state: State, now: float) -> Step:
@@ -255,10 +275,9 @@ def _settle(state: State, now: float) -> Step:
     if state.ending:
         return replace(state, phase=Phase.ENDED, deadline=None), ()
     failure = cause(state.exits)
-    before = state.failures[-1] if state.failures else None
     state = replace(state, failures=(*state.failures, failure))
-    if before is not None and failure.repeats(before):
-        return _give_up(state, f"{failure.sentence} It did so twice, so starting again will not help.", program=True)
+    if not failure.may_pass:
+        return _give_up(state, failure.sentence, program=True)
     restarts = state.attempt - 1
     if restarts >= state.policy.max_restarts:
         return _give_up(state, f"{failure.sentence} That was after {_times(restarts)}.", program=False)
@@ -266,6 +285,7 @@ def _settle(state: State, now: float) -> Step:
         f"{failure.sentence} All start again from the last checkpoint ({state.attempt} of {state.policy.max_restarts})."
     )
     fresh = State(state.ranks, state.policy, attempt=state.attempt + 1, failures=state.failures)
+    fresh = replace(fresh, replaced=state.replaced)
     fresh, actions = _spawn(fresh, 0, now)
     return fresh, (say, *actions)
 

@@ -70,6 +70,9 @@ class ReplicaLoop:
             sums = found if sums is None else [before + one for before, one in zip(sums, found, strict=True)]
             if callbacks is not None:
                 callbacks.on_train_batch_end(number)
+        return self._logs(sums)
+
+    def _logs(self, sums: list[Any] | None) -> dict[str, float]:
         if sums is None:
             return {}
         logs = {"loss": float(sums[0] / sums[1])}
