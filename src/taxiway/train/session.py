@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Unimplemented
+from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError
 from taxiway.train import checkpoints, record
 from taxiway.train.alive import trainer
 from taxiway.train.context import Context
