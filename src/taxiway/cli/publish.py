@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from taxiway.cli import output
-from taxiway.cli.store import store_option
+from taxiway.cli.store import comparison_text, store_option
 from taxiway.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from taxiway.publish import Published
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def export_options(function: F) -> F:
+    """Add what can be said about exporting a Keras file."""
+    for option in reversed(
+        (
+            click.option("--warm-up", metavar="FILE", help="Of a Keras file: real rows, .npy, .npz, .json or .csv."),
+            click.option("--classify", is_flag=True, help="Of a Keras file: add a signature for Classify."),
+            click.option("--labels", metavar="A,B,…", help="What the classes are called; means --classify."),
+            click.option("--regress", is_flag=True, help="Of a Keras file: add a signature for Regress."),
+            click.option("--examples", is_flag=True, help="Of a Keras file: add one that takes tf.Examples."),
+        )
+    ):
+        function = option(function)
+    return function
 
 
 @click.command(epilog="Example: taxiway publish saved_model/ digits --store models/ --metric accuracy=0.97")
@@ -23,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--version", type=int, metavar="N", help="The number it must have; the next one otherwise.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME=NUMBER", help="What you measured; may be repeated.")
 @click.option("--note", "notes", multiple=True, metavar="NAME=TEXT", help="Where it comes from; may be repeated.")
+@export_options
 @output.json_option
 def publish(
     *,
@@ -33,10 +53,12 @@ def publish(
     metrics: tuple[str, ...],
     notes: tuple[str, ...],
     as_json: bool,
+    **export: Any,
 ) -> None:
-    """Put the SavedModel in PATH into a store as the next version of MODEL.
+    """Put a model into a store as the next version of MODEL.
 
-    Servers see the whole version or none of it, whenever this command ends.
+    PATH is a directory with a SavedModel or a model.tflite, a training run, a version's URL in a store, or a Keras file
+    (.keras, .h5), which is exported first. Servers see the whole version or none of it, whenever this command ends.
     """
     import taxiway
 
@@ -47,8 +69,29 @@ def publish(
         metrics={name: _number(name, text) for name, text in map(_pair, metrics)},
         lineage=dict(map(_pair, notes)),
         version=version,
+        **_export(**export),
     )
     output.print_value(_document(version_published), as_json, _show)
+
+
+def _export(
+    *, warm_up: str | None, classify: bool, labels: str | None, regress: bool, examples: bool
+) -> dict[str, Any]:
+    """The options that were given, as ``export`` takes them."""
+    from taxiway.cli.rows import read_rows
+
+    return {
+        **({"warm_up": read_rows(warm_up)} if warm_up is not None else {}),
+        **(
+            {"classify": [one.strip() for one in labels.split(",")]}
+            if labels
+            else {"classify": True}
+            if classify
+            else {}
+        ),
+        **({"regress": True} if regress else {}),
+        **({"examples": True} if examples else {}),
+    }
 
 
 def _document(published: Published) -> dict[str, Any]:
@@ -60,6 +103,7 @@ def _document(published: Published) -> dict[str, Any]:
         "files": len(manifest.files),
         "bytes": manifest.size_bytes,
         "signatures": sorted(manifest.signatures),
+        "comparison": dict(manifest.comparison),
     }
 
 
@@ -69,6 +113,8 @@ def _show(document: dict[str, Any]) -> None:
         f"published {document['model']} version {document['version']}: {document['files']} files, {size}, "
         f"in {document['path']}"
     )
+    for name, compared in document["comparison"].items():
+        output.print_line(f"{name}: {comparison_text(compared)}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from taxiway.export.api import Exported, ExportOptions, export
 from taxiway.export.compare import Comparison
+from taxiway.export.examples import Classify, Examples, Regress
+from taxiway.export.load import load_keras
 
-__all__ = ["Comparison", "ExportOptions", "Exported", "export"]
+__all__ = ["Classify", "Comparison", "Examples", "Regress", "ExportOptions", "Exported", "export", "load_keras"]

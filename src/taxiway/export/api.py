@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
-from taxiway.errors import AlreadyExists, InvalidArgument
+from taxiway.errors import AlreadyExists
 from taxiway.export.check import check_frozen
 from taxiway.export.compare import Comparison, compare
-from taxiway.export.endpoints import Endpoint, endpoints_of
-from taxiway.export.warm_up import requests_of, write_warm_up
+from taxiway.export.endpoints import endpoints_of
+from taxiway.export.examples import Classify, Examples, Regress, compare_parsing, derived, wishes_of
+from taxiway.export.warm_up import Request, requests_of, write_warm_up
+from taxiway.export.write import write_beside, write_graph
 from taxiway.wire.saved_model import EXPORT_FILE, read_saved_model
 from taxiway.wire.signatures import Signature
 
@@ -36,6 +37,9 @@ class ExportOptions(TypedDict, total=False):
     preprocess: Function | None
     warm_up: Rows | None
     outputs: Sequence[str] | None
+    classify: Classify | Sequence[str] | bool | None
+    regress: Regress | bool | None
+    examples: Examples | Mapping[str, Any] | bool | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ def export(
     preprocess: Function | None = None,
     warm_up: Rows | None = None,
     outputs: Sequence[str] | None = None,
+    classify: Classify | Sequence[str] | bool | None = None,
+    regress: Regress | bool | None = None,
+    examples: Examples | Mapping[str, Any] | bool | None = None,
 ) -> Exported:
     """Write a model as a SavedModel that answers as the model does.
 
@@ -81,6 +88,11 @@ def export(
         warm_up: real rows, kept as requests that a server runs before it serves. An array or a dictionary of arrays is
             for ``serving_default``; its first rows are kept one by one and all together.
         outputs: names for the outputs, in order, of functions that return tensors without names.
+        classify: adds a signature for TensorFlow Serving's Classify; labels in the order of the scores, True for
+            numbers, or a :class:`Classify` that says more.
+        regress: adds a signature for Regress.
+        examples: adds a signature for predict requests that are serialized ``tf.Example``s: True for features made
+            from the inputs, ``tf.io.FixedLenFeature`` by name, or an :class:`Examples`.
 
     Returns:
         What was written.
@@ -93,57 +105,25 @@ def export(
     target = Path(path)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise AlreadyExists(f"{target} is there already and not empty.", hint="Export into a new directory.")
+    wishes = wishes_of(classify, regress, examples)
     endpoints = endpoints_of(model, signatures, preprocess, outputs)
     for endpoint in endpoints.values():
         check_frozen(endpoint)
+    parsing = derived(wishes, endpoints)
     requests = requests_of(warm_up, endpoints) if warm_up is not None else []
-    comparisons = {
-        name: compare(endpoint, [arrays for asked, arrays in requests if asked == name])
-        for name, endpoint in endpoints.items()
-    }
-    _write(endpoints, target)
-    written = write_warm_up(target, requests) if requests else 0
+    comparisons = {name: compare(one, _for(name, requests)) for name, one in endpoints.items()}
+    for one in parsing:
+        asked = [(one.endpoint.name, one.request(arrays)) for arrays in _for(one.of.name, requests)]
+        comparisons[one.endpoint.name] = compare_parsing(one, comparisons[one.of.name], [arrays for _, arrays in asked])
+        requests += asked
+    endpoints |= {one.endpoint.name: one.endpoint for one in parsing}
+    write_graph(endpoints, target)
+    known = {name: one.signature for name, one in endpoints.items()}
+    written = write_warm_up(target, requests, known) if requests else 0
     said = {"schema": 1, "comparison": {name: one.as_json() for name, one in comparisons.items()}}
     write_beside(target, EXPORT_FILE, said)
     return Exported(target, read_saved_model(target).signatures, written, comparisons)
 
 
-def write_beside(target: Path, name: str, document: Mapping[str, Any]) -> None:
-    """Put a JSON document beside the graph."""
-    path = target / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _write(endpoints: Mapping[str, Endpoint], target: Path) -> None:
-    import tensorflow as tf
-
-    # What is saved holds the variables and tables that the functions use, and nothing else of the model: a Keras model
-    # inside a tf.Module converts to LiteRT as a file of NaN, its variables held like this convert exactly.
-    holder = tf.Module()
-    holder.captured = [list(endpoint.concrete.variables) for endpoint in endpoints.values()]
-    holder.resources = list(_resources(endpoints))
-    concrete = {name: endpoint.concrete for name, endpoint in endpoints.items()}
-    try:
-        tf.saved_model.save(holder, str(target), signatures=concrete)
-    except AssertionError as error:
-        raise InvalidArgument(
-            f"A signature uses something that hangs on no model: {str(error).splitlines()[0]}",
-            hint="Keep tables and files as attributes of the tf.Module or Keras model that is exported.",
-        ) from None
-
-
-def _resources(endpoints: Mapping[str, Endpoint]) -> Iterator[Any]:
-    """The tables and files below the objects that the endpoints hold."""
-    import tensorflow as tf
-
-    kinds = (tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset)
-    seen: set[int] = set()
-    for endpoint in endpoints.values():
-        for root in endpoint.holds:
-            if not hasattr(root, "_trackable_children"):
-                continue
-            for one in tf.train.TrackableView(root).descendants():
-                if isinstance(one, kinds) and id(one) not in seen:
-                    seen.add(id(one))
-                    yield one
+def _for(name: str, requests: Sequence[Request]) -> list[dict[str, Array]]:
+    return [arrays for asked, arrays in requests if asked == name]

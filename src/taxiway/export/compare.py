@@ -16,7 +16,7 @@ from taxiway.types import JsonObject
 from taxiway.wire.signatures import Signature
 from taxiway.wire.tensors import Array
 
-__all__ = ["BATCH_SIZES", "Comparison", "compare"]
+__all__ = ["BATCH_SIZES", "MADE_UP", "Comparison", "compare"]
 
 Request: TypeAlias = "Mapping[str, Array]"
 
@@ -34,7 +34,8 @@ class Comparison:
     """How far an exported signature's answers are from the model's own.
 
     Attributes:
-        against: what was compared with: ``predict`` or ``the function``; empty when nothing was.
+        against: what was compared with: ``predict``, ``the function``, or the signature that examples are parsed for;
+            empty when nothing was.
         rows: ``warm-up``, or ``made up`` from the signature.
         differences: by output and batch size, the largest difference; by ``request`` where inputs have no rows.
             Texts and truth values differ by 1 or by 0.
@@ -62,7 +63,7 @@ class Comparison:
         }
 
 
-def compare(endpoint: Endpoint, requests: Sequence[Mapping[str, Array]]) -> Comparison:
+def compare(endpoint: Endpoint, requests: Sequence[Request], rows: str = WARM_UP) -> Comparison:
     """Hold what will be exported to the model.
 
     Asked are batches of 1, 3 and 8 rows (of the warm-up rows, again from the first one when there are fewer), then all
@@ -71,18 +72,19 @@ def compare(endpoint: Endpoint, requests: Sequence[Mapping[str, Array]]) -> Comp
 
     Args:
         endpoint: what will be exported, and the model.
-        requests: the warm-up requests of its signature; rows are made up when there are none.
+        requests: requests of its signature; rows are made up when there are none.
+        rows: what the requests' rows are.
 
     Raises:
         FailedPrecondition: they differ by more.
     """
-    against = "predict" if endpoint.predict is not None else "the function"
     if requests:
-        return Comparison(against, WARM_UP, _differences(endpoint, dict(_batches(endpoint.signature, requests))))
+        batches = dict(_batches(endpoint.signature, requests))
+        return Comparison(endpoint.against, rows, _differences(endpoint, batches))
     try:
-        rows = made_up(endpoint.signature, max(BATCH_SIZES))
-        batches = dict(_batches(endpoint.signature, [rows]))
-        contradiction = _contradiction(endpoint, rows)
+        request = made_up(endpoint.signature, max(BATCH_SIZES))
+        batches = dict(_batches(endpoint.signature, [request]))
+        contradiction = _contradiction(endpoint, request)
     except InvalidArgument as error:
         return Comparison(not_compared=f"there are no warm-up rows, and none can be made up: {error.message}")
     except Exception as error:  # noqa: BLE001  made-up rows may be anything but what the model takes
@@ -90,7 +92,7 @@ def compare(endpoint: Endpoint, requests: Sequence[Mapping[str, Array]]) -> Comp
         return Comparison(not_compared=f"the model does not take made-up rows: {sentence}")
     if contradiction:
         return Comparison(not_compared="the model answers the same rows differently each time")
-    return Comparison(against, MADE_UP, _differences(endpoint, batches))
+    return Comparison(endpoint.against, MADE_UP, _differences(endpoint, batches))
 
 
 def _batches(signature: Signature, requests: Sequence[Mapping[str, Array]]) -> Iterator[tuple[str, Request]]:

@@ -27,6 +27,7 @@ class Endpoint:
         signature: names, dtypes and shapes.
         holds: objects that may own tables or files the function uses.
         predict: a Keras model's own ``predict``, where the model is one.
+        against: what the reference is, for people.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Endpoint:
     signature: Signature
     holds: list[Any] = field(default_factory=list)
     predict: Callable[[Tensors], Tensors] | None = None
+    against: str = "the function"
 
 
 def endpoints_of(

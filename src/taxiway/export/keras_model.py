@@ -52,7 +52,7 @@ def endpoint_of(model: Any, preprocess: Any, outputs: Sequence[str] | None) -> E
         return named_outputs(model.predict_on_batch(_fed(model, first(tensors), inputs)), names)
 
     holds = [model, preprocess, getattr(preprocess, "__self__", None)]
-    return replace(trace(DEFAULT_SIGNATURE, call, specs, call), holds=holds, predict=predict)
+    return replace(trace(DEFAULT_SIGNATURE, call, specs, call), holds=holds, predict=predict, against="predict")
 
 
 def _check_backend(model: Any) -> None:

@@ -19,6 +19,8 @@ __all__ = ["Request", "requests_of", "write_warm_up"]
 Request = tuple[str, dict[str, Array]]
 """A signature's name and its inputs."""
 
+_CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+
 # Enough that a server meets single rows and a batch; a warm-up is not a benchmark.
 _SINGLE_ROWS = 8
 _BATCH_ROWS = 32
@@ -43,11 +45,11 @@ def requests_of(warm_up: Any, endpoints: Mapping[str, Endpoint]) -> list[Request
     return _of_signature(DEFAULT_SIGNATURE, warm_up, endpoints[DEFAULT_SIGNATURE].signature)
 
 
-def write_warm_up(directory: Path, requests: Sequence[Request]) -> int:
+def write_warm_up(directory: Path, requests: Sequence[Request], signatures: Mapping[str, Signature]) -> int:
     """Put the requests where servers look for them; returns how many there are."""
     path = directory / WARM_UP_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_records(path, (_record(name, arrays) for name, arrays in requests))
+    return write_records(path, (_record(name, arrays, signatures[name]) for name, arrays in requests))
 
 
 def _of_signature(name: str, rows: Any, signature: Signature) -> list[Request]:
@@ -87,8 +89,14 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
     return len(shape) == len(expected) and all(want in (None, have) for have, want in zip(shape, expected, strict=True))
 
 
-def _record(name: str, arrays: Mapping[str, Array]) -> bytes:
+def _record(name: str, arrays: Mapping[str, Array], signature: Signature) -> bytes:
     log = messages.PredictionLog()
+    if signature.method_name in (_CLASSIFY, _REGRESS):
+        asked = log.classify_log.request if signature.method_name == _CLASSIFY else log.regress_log.request
+        asked.model_spec.signature_name = name
+        for one in arrays["inputs"].tolist():
+            asked.input.example_list.examples.add().MergeFromString(one)
+        return log.SerializeToString()
     request = log.predict_log.request
     request.model_spec.signature_name = name
     for key, array in arrays.items():

@@ -61,14 +61,16 @@ def publish(
 
     Args:
         model: a directory (SavedModel, or one with ``model.tflite``), a training run's directory, a version's URL in
-            another store, or what :func:`taxiway.export` takes: a Keras model, a tf.Module, a function.
+            another store, a Keras file (``.keras``, ``.h5``), or what :func:`taxiway.export` takes: a Keras model, a
+            tf.Module, a function.
         name: of the model.
         store: a directory, which is made when it is not there, or ``s3://bucket/prefix``, ``gs://bucket/prefix``.
         metrics: what you measured, by name; kept in the manifest.
         lineage: what else to note down of where it comes from; kept in the manifest.
         version: the number it must have; the next one when None.
         clock: tells when this is.
-        export: ``signatures``, ``preprocess``, ``warm_up``, ``outputs`` of :func:`taxiway.export`, for a model.
+        export: ``signatures``, ``preprocess``, ``warm_up``, ``outputs``, ``classify`` and what else
+            :func:`taxiway.export` takes, for a model in memory or in a Keras file.
 
     Returns:
         The version: its number, where it is, its manifest.

@@ -12,13 +12,14 @@ from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound
 from taxiway.publish.run import MODEL_FOLDER, RUN_FILE, read_run
-from taxiway.stores import MANIFEST_FILE, Manifest, Shelf, is_cloud, open_store, pull, verify
+from taxiway.stores import MANIFEST_FILE, Manifest, Shelf, digest_of, is_cloud, open_store, pull, verify
 from taxiway.types import JsonObject
 from taxiway.wire.saved_model import SAVED_MODEL_FILE
 
 __all__ = ["Prepared", "prepared"]
 
 LITERT_FILE = "model.tflite"
+_KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,14 @@ def prepared(model: Any, export: Mapping[str, Any]) -> Iterator[Prepared]:
     """Lay out what is published, for as long as the block lasts.
 
     Args:
-        model: a directory, a version's URL in a store, a training run, or a model in memory.
-        export: how a model in memory is exported.
+        model: a directory, a Keras file, a version's URL in a store, a training run, or a model in memory.
+        export: how a model in memory or in a Keras file is exported.
 
     Raises:
         InvalidArgument, NotFound: there is no model.
         DataLoss: it is a published version whose files are not those of its manifest.
     """
-    if isinstance(model, (str, os.PathLike)):
+    if isinstance(model, (str, os.PathLike)) and not _is_keras_file(model):
         if export:
             raise InvalidArgument(
                 f"{', '.join(export)} cannot be set for a model that is exported already: {model}.",
@@ -64,12 +65,27 @@ def prepared(model: Any, export: Mapping[str, Any]) -> Iterator[Prepared]:
         return
     # The one place where two stages meet in memory and not on disk: publishing a model is exporting it first.
     from taxiway.export import export as export_model
+    from taxiway.export import load_keras
 
+    origin, lineage = Path.cwd(), dict[str, Any]()
+    if isinstance(model, (str, os.PathLike)):
+        file = Path(model)
+        model = load_keras(file)
+        origin, lineage = file.parent, {"keras_file": {"name": file.name, "sha256": _digest(file)}}
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
         exported = Path(folder) / "model"
         exported.mkdir()
         export_model(model, exported, **export)
-        yield Prepared(exported, Path.cwd())
+        yield Prepared(exported, origin, lineage)
+
+
+def _is_keras_file(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix in _KERAS_FILES and not is_cloud(path) and not Path(path).is_dir()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return digest_of(opened)
 
 
 def _on_disk(path: Path) -> Prepared:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taxiway.stores.diff import diff
 from taxiway.stores.labels import Labels, read_labels, resolve, set_label
-from taxiway.stores.manifest import MANIFEST_FILE, File, Manifest, parse_manifest, read_manifest, verify
+from taxiway.stores.manifest import MANIFEST_FILE, File, Manifest, digest_of, parse_manifest, read_manifest, verify
 from taxiway.stores.open import is_cloud, open_store
 from taxiway.stores.protocol import Document, Entry, Finish, Store
 from taxiway.stores.prune import Verdict, prune
@@ -27,6 +27,7 @@ __all__ = [
     "cached_versions",
     "checked_name",
     "diff",
+    "digest_of",
     "is_cloud",
     "models",
     "open_store",

@@ -17,7 +17,17 @@ from typing import Any, Protocol
 from taxiway.errors import DataLoss, NotFound, Unimplemented
 from taxiway.types import JsonObject
 
-__all__ = ["MANIFEST_FILE", "SCHEMA", "File", "Manifest", "check_file", "parse_manifest", "read_manifest", "verify"]
+__all__ = [
+    "MANIFEST_FILE",
+    "SCHEMA",
+    "File",
+    "Manifest",
+    "check_file",
+    "digest_of",
+    "parse_manifest",
+    "read_manifest",
+    "verify",
+]
 
 MANIFEST_FILE = "taxiway.json"
 SCHEMA = 1
