@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from taxiway.client import Client
     from taxiway.export import export
     from taxiway.publish import publish
+    from taxiway.replay import replay
     from taxiway.serve.api import serve
     from taxiway.train import train
 
-__all__ = ["Client", "__version__", "errors", "export", "publish", "serve", "train"]
+__all__ = ["Client", "__version__", "errors", "export", "publish", "replay", "serve", "train"]
 
 __version__ = "0.1.0"
 
 # A stage of a model's life is a package and the function that does it: `taxiway.serve` is both. Each of these
 # packages holds a function of its own name.
-_STAGES = frozenset({"export", "publish", "serve", "train"})
+_STAGES = frozenset({"export", "publish", "replay", "serve", "train"})
 _NAMES = {"Client": "taxiway.client"}
 _MODULES = frozenset({"errors"})
 

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hold": ("taxiway.cli.hold:hold", "Keep a version from being served."),
     "release": ("taxiway.cli.hold:release", "Let held versions be served again."),
     "history": ("taxiway.cli.history:history", "Show what was changed, when, by whom."),
+    "replay": ("taxiway.cli.replay:replay", "Ask two versions the requests that a server recorded."),
     "openapi": ("taxiway.cli.openapi:openapi", "Print what the REST port answers, as an OpenAPI document."),
 }
 

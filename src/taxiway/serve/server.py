@@ -20,7 +20,7 @@ from taxiway.errors import (
     TaxiwayError,
     error_of_kind,
 )
-from taxiway.settings import ModelSettings, ServerSettings
+from taxiway.settings import ModelSettings, ServerSettings, recordings
 from taxiway.types import JsonObject
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ _HTTP2 = (
     "max_receive_bytes",
     "max_send_bytes",
 )
+_RECORDS_QUEUED = 256
 _SESSION = (
     "intra_op_threads",
     "inter_op_threads",
@@ -266,10 +267,21 @@ def load_spec(
             "session": session,
             "warm_up": {"enabled": model.warm_up, "iterations": model.warm_up_iterations},
             "batching": dataclasses.asdict(model.batching) if model.batching.max_batch_size else None,
-            "request_log": None,
+            "request_log": _recording(server, name, model) if model.record_rate else None,
         }
 
     return spec
+
+
+def _recording(server: ServerSettings, name: str, model: ModelSettings) -> JsonObject:
+    folder = recordings(server.state, name)
+    return {
+        "prefix": str(folder / folder.name),
+        "sampling_rate": model.record_rate,
+        "max_file_bytes": model.record_file_bytes,
+        "max_files": model.record_files,
+        "queue_records": _RECORDS_QUEUED,
+    }
 
 
 def find_libraries() -> JsonObject:

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from taxiway.settings.read import read_settings
-from taxiway.settings.table import SECTIONS, Batching, ModelSettings, Row, ServerSettings, Settings, rows
+from taxiway.settings.table import SECTIONS, Batching, ModelSettings, Row, ServerSettings, Settings, recordings, rows
 
-__all__ = ["SECTIONS", "Batching", "ModelSettings", "Row", "ServerSettings", "Settings", "read_settings", "rows"]
+__all__ = [
+    "SECTIONS",
+    "Batching",
+    "ModelSettings",
+    "Row",
+    "ServerSettings",
+    "Settings",
+    "read_settings",
+    "recordings",
+    "rows",
+]

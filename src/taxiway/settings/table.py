@@ -9,7 +9,11 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+from taxiway.errors import InvalidArgument
 
 __all__ = [
     "LATEST",
@@ -21,6 +25,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "environment",
+    "recordings",
     "rows",
 ]
 
@@ -165,6 +170,9 @@ class ModelSettings:
     warm_up_iterations: int = row(1, "How often each warm-up request runs.", least=1)
     keep_previous: int = row(1, "How many versions stay loaded after they were replaced.", least=0)
     keep_previous_seconds: float = row(3600.0, "For how long; 0 is not at all.", least=0)
+    record_rate: float = row(0.0, "The share of requests that is recorded, for `taxiway replay`.", least=0, most=1)
+    record_files: int = row(4, "How many complete files of recorded requests are kept.", least=1)
+    record_file_bytes: int = row(16 * MIB, "How long such a file becomes.", least=1)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", dict(self.labels or {}))
@@ -177,6 +185,18 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     defaults: ModelSettings = field(default_factory=ModelSettings)
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        recorded = any(one.record_rate for one in (self.defaults, *self.models.values()))
+        if recorded and not self.server.state:
+            raise InvalidArgument(
+                "record_rate keeps requests in the state directory, and there is none.", hint='state = "state/"'
+            )
+
+
+def recordings(state: str, model: str) -> Path:
+    """The directory of a model's recorded requests; its files begin with its own name."""
+    return Path(state).absolute() / "recordings" / quote(model, safe="")
 
 
 SECTIONS: dict[str, type] = {"server": ServerSettings, "defaults": ModelSettings}

@@ -1,0 +1,85 @@
+"""Asking a server a recorded request again, of one version."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import grpc
+import numpy as np
+
+from taxiway.replay.compare import Answered
+from taxiway.replay.recording import METHODS, Recorded
+from taxiway.wire import messages
+from taxiway.wire.tensors import Array, array_of
+
+__all__ = ["Asker"]
+
+_SERVICE = "/tensorflow.serving.PredictionService/"
+_UNBOUNDED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
+
+class Asker:
+    """One channel to a server.
+
+    Args:
+        address: ``host:port`` of its gRPC port.
+        model: the name it has there, whatever the recording calls it.
+        timeout_seconds: for a request.
+    """
+
+    def __init__(self, address: str, model: str, timeout_seconds: float) -> None:
+        self._channel = grpc.insecure_channel(address, options=_UNBOUNDED)
+        self._model, self._timeout = model, timeout_seconds
+
+    def ask(self, recorded: Recorded, version: int) -> Answered:
+        """What ``version`` answers."""
+        method, answer = METHODS[recorded.kind]
+        request = type(recorded.request)()
+        request.CopyFrom(recorded.request)
+        for spec in _specs(recorded.kind, request):
+            spec.name, spec.version.value = self._model, version
+        call: Any = self._channel.unary_unary(
+            _SERVICE + method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=getattr(messages, answer).FromString,
+        )
+        began = time.perf_counter()
+        try:
+            response = call(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            code: Any = error
+            return Answered({}, f"{code.code().name}: {(code.details() or '')[:200]}", time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return Answered(_outputs(recorded.kind, response), None, seconds)
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+
+def _specs(kind: str, request: Any) -> list[Any]:
+    return [task.model_spec for task in request.tasks] if kind == "multi_inference_log" else [request.model_spec]
+
+
+def _outputs(kind: str, response: Any) -> dict[str, Array]:
+    if kind == "predict_log":
+        return {name: array_of(tensor) for name, tensor in response.outputs.items()}
+    if kind == "multi_inference_log":
+        found: dict[str, Array] = {}
+        for number, result in enumerate(response.results):
+            part = result.WhichOneof("result")
+            found.update({f"{number}/{name}": array for name, array in _of(part, getattr(result, part)).items()})
+        return found
+    return _of("classification_result" if kind == "classify_log" else "regression_result", response.result)
+
+
+def _of(part: str, result: Any) -> dict[str, Array]:
+    if part == "regression_result":
+        return {"value": np.asarray([one.value for one in result.regressions], np.float32)}
+    rows = [one.classes for one in result.classifications]
+    labels, scores = np.empty(len(rows), object), [[one.score for one in row] for row in rows]
+    for number, row in enumerate(rows):
+        labels[number] = "\n".join(one.label for one in row).encode()
+    even = len({len(row) for row in scores}) <= 1
+    return {"classes": labels, **({"scores": np.asarray(scores, np.float32)} if even else {})}

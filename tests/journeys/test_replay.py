@@ -1,0 +1,105 @@
+"""Requests recorded by a server, asked again of two versions by the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import taxiway
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
+from taxiway.replay import Replay
+from taxiway.replay.recording import Recording
+from taxiway.settings import recordings
+from tests.journeys.conftest import put
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(300)]
+pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
+ROWS = 3
+
+
+@pytest.fixture(scope="module")
+def world(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``models/half`` (versions 1 and 2) and ``state``, where a server recorded 8 requests of version 1."""
+    folder = tmp_path_factory.mktemp("replay")
+    base = put(exported, folder / "models" / "half", 1)
+    with taxiway.serve(base, state=str(folder / "state"), quiet_seconds=0.0, record_rate=1.0) as server:
+        for url in (server.url, server.grpc_url):
+            with taxiway.Client(url) as client:
+                for number in range(4):
+                    client.predict("half", np.full(ROWS, number, np.float32))
+                with pytest.raises(InvalidArgument):
+                    client.predict("half", {"x": np.zeros((1, 1), np.float32), "z": np.zeros(1, np.float32)})
+        eventually(lambda: len(list(Recording(recordings(str(folder / "state"), "half")))) == 8)
+    put(exported, base, 2)
+    return folder
+
+
+def replayed(world: Path, **changes: Any) -> Replay:
+    given = {"store": world / "models", "recording": recordings(str(world / "state"), "half"), **changes}
+    return taxiway.replay("half", 2, **given)
+
+
+def test_versions_that_differ_are_told_apart(world: Path) -> None:
+    done: list[int] = []
+    found = replayed(world, progress=done.append)
+    assert (found.version, found.against, found.skipped, found.unreadable) == (2, 1, 0, ())
+    assert done == list(range(1, 9))
+    summary = found.summary
+    assert (summary.requests, summary.rows, summary.agreeing) == (8, 8 * ROWS, 0.0)
+    assert (summary.largest, summary.output, summary.errors) == (1.0, "y", {2: {}, 1: {}})
+    assert all(set(times) == {"p50", "p95", "p99"} for times in summary.milliseconds.values())
+
+
+def test_a_tolerance_and_a_limit(world: Path) -> None:
+    assert replayed(world, tolerance=1.0, limit=3).summary.agreeing == 1.0
+    assert replayed(world, limit=3).summary.requests == 3
+
+
+def test_half_a_record_at_the_end_loses_only_itself(world: Path, tmp_path: Path) -> None:
+    [file] = recordings(str(world / "state"), "half").glob("*.tfrecord")
+    cut = tmp_path / file.name
+    cut.write_bytes(file.read_bytes()[:-3])
+    found = replayed(world, recording=cut)
+    assert found.summary.requests == 7 and "ends inside" in found.unreadable[0]
+
+
+def test_what_cannot_be_replayed_is_said(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no version 9"):
+        taxiway.replay("half", 9, store=world / "models", recording=recordings(str(world / "state"), "half"))
+    with pytest.raises(InvalidArgument, match="compared with itself"):
+        replayed(world, against=2)
+    with pytest.raises(NotFound, match="no recorded requests"):
+        replayed(world, recording=tmp_path)
+
+
+@pytest.mark.parametrize("files", [{"saved_model.pb": b"nothing"}, {"model.tflite": b"nothing"}])
+def test_a_version_that_does_not_load_is_named(world: Path, tmp_path: Path, files: dict[str, bytes]) -> None:
+    base = tmp_path / "models" / "half"
+    shutil.copytree(world / "models" / "half", base)
+    (base / "3").mkdir()
+    for name, data in files.items():
+        (base / "3" / name).write_bytes(data)
+    with pytest.raises(FailedPrecondition, match="Version 3 of half does not load"):
+        replayed(world, store=tmp_path / "models", against=3)
+
+
+def test_the_command_prints_and_decides(world: Path) -> None:
+    command = [sys.executable, "-m", "taxiway", "replay", "half", "--version", "2", "--store", "models"]
+    read = subprocess.run([*command, "--at-least", "99"], cwd=world, capture_output=True, text=True, timeout=120)
+    assert read.returncode == 1 and "0.00 % agree, and 99 % are asked for" in read.stderr
+    assert "half: 8 requests, 24 rows, 2 against 1" in read.stdout and "largest difference" in read.stdout
+    read = subprocess.run(
+        [*command, "--tolerance", "1", "--at-least", "99", "--json"], cwd=world, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert read.returncode == 0, read.stderr
+    document = json.loads(read.stdout)
+    assert document["agreeing"] == 1.0 and document["same_class"] is None
