@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from taxiway.cli import output
+from taxiway.cli.progress import shown_progress
 from taxiway.errors import InvalidArgument, NotFound
 
 
@@ -26,13 +27,14 @@ from taxiway.errors import InvalidArgument, NotFound
 @click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the job, as in TOML.")
 @click.option("--params", "file", type=click.Path(path_type=Path), help="A TOML file of parameters.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A runtime setting; see taxiway devices.")
+@click.option("--profile", metavar="FIRST:LAST", help="Profile these batches of the first epoch, counted from 1.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="The run's own directory; resumed if it is there.")
 @click.option("--runs", default="runs", show_default=True, help="Where a new run's directory is made.")
 @click.option("--start-seconds", type=float, default=120, show_default=True, help="For processes until they listen.")
 @click.option("--max-restarts", type=int, default=3, show_default=True, help="How often processes start again.")
 @output.json_option
 def train(
-    job: str | None, resume: Path | None, given: tuple[str, ...], file: Path | None, as_json: bool, **options: Any
+    *, job: str | None, resume: Path | None, given: tuple[str, ...], file: Path | None, as_json: bool, **options: Any
 ) -> None:
     """Train JOB (MODULE:ATTRIBUTE, or path/to/folder:module) on one device or many."""
     from taxiway.train import api
@@ -40,23 +42,36 @@ def train(
     from taxiway.train.devices import read_assignments
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    say = output.print_note
     policy = Policy(start_seconds=options.pop("start_seconds"), max_restarts=options.pop("max_restarts"))
-    if resume is not None:
-        run = api.resume(resume, say, policy)
-    elif job is None:
+    if resume is None and job is None:
         raise InvalidArgument("No job was named.", hint="taxiway train --help")
-    else:
-        devices = tuple(filter(None, options.pop("devices").split(",")))
-        runtime = read_assignments(options.pop("settings"))
-        params = _params(file, given)
-        run = api.train(job, params=params, devices=devices, runtime=runtime, say=say, policy=policy, **options)
+    with shown_progress() as (say, progress):
+        if resume is not None:
+            run = api.resume(resume, say, policy, progress)
+        else:
+            options["devices"] = tuple(filter(None, options["devices"].split(",")))
+            options["runtime"] = read_assignments(options.pop("settings"))
+            options["profile"] = _batches(options["profile"])
+            given_params = _params(file, given)
+            run = api.train(job, params=given_params, say=say, policy=policy, progress=progress, **options)
     output.print_value(run.as_json(), as_json, _show)
 
 
 def _show(document: dict[str, Any]) -> None:
     figures = "  ".join(f"{name} {value:.4g}" for name, value in document["metrics"].items())
     output.print_line(f"{document['status']} {document['path']}: {figures}")
+    if document["report"]:
+        output.print_line(f"report {document['report']}")
+
+
+def _batches(text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    try:
+        first, last = map(int, text.split(":"))
+    except ValueError:
+        raise InvalidArgument(f"--profile {text} is not FIRST:LAST.", hint="--profile 10:20") from None
+    return first, last
 
 
 def _params(file: Path | None, given: tuple[str, ...]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from taxiway.train.api import train
 from taxiway.train.context import Context
+from taxiway.train.report import report
 from taxiway.train.request import STRATEGIES, TrainRequest, read_request, write_request
 from taxiway.train.runs import Run
 
-__all__ = ["STRATEGIES", "Context", "Run", "TrainRequest", "read_request", "train", "write_request"]
+__all__ = ["STRATEGIES", "Context", "Run", "TrainRequest", "read_request", "report", "train", "write_request"]

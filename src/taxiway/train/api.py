@@ -15,6 +15,7 @@ from taxiway.train.cluster.tf_config import task_from_environment
 from taxiway.train.job import load_job, name_of
 from taxiway.train.place import CLUSTERS, check_batch, resolved_strategy
 from taxiway.train.rank import fitted, share_request, take_part
+from taxiway.train.report.progress import Progress
 from taxiway.train.request import TrainRequest, write_request
 from taxiway.train.runs import Run
 
@@ -28,6 +29,7 @@ def train(
     run_dir: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
     policy: Policy | None = None,
+    progress: Progress | None = None,
     **request: Any,
 ) -> Run:
     """Train a job and keep what came of it.
@@ -39,8 +41,10 @@ def train(
         run_dir: the run's own directory; one that holds the same request is resumed.
         say: told of progress, a line at a time.
         policy: how long processes that are started here may take to start, and how often they are started again.
+        progress: told of every batch, when one process trains.
         request: the other fields of :class:`taxiway.train.TrainRequest`: ``params``, ``strategy``, ``epochs``,
-            ``global_batch``, ``seed``, ``workers``, ``parameter_servers``, ``devices``, ``runtime``.
+            ``global_batch``, ``seed``, ``workers``, ``parameter_servers``, ``devices``, ``runtime``,
+            ``profile``.
 
     Where TF_CONFIG names a cluster this process trains as its part of it: nothing is started, ``run_dir`` must be given
     and be shared, and the numbers of processes are TF_CONFIG's.
@@ -62,15 +66,18 @@ def train(
         write_request(directory, asked)
     else:
         asked = share_request(directory, asked, task)
-    return run_request(directory, asked, None if isinstance(job, str) else job, say, policy)
+    return run_request(directory, asked, None if isinstance(job, str) else job, say, policy, progress)
 
 
 def resume(
-    run_dir: str | os.PathLike[str], say: Callable[[str], None] | None = None, policy: Policy | None = None
+    run_dir: str | os.PathLike[str],
+    say: Callable[[str], None] | None = None,
+    policy: Policy | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Go on with a run that was interrupted, from its newest checkpoint."""
     run = Run(Path(run_dir))
-    return run_request(run.path, run.request, None, say, policy)
+    return run_request(run.path, run.request, None, say, policy, progress)
 
 
 def run_request(
@@ -79,6 +86,7 @@ def run_request(
     job: Any = None,
     say: Callable[[str], None] | None = None,
     policy: Policy | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Train what a run directory asks for: in this process, as its part of the cluster that TF_CONFIG names, or in
     several processes that are started.
@@ -90,7 +98,7 @@ def run_request(
         Run(run_dir).check_idle()
         if request.strategy in CLUSTERS or request.workers > 1 or request.parameter_servers:
             return _launched(run_dir, request, job, say, policy)
-    take_part(request, run_dir, say if say is not None else lambda line: None, job)
+    take_part(request, run_dir, say if say is not None else lambda line: None, job, progress)
     return Run(run_dir)
 
 

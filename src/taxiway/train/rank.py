@@ -14,6 +14,7 @@ from taxiway.train.cluster.tf_config import Cluster, Task, task_from_environment
 from taxiway.train.devices import apply_runtime
 from taxiway.train.job import load_job
 from taxiway.train.place import place_of
+from taxiway.train.report.progress import Progress
 from taxiway.train.request import TrainRequest, differing, read_request, write_request
 from taxiway.train.runs import Run
 
@@ -23,7 +24,13 @@ _LOOK_SECONDS = 0.2
 _CLUSTERS = ("auto", "multi-worker", "parameter-server")
 
 
-def take_part(request: TrainRequest, run_dir: Path, say: Callable[[str], None], job: Any = None) -> None:
+def take_part(
+    request: TrainRequest,
+    run_dir: Path,
+    say: Callable[[str], None],
+    job: Any = None,
+    progress: Progress | None = None,
+) -> None:
     """Do what this process's part is: train, or be computed on by the chief; alone without TF_CONFIG.
 
     Args:
@@ -31,6 +38,7 @@ def take_part(request: TrainRequest, run_dir: Path, say: Callable[[str], None], 
         run_dir: its directory.
         say: told of progress.
         job: the job, where it is an object; else the request's is loaded.
+        progress: told of every batch, where this process trains.
 
     Raises:
         InvalidArgument: TF_CONFIG does not fit the request.
@@ -55,7 +63,7 @@ def take_part(request: TrainRequest, run_dir: Path, say: Callable[[str], None], 
         return
     from taxiway.train.session import train_here
 
-    train_here(request, found, run_dir, place_of(), say)
+    train_here(request, found, run_dir, place_of(), say, progress)
 
 
 def fitted(request: TrainRequest, task: Task) -> TrainRequest:

@@ -1,6 +1,6 @@
 """What stands in a run directory beside the checkpoints, and how it is written.
 
-job.json  run.json  metrics.jsonl  checkpoints/  model/
+job.json  run.json  metrics.jsonl  checkpoints/  model/  tensorboard/  curves.svg  curves.png  report.html
 """
 
 from __future__ import annotations
@@ -17,32 +17,59 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from taxiway.errors import DataLoss
 from taxiway.train.job import Job
 from taxiway.types import JsonObject
 
-__all__ = ["METRICS_FILE", "RUN_FILE", "code_version", "environment", "timestamp", "write_metrics", "write_record"]
+__all__ = [
+    "METRICS_FILE",
+    "RUN_FILE",
+    "code_version",
+    "environment",
+    "read_record",
+    "replace_text",
+    "timestamp",
+    "write_metrics",
+    "write_record",
+]
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 _PACKAGES = ("taxiway", "tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
-def timestamp() -> str:
-    """The time, in UTC, as ``2026-11-21T10:00:00Z``."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def timestamp(seconds: float | None = None) -> str:
+    """The time, or one in seconds of the epoch, in UTC, as ``2026-11-21T10:00:00Z``."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def read_record(run_dir: Path) -> dict[str, Any]:
+    """``run.json``; empty before the training began.
+
+    Raises:
+        DataLoss: it is not JSON.
+    """
+    try:
+        document: dict[str, Any] = json.loads((run_dir / RUN_FILE).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise DataLoss(f"{run_dir / RUN_FILE} is not JSON: {error}.") from None
+    return document
 
 
 def write_record(run_dir: Path, document: JsonObject) -> None:
     """Replace ``run.json``, wholly or not at all."""
-    _replace(run_dir / RUN_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    replace_text(run_dir / RUN_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_metrics(run_dir: Path, history: Sequence[JsonObject]) -> None:
     """Replace ``metrics.jsonl``: one line an epoch."""
-    _replace(run_dir / METRICS_FILE, "".join(json.dumps(one) + "\n" for one in history))
+    replace_text(run_dir / METRICS_FILE, "".join(json.dumps(one) + "\n" for one in history))
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file, wholly or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

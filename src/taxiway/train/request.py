@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ STRATEGIES = (
     "parameter-server",
     "tpu",
 )
+MAX_PROFILED_BATCHES = 1000
 _MAX_SEED = (1 << 32) - 1
 
 
@@ -50,6 +51,7 @@ class TrainRequest:
         parameter_servers: processes that hold variables, of ``parameter-server`` only.
         devices: names such as ``CPU:0``, of the strategies of one process; empty for all that fit.
         runtime: the settings of ``configure_runtime``; its seed is the run's.
+        profile: (first, last) batch of the first epoch trained that TensorFlow's profiler records, from 1; () for none.
     """
 
     job: str
@@ -63,6 +65,7 @@ class TrainRequest:
     parameter_servers: int = 0
     devices: tuple[str, ...] = ()
     runtime: Mapping[str, Any] = field(default_factory=dict)
+    profile: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -78,6 +81,7 @@ class TrainRequest:
         if self.seed > _MAX_SEED:
             raise InvalidArgument(f"seed is {self.seed}; it must be at most {_MAX_SEED}.")
         object.__setattr__(self, "devices", tuple(self.devices))
+        object.__setattr__(self, "profile", _profile(self.profile))
         object.__setattr__(self, "params", dict(self.params))
         object.__setattr__(self, "runtime", checked_runtime(self.runtime, self.seed))
 
@@ -178,7 +182,25 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "parameter_servers": int,
     "devices": list,
     "runtime": dict,
+    "profile": list,
 }
+
+
+def _profile(given: Sequence[Any]) -> tuple[int, ...]:
+    batches = tuple(given)
+    if not batches:
+        return ()
+    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in batches)
+    if len(batches) != 2 or not whole or not 1 <= batches[0] <= batches[1]:
+        raise InvalidArgument(
+            f"profile is {given!r}; it must be the first and the last batch, counted from 1.", hint="--profile 10:20"
+        )
+    if batches[1] - batches[0] >= MAX_PROFILED_BATCHES:
+        raise InvalidArgument(
+            f"{batches[1] - batches[0] + 1} batches were to be profiled, at most {MAX_PROFILED_BATCHES} can be.",
+            hint=f"--profile {batches[0]}:{batches[0] + MAX_PROFILED_BATCHES - 1}",
+        )
+    return batches
 
 
 def _nearest(name: str, known: tuple[str, ...], otherwise: str) -> str:

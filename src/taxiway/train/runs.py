@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import DataLoss, FailedPrecondition, NotFound
+from taxiway.errors import FailedPrecondition, NotFound
 from taxiway.train.alive import lives
-from taxiway.train.record import METRICS_FILE, RUN_FILE
+from taxiway.train.history import best_entry, metrics_of
+from taxiway.train.record import METRICS_FILE, read_record, timestamp
 from taxiway.train.request import REQUEST_FILE, TrainRequest, read_request
 
-__all__ = ["Run", "list_runs", "open_run"]
+__all__ = ["REPORT_FILE", "Run", "list_runs", "open_run"]
+
+REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,7 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """``run.json``; empty before the training began."""
-        try:
-            document: dict[str, Any] = json.loads((self.path / RUN_FILE).read_bytes())
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise DataLoss(f"{self.path / RUN_FILE} is not JSON: {error}.") from None
-        return document
+        return read_record(self.path)
 
     @property
     def status(self) -> str:
@@ -76,8 +73,30 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics of the last epoch."""
-        last = self.history[-1:] or [{}]
-        return {name: value for name, value in last[0].items() if name not in ("epoch", "seconds")}
+        history = self.history
+        return metrics_of(history[-1]) if history else {}
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The epoch with the lowest validation loss (or loss, without validation), as a line of the history."""
+        found = best_entry(self.history)
+        return None if found is None else dict(found)
+
+    @property
+    def started_at(self) -> str:
+        """When it was first started, as ``2026-11-21T10:00:00Z``; when it was asked for, before that."""
+        asked = (self.path / REQUEST_FILE).stat().st_mtime
+        return str(self.record.get("started_at") or timestamp(asked))
+
+    @property
+    def seconds(self) -> float:
+        """How long its epochs took, together."""
+        return float(sum(entry.get("seconds", 0.0) for entry in self.history))
+
+    @property
+    def report_path(self) -> Path:
+        """The page that :func:`taxiway.train.report` writes."""
+        return self.path / REPORT_FILE
 
     @property
     def model_path(self) -> Path:
@@ -90,7 +109,9 @@ class Run:
         return {
             "id": self.id, "path": str(self.path), "job": request.job, "status": self.status,
             "strategy": self.record.get("strategy", request.strategy), "params": dict(request.params),
-            "epochs": len(self.history), "metrics": self.metrics,
+            "started_at": self.started_at, "seconds": round(self.seconds, 3), "epochs": len(self.history),
+            "metrics": self.metrics, "best": self.best,
+            "report": str(self.report_path) if self.report_path.is_file() else None,
         }  # fmt: skip
 
 
@@ -108,4 +129,5 @@ def open_run(name: str | Path, runs: str | Path = "runs") -> Run:
 
 def list_runs(runs: str | Path = "runs") -> list[Run]:
     """The runs in a directory, newest first."""
-    return [Run(path.parent) for path in sorted(Path(runs).glob(f"*/{REQUEST_FILE}"), reverse=True)]
+    found = [Run(path.parent) for path in Path(runs).glob(f"*/{REQUEST_FILE}")]
+    return sorted(found, key=lambda run: (run.started_at, run.id), reverse=True)

@@ -14,9 +14,13 @@ from taxiway.train.alive import trainer
 from taxiway.train.context import Context
 from taxiway.train.data import Source
 from taxiway.train.devices import apply_runtime
+from taxiway.train.history import RATE, metrics_of
 from taxiway.train.job import Job
 from taxiway.train.loops import Loop
 from taxiway.train.place import Place, resolved_strategy, start_strategy
+from taxiway.train.report.looking_on import watch_over
+from taxiway.train.report.progress import Progress
+from taxiway.train.report.watch import Watch
 from taxiway.train.request import TrainRequest
 
 __all__ = ["MODEL", "train_here"]
@@ -26,9 +30,22 @@ CHECKPOINTS = "checkpoints"
 
 
 def train_here(
-    request: TrainRequest, job: Job, run_dir: Path, place: Place, say: Callable[[str], None]
+    request: TrainRequest,
+    job: Job,
+    run_dir: Path,
+    place: Place,
+    say: Callable[[str], None],
+    progress: Progress | None = None,
 ) -> dict[str, float]:
     """Train in this process, from the newest checkpoint on.
+
+    Args:
+        request: what is trained.
+        job: its functions.
+        run_dir: the run's directory.
+        place: which process this is.
+        say: told of what happens, a line at a time.
+        progress: told of every batch on the chief; without it, ``say`` is told now and then.
 
     Returns:
         The metrics of the last epoch.
@@ -36,22 +53,29 @@ def train_here(
     Raises:
         TaxiwayError: it cannot be trained; on the chief, ``run.json`` says so too.
     """
-    session = _Session(request, job, run_dir, place, say)
+    watch = watch_over(request, run_dir, place, say, progress)
+    session = _Session(request, job, run_dir, place, say, watch)
     try:
         return session.run()
     except Exception as error:
         sentence = error.message if isinstance(error, TaxiwayError) else f"{type(error).__name__}: {error}"
-        session.note(status="failed", error=sentence)
+        session.note(status="failed", error=sentence, finished_at=record.timestamp())
         raise
+    except KeyboardInterrupt:
+        session.note(status="interrupted")
+        raise
+    finally:
+        watch.close()
 
 
 class _Session:
     def __init__(
-        self, request: TrainRequest, job: Job, run_dir: Path, place: Place, say: Callable[[str], None]
+        self, request: TrainRequest, job: Job, run_dir: Path, place: Place, say: Callable[[str], None], watch: Watch
     ) -> None:
+        self._watch = watch
         self._request, self._job, self._run_dir, self._place, self._say = request, job, run_dir, place, say
         self._history: list[dict[str, Any]] = []
-        self._record: dict[str, Any] = {"schema": 1, "id": run_dir.name, "started_at": record.timestamp()}
+        self._record: dict[str, Any] = {"schema": 1, "id": run_dir.name, **_started(run_dir)}
         self._stopped = False
 
     def note(self, **changes: Any) -> None:
@@ -110,43 +134,51 @@ class _Session:
             self._say(f"resumes after epoch {epoch}")
         if self._place.is_chief:
             record.write_metrics(self._run_dir, self._history)
+        self._watch.begin(self._history)
 
     def _epochs(self, model: Any, loop: Loop, source: Source) -> None:
         import keras
 
         given = self._job.callbacks(self._context) if self._job.callbacks is not None else []
         model.stop_training = False
-        callbacks = keras.callbacks.CallbackList(list(given), model=model, epochs=self._request.epochs, verbose=0)
+        callbacks = keras.callbacks.CallbackList(
+            [*given, *self._watch.callbacks()], model=model, epochs=self._request.epochs, verbose=0
+        )
         callbacks.on_train_begin()
         for epoch in range(len(self._history), 0 if self._stopped else self._request.epochs):
             began = time.perf_counter()
             # What a job draws from Python's or NumPy's generators is the same again after a resume.
             keras.utils.set_random_seed((self._request.seed + 1_000_003 * (epoch + 1)) % (1 << 32))
             data = source.at(epoch)
+            self._watch.epoch(epoch + 1, data.steps)
             callbacks.on_epoch_begin(epoch)
             logs = loop.train(data.training, callbacks)
+            self._watch.trained()
+            # Before the callbacks, which may set that of the next epoch.
+            rate = _learning_rate(model)
             if data.validation is not None:
                 logs.update({f"val_{name}": value for name, value in loop.evaluate(data.validation).items()})
             callbacks.on_epoch_end(epoch, logs)
-            self._keep(epoch, logs, time.perf_counter() - began, bool(model.stop_training))
+            entry = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - began, 3), **rate, **logs}
+            self._keep(entry, bool(model.stop_training))
             if model.stop_training:
                 break
         callbacks.on_train_end()
 
-    def _keep(self, epoch: int, logs: Mapping[str, float], seconds: float, stopped: bool) -> None:
-        self._history.append({"epoch": epoch + 1, "seconds": round(seconds, 3), **logs})
+    def _keep(self, entry: dict[str, Any], stopped: bool) -> None:
+        self._history.append(entry)
         if not self._place.is_chief:
             return
         names = [one.path for one in self._variables]
         folder = self._run_dir / CHECKPOINTS
         checkpoints.save(folder, checkpoints.values(self._variables), names, self._history, stopped)
         record.write_metrics(self._run_dir, self._history)
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
-        self._say(f"epoch {epoch + 1}/{self._request.epochs}  {figures}  {seconds:.1f} s")
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in metrics_of(entry).items())
+        self._say(f"epoch {entry['epoch']}/{self._request.epochs}  {figures}  {entry['seconds']:.1f} s")
+        self._watch.keep(self._history)
 
     def _finish(self, model: Any, source: Source) -> dict[str, float]:
-        last = self._history[-1] if self._history else {}
-        metrics = {name: value for name, value in last.items() if name not in ("epoch", "seconds")}
+        metrics = metrics_of(self._history[-1]) if self._history else {}
         if self._place.is_chief:
             self._export(model, source)
             self.note(
@@ -195,6 +227,19 @@ def build(job: Job, params: Mapping[str, Any]) -> Any:
             hint="model.compile(optimizer, loss), and begin with keras.Input(shape).",
         )
     return answer
+
+
+def _started(run_dir: Path) -> dict[str, str]:
+    """When the run was started first, and when again."""
+    before, now = record.read_record(run_dir).get("started_at"), record.timestamp()
+    return {"started_at": now} if before is None else {"started_at": str(before), "resumed_at": now}
+
+
+def _learning_rate(model: Any) -> dict[str, float]:
+    """What the optimizer's rate is; nothing of one without."""
+    rate = getattr(model.optimizer, RATE, None)
+    # Of a variable that a strategy holds there is no float(), only .numpy().
+    return {} if rate is None else {RATE: float(rate.numpy() if hasattr(rate, "numpy") else rate)}
 
 
 def _loop(name: str, model: Any, strategy: Any, request: TrainRequest) -> Loop:
