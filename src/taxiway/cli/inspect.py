@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from taxiway.cli import output
+from taxiway.cli.profile import show_profile
 from taxiway.cli.store import comparison_text, signature_rows, store_option
 from taxiway.errors import DataLoss, InvalidArgument, NotFound
 
@@ -37,6 +38,7 @@ def describe(directory: Path) -> dict[str, Any]:
         InvalidArgument: it holds none.
         DataLoss: its files cannot be read.
     """
+    from taxiway.profile import read_profile
     from taxiway.publish import MANIFEST_FILE
     from taxiway.wire.records import WARM_UP_FILE, read_records
     from taxiway.wire.saved_model import EXPORT_FILE, SAVED_MODEL_FILE, read_beside, read_saved_model
@@ -58,6 +60,7 @@ def describe(directory: Path) -> dict[str, Any]:
         "ops": dict(graph.ops) if graph else {},
         "warm_up_requests": warm_up,
         "comparison": (read_beside(directory, EXPORT_FILE) or {}).get("comparison", {}),
+        "profile": None if (profile := read_profile(directory)) is None else profile.as_json(),
         "litert": has_litert,
         "files": {name: path.stat().st_size for name, path in files.items()},
         "manifest": _manifest(directory) if MANIFEST_FILE in files else None,
@@ -101,6 +104,8 @@ def _show(document: dict[str, Any], max_ops: int | None) -> None:
         output.print_line()
     output.print_table(["", ""], [row for row in _facts(document, max_ops) if row[1]])
     output.print_line()
+    if document["profile"] is not None:
+        show_profile(document["profile"])
     output.print_table(
         ["FILE", "SIZE"],
         [(name, output.size_text(size)) for name, size in document["files"].items()],

@@ -6,5 +6,16 @@ from taxiway.export.api import Exported, ExportOptions, export
 from taxiway.export.compare import Comparison
 from taxiway.export.examples import Classify, Examples, Regress
 from taxiway.export.load import load_keras
+from taxiway.export.profiled import ProfileRows
 
-__all__ = ["Classify", "Comparison", "Examples", "Regress", "ExportOptions", "Exported", "export", "load_keras"]
+__all__ = [
+    "Classify",
+    "Comparison",
+    "Examples",
+    "Regress",
+    "ExportOptions",
+    "Exported",
+    "ProfileRows",
+    "export",
+    "load_keras",
+]

@@ -13,9 +13,11 @@ from taxiway.export.check import check_frozen
 from taxiway.export.compare import Comparison, compare
 from taxiway.export.endpoints import endpoints_of
 from taxiway.export.examples import Classify, Examples, Regress, compare_parsing, derived, wishes_of
+from taxiway.export.profiled import ProfileRows, profile_of
 from taxiway.export.warm_up import Request, requests_of, write_warm_up
 from taxiway.export.write import write_beside, write_graph
-from taxiway.wire.saved_model import EXPORT_FILE, read_saved_model
+from taxiway.profile import Profile
+from taxiway.wire.saved_model import EXPORT_FILE, PROFILE_FILE, read_saved_model
 from taxiway.wire.signatures import Signature
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class ExportOptions(TypedDict, total=False):
     classify: Classify | Sequence[str] | bool | None
     regress: Regress | bool | None
     examples: Examples | Mapping[str, Any] | bool | None
+    profile: ProfileRows | tuple[Rows, Any] | Rows | None
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,14 @@ class Exported:
         signatures: by name, as they stand in the file.
         warm_up_requests: how many there are.
         comparisons: by signature, how far its answers are from the model's own; kept in ``EXPORT_FILE`` too.
+        profile: what the training rows look like; kept in ``PROFILE_FILE``; None when none were given.
     """
 
     path: Path
     signatures: Mapping[str, Signature]
     warm_up_requests: int
     comparisons: Mapping[str, Comparison]
+    profile: Profile | None = None
 
 
 def export(
@@ -70,6 +75,7 @@ def export(
     classify: Classify | Sequence[str] | bool | None = None,
     regress: Regress | bool | None = None,
     examples: Examples | Mapping[str, Any] | bool | None = None,
+    profile: ProfileRows | tuple[Rows, Any] | Rows | None = None,
 ) -> Exported:
     """Write a model as a SavedModel that answers as the model does.
 
@@ -93,6 +99,8 @@ def export(
         regress: adds a signature for Regress.
         examples: adds a signature for predict requests that are serialized ``tf.Example``s: True for features made
             from the inputs, ``tf.io.FixedLenFeature`` by name, or an :class:`Examples`.
+        profile: training rows, or (rows, answers), or :class:`ProfileRows` with validation rows too: a bounded summary
+            of them and of the model's scores is kept with the model (see :mod:`taxiway.profile`).
 
     Returns:
         What was written.
@@ -116,13 +124,16 @@ def export(
         asked = [(one.endpoint.name, one.request(arrays)) for arrays in _for(one.of.name, requests)]
         comparisons[one.endpoint.name] = compare_parsing(one, comparisons[one.of.name], [arrays for _, arrays in asked])
         requests += asked
+    profiled = profile_of(profile, endpoints) if profile is not None else None
     endpoints |= {one.endpoint.name: one.endpoint for one in parsing}
     write_graph(endpoints, target)
     known = {name: one.signature for name, one in endpoints.items()}
     written = write_warm_up(target, requests, known) if requests else 0
     said = {"schema": 1, "comparison": {name: one.as_json() for name, one in comparisons.items()}}
     write_beside(target, EXPORT_FILE, said)
-    return Exported(target, read_saved_model(target).signatures, written, comparisons)
+    if profiled is not None:
+        write_beside(target, PROFILE_FILE, profiled.as_json())
+    return Exported(target, read_saved_model(target).signatures, written, comparisons, profiled)
 
 
 def _for(name: str, requests: Sequence[Request]) -> list[dict[str, Array]]:

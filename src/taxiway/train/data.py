@@ -98,6 +98,16 @@ class Source:
         inputs = batch[0] if isinstance(batch, tuple) else batch
         return tf.nest.map_structure(lambda one: one.numpy()[:rows], inputs)
 
+    def profile_rows(self) -> tuple[Any, Any, tuple[Any, Any] | None]:
+        """Rows that say what the data looks like: of arrays spread over all of them, of datasets the first ones.
+
+        Returns:
+            Training inputs, their answers (None where they are neither an array nor arrays by name), and the same two
+            of the validation data, where there is some; at most 20,000 rows and 256 MiB of each.
+        """
+        training, validation = self._first
+        return *_some_rows(training), None if validation is None else _some_rows(validation)
+
     def _asked(self, context: Context) -> tuple[Any, Any]:
         answer = self._job.datasets(context)
         if not isinstance(answer, tuple | list) or len(answer) != 2:
@@ -152,6 +162,46 @@ def _rows(part: Any) -> int:
     if len(set(counts.values())) != 1:
         raise InvalidArgument(f"The arrays of the data have different numbers of rows: {sorted(counts.values())}.")
     return next(iter(counts.values()))
+
+
+def _some_rows(part: Any) -> tuple[Any, Any]:
+    import numpy as np
+    import tensorflow as tf
+
+    from taxiway.profile import row_limit, thinned
+
+    if _is_arrays(part):
+        rows = _rows(part)
+        whole = tf.nest.map_structure(np.asarray, tuple(part)[:2])
+        taken = thinned(rows, row_limit(sum(leaf.nbytes for _, leaf in _leaves(whole)) / max(rows, 1)))
+        return whole[0] if len(taken) == rows else _at(whole[0], taken), _plain(_at(whole[1], taken))
+    batches: list[Any] = []
+    rows = limit = 0
+    for batch in part:
+        pair = tuple(batch[:2]) if isinstance(batch, tuple | list) else (batch,)
+        pair = pair if len(pair) == 2 else (*pair, None)
+        batches.append(tf.nest.map_structure(lambda one: None if one is None else one.numpy(), pair))
+        first = [leaf for _, leaf in _leaves(batches[-1]) if leaf is not None]
+        rows += len(first[0])
+        limit = limit or row_limit(sum(leaf.nbytes for leaf in first) / max(len(first[0]), 1))
+        if rows >= limit:
+            break
+    joined = tf.nest.map_structure(lambda *ones: None if ones[0] is None else np.concatenate(ones)[:limit], *batches)
+    return joined[0], _plain(joined[1])
+
+
+def _at(structure: Any, taken: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.nest.map_structure(lambda one: one[taken], structure)
+
+
+def _plain(answers: Any) -> Any:
+    """Answers that have names at most, or None."""
+    plain = hasattr(answers, "dtype") or (
+        isinstance(answers, Mapping) and all(hasattr(one, "dtype") for one in answers.values())
+    )
+    return answers if plain else None
 
 
 def _ordered(arrays: Any, context: Context) -> Dataset:

@@ -189,15 +189,20 @@ class _Session:
 
     def _export(self, model: Any, source: Source) -> None:
         """Export a copy that no strategy holds, so that saving needs no other process."""
-        from taxiway.export import export
+        from taxiway.export import ProfileRows, export
 
         copy = build(self._job, self._request.params)
         for mine, theirs in zip(copy.variables, model.variables, strict=True):
             mine.assign(theirs.numpy())
-        what, options = copy, dict[str, Any](warm_up=source.sample(32))
+        inputs, answers, validation = source.profile_rows()
+        rows = ProfileRows(inputs, answers, validation)
+        what, options = copy, dict[str, Any](warm_up=source.sample(32), profile=rows)
         if self._job.to_export is not None:
             answer = self._job.to_export(copy, self._request.params)
             what, given = answer if isinstance(answer, tuple) else (copy, answer)
+            if what is not copy or {"signatures", "preprocess"} & set(given):
+                # What it takes need not be what the model was trained on; the job can pass profile= of its own.
+                options.pop("profile")
             options = {**options, **given}
         shutil.rmtree(self._run_dir / MODEL, ignore_errors=True)
         export(what, self._run_dir / MODEL, **options)
