@@ -35,6 +35,8 @@ __version__ = "0.1.0"
 # packages holds a function of its own name.
 _STAGES = frozenset({"export", "publish", "replay", "serve", "train"})
 _NAMES = {"Client": "taxiway.client"}
+# A stage does not import what stands above it. What such a package brings is handed over by the call.
+_HANDED_OVER = {"taxiway.serve": {"rollouts": "taxiway.rollout.controller:attach"}}
 _MODULES = frozenset({"errors"})
 
 
@@ -42,6 +44,9 @@ class _Stage(ModuleType):
     """A package that can be called: the call goes to the function of its own name inside it."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for name, path in _HANDED_OVER.get(self.__name__, {}).items():
+            module, _, attribute = path.partition(":")
+            kwargs.setdefault(name, getattr(importlib.import_module(module), attribute))
         return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
 
     @property

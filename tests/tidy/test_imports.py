@@ -14,8 +14,12 @@ SOURCE = Path(__file__).parents[2] / "src" / "taxiway"
 PURE = (
     "serve/plan.py",
     "serve/lifecycle.py",
-    # All of it but what reads a plan's file.
-    *sorted(str(path.relative_to(SOURCE)) for path in (SOURCE / "rollout").rglob("*.py") if path.stem != "read"),
+    # All of it but what acts, and what reads a plan's file.
+    *sorted(
+        str(path.relative_to(SOURCE))
+        for path in (SOURCE / "rollout").rglob("*.py")
+        if path.stem not in ("controller", "read")
+    ),
 )
 # Of Python's own modules, what such a module may use: values and types, nothing that acts or observes.
 PURE_MODULES = {

@@ -29,7 +29,16 @@ def _show(events: list[dict[str, Any]]) -> None:
         output.print_line("nothing was changed yet")
         return
     rows = [[_when(e["at"]), e["model"], e["kind"], _detail(e["kind"], e["data"]), e["who"]] for e in events]
-    output.print_table(("WHEN (UTC)", "MODEL", "WHAT", "VERSION", "WHO"), rows)
+    output.print_table(("WHEN (UTC)", "MODEL", "WHAT", "DETAIL", "WHO"), rows)
+
+
+def _of_rollout(kind: str, data: dict[str, Any]) -> str:
+    said = data.get("rule", "").lower().replace("_", " ")
+    because = f" ({data['because']})" if data.get("because") else ""
+    if kind == "rollout-changed":
+        step = f", step {data['step'] + 1}" if data["state"] == "canary" else ""
+        return f"{data['state']}{step}: {said}{because}"
+    return f"{said}{because}".strip()
 
 
 def _when(at: float) -> str:
@@ -37,6 +46,8 @@ def _when(at: float) -> str:
 
 
 def _detail(kind: str, data: dict[str, Any]) -> str:
-    if kind == "rollback":
+    if kind in ("rollback", "rollout-started"):
         return f"{data['from']} to {data['to']}"
+    if kind.startswith("rollout-"):
+        return _of_rollout(kind, data)
     return "all" if data.get("version") is None else str(data["version"])

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("taxiway.cli.predict:predict", "Ask a server."),
     "status": ("taxiway.cli.status:status", "Show which versions serve."),
     "inspect": ("taxiway.cli.inspect:inspect", "Show a model's signatures, sizes and lineage."),
+    "rollout": ("taxiway.cli.rollout:rollout", "Bring a new version step by step, and back when it is worse."),
     "rollback": ("taxiway.cli.rollback:rollback", "Put the previous version back."),
     "hold": ("taxiway.cli.hold:hold", "Keep a version from being served."),
     "release": ("taxiway.cli.hold:release", "Let held versions be served again."),

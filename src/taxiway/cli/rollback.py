@@ -30,8 +30,9 @@ __all__ = ["rollback"]
 def rollback(model: str, to: int | None, wait_seconds: float, server: str, as_json: bool) -> None:
     """Put the previous version back.
 
-    The version it goes back from is held: it is not served again until a newer one is published, or `taxiway release`
-    says so. The version put back is loaded first when it is no longer in memory; no request fails meanwhile.
+    A rollout under way ends, and its version is the one that is gone back from. That version is held: it is not served
+    again until a newer one is published, or `taxiway release` says so. The version put back is loaded first when it is
+    no longer in memory; no request fails meanwhile.
     """
     done = AdminClient(server).change(model, "rollback", to=to, wait_seconds=wait_seconds)
     output.print_value(done, as_json, _show)

@@ -13,8 +13,8 @@ from taxiway.errors import NotFound, Unavailable
 
 __all__ = ["status"]
 
-_COLUMNS = ("MODEL", "VERSION", "STATE", "ENGINE", "LOAD MS", "RUN US", "NOTE")
-_RIGHT = ("VERSION", "LOAD MS", "RUN US")
+_COLUMNS = ("MODEL", "VERSION", "STATE", "SHARE", "ENGINE", "LOAD MS", "RUN US", "NOTE")
+_RIGHT = ("VERSION", "SHARE", "LOAD MS", "RUN US")
 
 
 @click.command(epilog="Example: taxiway status digits")
@@ -36,7 +36,10 @@ def _models(server: str, model: str | None) -> list[dict[str, Any]]:
     try:
         if model is not None:
             return [client.get(f"models/{quote(model, safe='')}")]
-        return list(client.get("status")["models"])
+        document = client.get("status")
+        if document.get("journal_problem"):
+            output.print_note(f"warning: {document['journal_problem']}")
+        return list(document["models"])
     except Unavailable:
         return _from_serving_port(server, model)
 
@@ -85,8 +88,9 @@ def _rows(model: dict[str, Any]) -> list[list[object]]:
     for one in model["versions"]:
         numbers = [f"{one[key]:,.0f}" if one[key] is not None else "" for key in ("load_ms", "run_us")]
         star = "* " if one["default"] else ""
-        rows.append([name, f"{star}{one['version']}", one["state"], one["engine"], *numbers, one["note"]])
+        share = f"{100 * one['share']:g} %" if one.get("share") else ""
+        rows.append([name, f"{star}{one['version']}", one["state"], share, one["engine"], *numbers, one["note"]])
         name = ""
     if not model["ready"]:
-        rows.append([name, "", "NOT SERVING", "", "", "", model["reason"]])
+        rows.append([name, "", "NOT SERVING", "", "", "", "", model["reason"]])
     return rows

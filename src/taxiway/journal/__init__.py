@@ -6,5 +6,6 @@ from taxiway.journal.event import Event
 from taxiway.journal.memory import MemoryJournal
 from taxiway.journal.protocol import Journal
 from taxiway.journal.replay import ModelState, Pin, apply, replay
+from taxiway.journal.rollout import Rollout, Wish
 
-__all__ = ["Event", "Journal", "MemoryJournal", "ModelState", "Pin", "apply", "replay"]
+__all__ = ["Event", "Journal", "MemoryJournal", "ModelState", "Pin", "Rollout", "Wish", "apply", "replay"]

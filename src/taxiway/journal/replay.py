@@ -1,10 +1,13 @@
-"""From events to state: one pure function a kind.
+"""From events to state: one pure function a kind. Those of a rollout are in :mod:`taxiway.journal.rollout`.
 
 | kind | data | effect |
 |---|---|---|
 | `rollback` | `from`, `to`, `above` | `to` answers and `from` is held, until a version newer than `above` answers |
 | `hold` | `version` | the version is not chosen |
 | `release` | `version` (null: all) | it may be chosen again; releasing all ends a rollback |
+| `adopt` | `version` (null: none) | newer versions wait for a rollout, whatever is published |
+
+A rollback, and holding the version that a rollout brings, end the rollout.
 
 Kinds this version does not know change nothing: a newer Taxiway wrote them, and they are kept.
 """
@@ -13,8 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from taxiway.journal import rollout as rollouts
 from taxiway.journal.event import Event
+from taxiway.journal.rollout import Rollout, Wish
 
 __all__ = ["ModelState", "Pin", "apply", "replay"]
 
@@ -29,10 +35,21 @@ class Pin:
 
 @dataclass(frozen=True)
 class ModelState:
-    """What operators decided about a model: versions that are not chosen, and which one answers."""
+    """What operators and rollouts decided about a model.
+
+    ``held`` are versions that are not chosen. ``live`` is the version that rollouts brought so far, where newer ones
+    wait for theirs. ``rollout`` is the latest one, ended ones too.
+    """
 
     held: frozenset[int] = frozenset()
     pin: Pin | None = None
+    live: int | None = None
+    rollout: Rollout | None = None
+
+    @property
+    def wish(self) -> Wish | None:
+        """What a rollout wants served; None when there is none, or none any more."""
+        return self.rollout.wish if self.rollout is not None else None
 
 
 def replay(events: Iterable[Event]) -> dict[str, ModelState]:
@@ -46,32 +63,86 @@ def replay(events: Iterable[Event]) -> dict[str, ModelState]:
 def apply(state: ModelState, event: Event) -> ModelState:
     """The state after one more event."""
     reducer = _REDUCERS.get(event.kind)
-    return reducer(state, event) if reducer else state
+    if reducer is None or not (event.kind == "rollout-started" or _of_this_rollout(state, event)):
+        return state
+    return reducer(state, event)
 
 
 def _rollback(state: ModelState, event: Event) -> ModelState:
     source, target = event.data.get("from"), int(event.data["to"])
-    left = frozenset() if source is None else frozenset({int(source)})
-    return ModelState((state.held | left) - {target}, Pin(target, int(event.data["above"])))
+    left = set() if source is None else {int(source)}
+    rollout = state.rollout
+    if rollout is not None and not rollout.over:
+        left.add(rollout.target)
+        rollout = rollouts.ended(rollout, event)
+    pin = Pin(target, int(event.data["above"]))
+    return replace(state, held=(state.held | left) - {target}, pin=pin, rollout=rollout)
 
 
 def _hold(state: ModelState, event: Event) -> ModelState:
     version = int(event.data["version"])
     pin = None if state.pin and state.pin.version == version else state.pin
-    return ModelState(state.held | {version}, pin)
+    rollout = state.rollout
+    if rollout is not None and not rollout.over and rollout.target == version:
+        rollout = rollouts.ended(rollout, event)
+    return replace(state, held=state.held | {version}, pin=pin, rollout=rollout)
 
 
 def _release(state: ModelState, event: Event) -> ModelState:
     version = event.data.get("version")
     if version is None:
-        return ModelState()
+        return replace(state, held=frozenset(), pin=None)
     held = state.held - {int(version)}
     # With nothing held any more, a rollback has nothing left to protect from: the newest may answer again.
     return replace(state, held=held, pin=state.pin if held else None)
+
+
+def _adopt(state: ModelState, event: Event) -> ModelState:
+    version = event.data.get("version")
+    return replace(state, live=None if version is None else int(version))
+
+
+def _started(state: ModelState, event: Event) -> ModelState:
+    rollout = rollouts.started(event)
+    return replace(state, held=state.held - {rollout.target}, rollout=rollout)
+
+
+def _changed(state: ModelState, event: Event) -> ModelState:
+    data = event.data
+    if state.rollout is None or state.rollout.over:
+        return state
+    after = replace(state, rollout=rollouts.changed(state.rollout, event))
+    if data.get("hold") is not None:
+        after = replace(after, held=after.held | {int(data["hold"])})
+    if "pin" in data:
+        after = replace(after, pin=_pin(data["pin"]))
+    return replace(after, live=int(data["live"])) if data.get("live") is not None else after
+
+
+def _pin(document: Mapping[str, Any] | None) -> Pin | None:
+    return None if document is None else Pin(int(document["version"]), int(document["above"]))
+
+
+def _looked(state: ModelState, event: Event) -> ModelState:
+    return state if state.rollout is None else replace(state, rollout=rollouts.looked(state.rollout, event))
+
+
+def _closed(state: ModelState, event: Event) -> ModelState:
+    return state if state.rollout is None else replace(state, rollout=rollouts.closed(state.rollout, event))
+
+
+def _of_this_rollout(state: ModelState, event: Event) -> bool:
+    """Whether an event is about the model's latest rollout; one of an earlier one has nothing left to change."""
+    return "rollout" not in event.data or (state.rollout is not None and state.rollout.id == event.data["rollout"])
 
 
 _REDUCERS: Mapping[str, Callable[[ModelState, Event], ModelState]] = {
     "rollback": _rollback,
     "hold": _hold,
     "release": _release,
+    "adopt": _adopt,
+    "rollout-started": _started,
+    "rollout-changed": _changed,
+    "rollout-look": _looked,
+    "rollout-closed": _closed,
 }

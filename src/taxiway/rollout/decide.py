@@ -33,6 +33,8 @@ class Rule(Enum):
     BROKEN = "what this state waited for failed"
     PAUSED = "it is paused until somebody resumes it"
     OVER = "nothing is left to do"
+    UNSUITED = "the traffic does not allow what is planned"
+    BY_HAND = "somebody said so"
 
 
 @dataclass(frozen=True)

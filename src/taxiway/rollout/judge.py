@@ -34,10 +34,15 @@ _Evidence = Callable[[Floats], Floats]
 _AS_SEEN = np.ones(1)
 
 
-def judge(plan: RolloutPlan, seen: Observations) -> Judgement:
-    """What the observations say about the plan's guards and goal."""
+def judge(plan: RolloutPlan, seen: Observations, *, brief: bool = False) -> Judgement:
+    """What the observations say about the plan's guards and goal.
+
+    ``brief`` leaves the guards' estimates, bounds and projections out, which cost most and decide nothing.
+    """
     verdicts = tuple(
-        _paired_verdict(plan, guard, seen) if guard.watch is Watch.PAIRED else _events_verdict(plan, guard, seen)
+        _paired_verdict(plan, guard, seen, brief)
+        if guard.watch is Watch.PAIRED
+        else _events_verdict(plan, guard, seen, brief)
         for guard in plan.guards
     )
     return Judgement(
@@ -50,7 +55,7 @@ def judge(plan: RolloutPlan, seen: Observations) -> Judgement:
     )
 
 
-def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations) -> Verdict:
+def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations, brief: bool) -> Verdict:
     events = by_share(
         BadEvents(each.canary.bad.get(guard.name, 0), each.control.bad.get(guard.name, 0), each.share)
         for each in seen.exposures
@@ -72,10 +77,11 @@ def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations) -> Verd
         return np.logaddexp.reduce(bets) - math.log(len(bets)) if bets else 0 * times
 
     total = answered + sum(each.control.answered for each in seen.exposures)
-    return _verdict(plan, guard, relative_risk(events, plan.safe_alpha), (harmful, safe), total)
+    bounds = None if brief else relative_risk(events, plan.safe_alpha)
+    return _verdict(plan, guard, bounds, (harmful, safe), total)
 
 
-def _paired_verdict(plan: RolloutPlan, guard: Guard, seen: Observations) -> Verdict:
+def _paired_verdict(plan: RolloutPlan, guard: Guard, seen: Observations, brief: bool) -> Verdict:
     counts = seen.paired.get(guard.name, Paired())
     points = guard.safe_points
     assert points is not None  # the plan refuses a paired guard without
@@ -88,13 +94,16 @@ def _paired_verdict(plan: RolloutPlan, guard: Guard, seen: Observations) -> Verd
     def safe(times: Floats) -> Floats:
         return log_e_not_worse(better * times, worse * times, same * times, points)
 
-    return _verdict(plan, guard, difference(counts, plan.safe_alpha), (harmful, safe), counts.total)
+    return _verdict(plan, guard, None if brief else difference(counts, plan.safe_alpha), (harmful, safe), counts.total)
 
 
 def _verdict(
-    plan: RolloutPlan, guard: Guard, bounds: Interval, evidence: tuple[_Evidence, _Evidence], total: float
+    plan: RolloutPlan, guard: Guard, bounds: Interval | None, evidence: tuple[_Evidence, _Evidence], total: float
 ) -> Verdict:
-    """The guard's verdict from its evidence (of harm, of safety) and the ``total`` requests that it rests on."""
+    """The guard's verdict from its evidence (of harm, of safety) and the ``total`` requests that it rests on.
+
+    Without ``bounds``, a brief one.
+    """
     of_harm, of_safety = (EValue(float(each(_AS_SEEN).sum())) for each in evidence)
     if of_harm.reaches(plan.guard_alpha):
         finding = Finding.HARM
@@ -102,9 +111,9 @@ def _verdict(
         finding = Finding.SUSPICION
     else:
         finding = Finding.SAFE if of_safety.reaches(plan.safe_alpha) else Finding.OPEN
-    needs = [
-        _until(each, alpha, total) for each, alpha in zip(evidence, (plan.guard_alpha, plan.safe_alpha), strict=True)
-    ]
+    alphas = (plan.guard_alpha, plan.safe_alpha) if bounds is not None else ()
+    needs = [_until(each, alpha, total) for each, alpha in zip(evidence, alphas, strict=False)]
+    bounds = bounds or Interval(math.nan, -math.inf, math.inf)
     return Verdict(
         guard=guard,
         finding=finding,

@@ -166,4 +166,6 @@ KEYS: dict[str, tuple[str, Callable[[object], object]]] = {
     "rollback_window": ("rollback_window_seconds", _seconds),
     "harm_alpha": ("harm_alpha", lambda value: _number(value, "a chance, such as 0.01")),
     "safe_alpha": ("safe_alpha", lambda value: _number(value, "a chance, such as 0.05")),
+    "measure": ("measure_seconds", _seconds),
+    "key": ("key", _text),
 }

@@ -101,7 +101,9 @@ class RolloutPlan:
     no further step could be judged: what follows the last step is promotion. ``shadow`` is the share of requests that
     is copied to the new version before any is answered by it; 0 leaves that out. A step lasts at least
     ``step_seconds`` and ``step_units`` units an arm. ``at_most_affected`` is a budget of requests answered badly, from
-    which :mod:`.budget` works out the steps. ``harm_alpha`` is shared between the guards.
+    which :mod:`.budget` works out the steps. ``harm_alpha`` is shared between the guards. Before all that the
+    traffic is measured for at most ``measure_seconds``. ``key`` is the header that says whose a request is, or
+    ``input:NAME`` for an input of the model.
     """
 
     model: str
@@ -118,6 +120,8 @@ class RolloutPlan:
     rollback_window_seconds: float = 86400.0
     harm_alpha: float = 0.01
     safe_alpha: float = 0.05
+    measure_seconds: float = 10.0
+    key: str = "x-routing-key"
 
     def __post_init__(self) -> None:
         _check_target(self.model, self.to)
@@ -178,6 +182,10 @@ def _check_guards(guards: Sequence[Guard]) -> None:
 def _check_limits(plan: RolloutPlan) -> None:
     if not 0 <= plan.shadow <= 1:
         raise InvalidArgument(f"a shadow share of {100 * plan.shadow:g} %", hint="0 to 100")
+    if not plan.key.removeprefix("input:") or plan.measure_seconds < 0:
+        raise InvalidArgument(
+            f"a key {plan.key!r}, measured for {plan.measure_seconds:g} s", hint='key = "x-routing-key" or "input:user"'
+        )
     if plan.step_units < 1 or plan.step_seconds < 0 or plan.max_seconds <= 0 or plan.rollback_window_seconds < 0:
         raise InvalidArgument(
             f"a step of {plan.step_seconds:g} s and {plan.step_units} units, {plan.max_seconds:g} s in all, a rollback "

@@ -10,7 +10,7 @@ from taxiway.errors import InvalidArgument, NotFound
 from taxiway.rollout.parse import parse_plan
 from taxiway.rollout.plan import RolloutPlan
 
-__all__ = ["read_plan"]
+__all__ = ["read_plan", "read_values"]
 
 
 def read_plan(file: str | os.PathLike[str]) -> RolloutPlan:
@@ -20,16 +20,26 @@ def read_plan(file: str | os.PathLike[str]) -> RolloutPlan:
         NotFound: no such file.
         InvalidArgument: not TOML, or not a plan that can work.
     """
+    return parse_plan(read_values(file), str(file))
+
+
+def read_values(file: str | os.PathLike[str]) -> dict[str, object]:
+    """What a plan's file says, not looked at any closer.
+
+    Raises:
+        NotFound: no such file.
+        InvalidArgument: not TOML.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        values = tomllib.loads(Path(file).read_text("utf-8"))
+        values: dict[str, object] = tomllib.loads(Path(file).read_text("utf-8"))
     except FileNotFoundError:
         raise NotFound(f"no such file: {file}", hint="a plan is a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"{file} is not TOML: {error}") from None
     except OSError as error:
         raise InvalidArgument(f"cannot read {file}: {error.strerror}") from None
-    return parse_plan(values, str(file))
+    return values

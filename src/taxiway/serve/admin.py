@@ -14,7 +14,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,8 @@ from starlette.routing import Route
 
 from taxiway import __version__
 from taxiway.errors import InvalidArgument, NotFound, PermissionDenied, TaxiwayError, Unauthenticated, Unavailable
+from taxiway.serve.admin_rollouts import ROLLOUT_ROUTES
+from taxiway.serve.operations import WHO, Call, Operation
 from taxiway.types import JsonObject
 
 if TYPE_CHECKING:
@@ -35,37 +36,20 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "AdminServer", "Call", "application", "openapi", "read_token"]
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_WAIT_SECONDS = 300.0
 LONGEST_HISTORY = 1000
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call: the model of the path, the parameters of the query, the members of the body, and who called."""
-
-    handle: ServeHandle
-    model: str
-    query: Mapping[str, str]
-    body: Mapping[str, Any]
-    who: str
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A row of the table of routes. ``parameters`` (of the query, or of the body of a POST): name to (type, text)."""
-
-    method: str
-    path: str
-    summary: str
-    answer: Callable[[Call], Any]
-    parameters: Mapping[str, tuple[str, str]]
 
 
 def _status(call: Call) -> JsonObject:
     handle = call.handle
     addresses = {"rest": handle.url or None, "grpc": handle.grpc_url or None, "admin": handle.admin_url}
-    return {"version": __version__, "addresses": addresses, "models": handle.status(), "stats": handle.stats()}
+    return {
+        "version": __version__,
+        "addresses": addresses,
+        "models": handle.status(),
+        "stats": handle.stats(),
+        "journal_problem": handle.loop.journal_problem,
+    }
 
 
 def _model(call: Call) -> JsonObject:
@@ -76,21 +60,18 @@ def _model(call: Call) -> JsonObject:
 
 
 def _rollback(call: Call) -> JsonObject:
-    wait = call.body.get("wait_seconds", 0)
-    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= MAX_WAIT_SECONDS:
-        raise InvalidArgument(f"wait_seconds must be a number from 0 to {MAX_WAIT_SECONDS:g}")
-    return call.handle.operator.rollback(call.model, _version(call, "to"), call.who, float(wait))
+    return call.handle.operator.rollback(call.model, call.version("to"), call.who, call.wait_seconds())
 
 
 def _hold(call: Call) -> JsonObject:
-    version = _version(call, "version")
+    version = call.version("version")
     if version is None:
         raise InvalidArgument("version must be given")
     return call.handle.operator.hold(call.model, version, call.who)
 
 
 def _release(call: Call) -> JsonObject:
-    return call.handle.operator.release(call.model, _version(call, "version"), call.who)
+    return call.handle.operator.release(call.model, call.version("version"), call.who)
 
 
 def _history(call: Call) -> JsonObject:
@@ -100,15 +81,6 @@ def _history(call: Call) -> JsonObject:
     limit = min(int(text), LONGEST_HISTORY)
     return {"events": call.handle.operator.history(limit, call.query.get("model"))}
 
-
-def _version(call: Call, key: str) -> int | None:
-    value = call.body.get(key)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise InvalidArgument(f"{key} must be a version number, not {value!r}")
-    return value
-
-
-_WHO = ("string", "Who asks, for the history.")
 
 ROUTES = (
     Operation("GET", "/api/v1/status", "Every model, its versions, and counters.", _status, {}),
@@ -121,7 +93,7 @@ ROUTES = (
         {
             "to": ("integer", "The version; the newest earlier one when left out."),
             "wait_seconds": ("number", "How long to wait when it must be loaded first."),
-            "who": _WHO,
+            "who": WHO,
         },
     ),
     Operation(
@@ -129,14 +101,14 @@ ROUTES = (
         "/api/v1/models/{model}:hold",
         "Keep a version from being chosen.",
         _hold,
-        {"version": ("integer", "The version."), "who": _WHO},
+        {"version": ("integer", "The version."), "who": WHO},
     ),
     Operation(
         "POST",
         "/api/v1/models/{model}:release",
         "Let a held version be chosen again.",
         _release,
-        {"version": ("integer", "The version; all, and the end of a rollback, when left out."), "who": _WHO},
+        {"version": ("integer", "The version; all, and the end of a rollback, when left out."), "who": WHO},
     ),
     Operation(
         "GET",
@@ -145,6 +117,7 @@ ROUTES = (
         _history,
         {"limit": ("integer", "At most how many; 50 when left out."), "model": ("string", "Of this model only.")},
     ),
+    *ROLLOUT_ROUTES,
 )
 
 

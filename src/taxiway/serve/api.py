@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from taxiway.clock import Clock, SystemClock
-from taxiway.errors import DeadlineExceeded
+from taxiway.errors import DeadlineExceeded, Unimplemented
 from taxiway.journal import Journal, MemoryJournal
 from taxiway.serve.cloud import Cache, cache_root
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.marks import Holding, Marks
 from taxiway.serve.operate import Operator
+from taxiway.serve.rollouts import Rollouts, RolloutsOf
 from taxiway.serve.source import Poller
 from taxiway.serve.watching import Watched, Watching, sort_paths
 from taxiway.settings import Settings, read_settings
@@ -46,7 +47,14 @@ def open_journal(state: str) -> Journal:
 class ServeHandle:
     """A running server. Made by :func:`serve`; leaving its ``with`` block stops it."""
 
-    def __init__(self, settings: Settings, watched: Watched, plane: DataPlane, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        watched: Watched,
+        plane: DataPlane,
+        clock: Clock | None = None,
+        rollouts: RolloutsOf | None = None,
+    ) -> None:
         from taxiway.serve.server import load_spec
 
         self.settings = settings
@@ -62,6 +70,7 @@ class ServeHandle:
         around = Surroundings(plane, self._journal, self._loads, self._unloads, spec, self._clock, local=cache.bring)
         self.loop = Loop(around, settings.server)
         self.operator = Operator(self.loop, self._journal, self._clock)
+        self._rollouts = rollouts(self.loop, plane, self._clock) if rollouts is not None else None
         self._holding = Holding(self.loop, Marks(self._clock), cache)
         self._poller = Poller(self._clock, settings.server.poll_seconds, self._look)
         self._watching = Watching(settings, watched, cache, self._clock)
@@ -75,6 +84,8 @@ class ServeHandle:
         self._look()
         self.loop.start()
         self._poller.start()
+        if self._rollouts is not None:
+            self._rollouts.start()
         return self
 
     def start_admin(self) -> str | None:
@@ -141,12 +152,39 @@ class ServeHandle:
         """Put an earlier version back; see :meth:`taxiway.serve.operate.Operator.rollback`."""
         return self.operator.rollback(model, to, who, wait_seconds)
 
+    @property
+    def rollouts(self) -> Rollouts:
+        """What runs the rollouts.
+
+        Raises:
+            Unimplemented: nothing does, in this server.
+        """
+        if self._rollouts is None:
+            raise Unimplemented("this server runs no rollouts", hint="begin it with taxiway serve or taxiway.serve")
+        return self._rollouts
+
+    def rollout(
+        self, model: str, to: int | None = None, *, who: str = "python", wait_seconds: float = 30.0, **plan: object
+    ) -> JsonObject:
+        """Begin a rollout of version ``to``, the newest when None; ``plan`` has the keys of a plan's file.
+
+        Returns:
+            Its status, as ``/api/v1/models/MODEL/rollout`` has it, once it is past its measuring or the time is over.
+
+        Raises:
+            InvalidArgument, NotFound, FailedPrecondition: it cannot work; the hint says what would.
+        """
+        given = plan if to is None else {"to": to, **plan}
+        return self.rollouts.begin(model, given, who, wait_seconds)
+
     def stop(self) -> bool:
         """Finish what is under way and end. Returns whether every request was finished; again, does nothing."""
         if self._stopped.is_set():
             return True
         self._stopped.set()
         self._poller.stop()
+        if self._rollouts is not None:
+            self._rollouts.stop()
         self._holding.clear()
         if self._admin is not None:
             self._admin.stop()
@@ -180,13 +218,15 @@ def _reachable(address: str) -> str:
     return f"{_REACHABLE.get(host, host)}:{port}"
 
 
-def start(settings: Settings, watched: Watched, plane: DataPlane | None = None) -> ServeHandle:
+def start(
+    settings: Settings, watched: Watched, plane: DataPlane | None = None, rollouts: RolloutsOf | None = None
+) -> ServeHandle:
     """Open the ports and begin to load; returns at once. The admin API is not opened yet."""
     if plane is None:
         from taxiway.serve.server import NativeDataPlane
 
         plane = NativeDataPlane(settings.server)
-    handle = ServeHandle(settings, watched, plane)
+    handle = ServeHandle(settings, watched, plane, rollouts=rollouts)
     try:
         return handle._start()
     except BaseException:
@@ -202,6 +242,7 @@ def serve(
     admin_port: int = 0,
     state: str = "",
     wait_seconds: float = 60.0,
+    rollouts: RolloutsOf | None = None,
     **settings: Any,
 ) -> ServeHandle:
     """Serve models from this process, until the handle is stopped.
@@ -212,6 +253,7 @@ def serve(
         rest_port, grpc_port, admin_port: 0 lets the system choose, -1 is off.
         state: a directory for the journal; empty forgets operators' decisions with the process.
         wait_seconds: how long to wait for the models; it is no error when some do not serve by then.
+        rollouts: what runs rollouts; ``taxiway.serve`` gives its own.
         settings: any other setting by its name, a server's or (for every model) a model's.
 
     Returns:
@@ -228,7 +270,7 @@ def serve(
     ports = {"rest_port": rest_port, "grpc_port": grpc_port, "admin_port": admin_port, "state": state}
     of_models = {name: settings.pop(name) for name in list(settings) if name in rows("defaults")}
     read = read_settings(environ={}, server={**ports, **settings}, defaults=of_models)
-    handle = start(read, sort_paths(paths))
+    handle = start(read, sort_paths(paths), rollouts=rollouts)
     try:
         handle.start_admin()
         handle.wait_settled(wait_seconds)

@@ -14,7 +14,7 @@ from taxiway.serve.source import Observation
 from taxiway.settings import ModelSettings
 from taxiway.types import JsonObject
 
-__all__ = ["Model", "status", "table"]
+__all__ = ["Model", "shares", "status", "table"]
 
 
 @dataclass
@@ -35,7 +35,8 @@ class Model:
     def view(self) -> View:
         """What a decision about it is made from."""
         found = self.observed.found if self.observed is not None and not self.leaving else ()
-        return View(self.settings.versions, found, self.records, self.state, self.default, self.kept)
+        waits = not self.settings.rollout.once
+        return View(self.settings.versions, found, self.records, self.state, self.default, self.kept, waits)
 
     def move(self, version: int, **changes: Any) -> None:
         """Change a version's record."""
@@ -44,6 +45,19 @@ class Model:
     def serving(self) -> list[int]:
         """The versions that answer requests, newest first."""
         return sorted((v for v, record in self.records.items() if record.state is State.AVAILABLE), reverse=True)
+
+    def whole(self) -> set[int]:
+        """The versions that are there and whole, and those that serve."""
+        found = self.observed.found if self.observed else ()
+        return {one.version for one in found if not one.waiting} | set(self.serving())
+
+    def try_afresh(self, version: int) -> None:
+        """Somebody who asks for a version that was given up wants it tried again."""
+        record = self.records.get(version)
+        if record is not None and record.state is State.END:
+            self.move(version, dropped=True)
+        elif record is not None and record.state is State.START:
+            self.move(version, attempts=0, retry_at=0.0, error=None)
 
     def settled(self) -> bool:
         """Whether it serves, or was looked at and all that may be loaded was tried at least once."""
@@ -97,7 +111,9 @@ def table(models: dict[str, Model], was_ready: bool = False) -> JsonObject:
 
 def _entry(model: Model) -> JsonObject:
     serving = model.serving()
+    route = _route(model, serving)
     return {
+        **({} if route is None else {"route": route}),
         "default": model.default,
         "versions": {str(version): model.loaded[version].id for version in serving},
         "labels": {label: v for label, v in model.settings.labels.items() if v in serving},
@@ -105,6 +121,29 @@ def _entry(model: Model) -> JsonObject:
         "reason": model.reason(),
         "statuses": [_wire_status(record) for _, record in sorted(model.records.items(), reverse=True)],
     }
+
+
+def _route(model: Model, serving: list[int]) -> JsonObject | None:
+    """How a rollout shares the requests out; None without one, and until all that it leads to serves."""
+    wish = model.state.wish
+    if wish is None or wish.route is None or model.default is None:
+        return None
+    route = dict(wish.route)
+    led_to = {arm["version"] for arm in route["arms"]}
+    return route if led_to <= set(serving) and wish.default in (None, model.default) else None
+
+
+def shares(model: Model) -> dict[int, float]:
+    """The share of the requests, 0 to 1, that each version answers of those that name none."""
+    if model.default is None:
+        return {}
+    route = _route(model, model.serving()) or {"arms": []}
+    found: dict[int, float] = {model.default: 1.0}
+    for arm in route["arms"]:
+        part = arm["share_ppm"] / 1e6
+        found[model.default] -= part
+        found[arm["version"]] = found.get(arm["version"], 0.0) + part
+    return {version: round(share, 6) for version, share in found.items()}
 
 
 def _wire_status(record: Record) -> JsonObject:
@@ -126,6 +165,7 @@ def status(model: Model, now: float) -> JsonObject:
     """
     found = {f.version: f for f in model.observed.found} if model.observed else {}
     numbers = sorted({*found, *model.records}, reverse=True)
+    rollout = model.state.rollout
     return {
         "name": model.name,
         "default": model.default,
@@ -136,6 +176,7 @@ def status(model: Model, now: float) -> JsonObject:
         "held": sorted(model.state.held),
         "pinned": model.state.pin.version if model.state.pin else None,
         "labels": dict(model.settings.labels),
+        "rollout": None if rollout is None else {"to": rollout.target, "state": rollout.state, "over": rollout.over},
         "versions": [_version(model, v, found[v].waiting if v in found else "", now) for v in numbers],
     }
 
@@ -148,6 +189,7 @@ def _version(model: Model, version: int, waiting: str, now: float) -> JsonObject
         "version": version,
         "state": record.state.value if record else ("WAITING" if waiting else "IDLE"),
         "default": version == model.default,
+        "share": shares(model).get(version, 0.0),
         "held": version in model.state.held,
         "note": _note(model, version, waiting, now),
         "error": {"kind": kind, "message": text},
@@ -159,10 +201,21 @@ def _version(model: Model, version: int, waiting: str, now: float) -> JsonObject
     }
 
 
+def _waits_for(model: Model, version: int) -> str:
+    """Why a newer version than the one that answers is not taken over; empty when nothing keeps it."""
+    if model.default is None or version <= model.default:
+        return ""
+    wish = model.state.wish
+    if wish is not None and wish.above is not None and model.state.rollout is not None:
+        return f"waits for the end of the rollout of version {model.state.rollout.target}"
+    return "" if model.settings.rollout.once else f"waits for a rollout: taxiway rollout start {model.name}"
+
+
 def _note(model: Model, version: int, waiting: str, now: float) -> str:
     record = model.records.get(version)
     parts = ["held"] if version in model.state.held else []
     if record is None:
+        waiting = waiting or ("" if parts else _waits_for(model, version))
         return ", ".join([*parts, *([waiting] if waiting else [])])
     if record.error is not None and record.state is State.START:
         wait = max(record.retry_at - now, 0.0)

@@ -65,6 +65,7 @@ class Loop:
         self._models: dict[str, Model] = {}
         self._states: dict[str, ModelState] = replay(around.journal.read())
         self._published: JsonObject | None = None
+        self.journal_problem = ""
         self._releases: list[tuple[Model, int, Loaded]] = []
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake = threading.Event()
@@ -150,8 +151,17 @@ class Loop:
     # Called in the loop's thread.
 
     def record(self, model: Model, event: Event) -> Event:
-        """Journal a change and make it the model's state; the next step acts on it."""
-        kept = self._around.journal.append(event)
+        """Journal a change and make it the model's state; the next step acts on it.
+
+        Raises:
+            Unavailable: the journal cannot be written. Nothing has changed; ``journal_problem`` says so until it can.
+        """
+        try:
+            kept = self._around.journal.append(event)
+        except TaxiwayError as error:
+            self.journal_problem = f"nothing can be changed: {error.message}"
+            raise
+        self.journal_problem = ""
         model.state = self._states[model.name] = apply(model.state, kept)
         return kept
 
@@ -219,6 +229,7 @@ class Loop:
         self._choose(model, now)
         for action in plan(model.view(), now):
             self._act(model, action)
+        self._adopt(model)
         self._choose(model, now)  # what answered may be among what leaves, when nothing is wanted any more
 
     def _choose(self, model: Model, now: float) -> None:
@@ -230,6 +241,18 @@ class Loop:
         count = keep.keep_previous if keep.keep_previous_seconds > 0 else 0
         model.kept = keep_after_swap(model.kept, model.default, default, now + keep.keep_previous_seconds, count)
         model.default = default
+
+    def _adopt(self, model: Model) -> None:
+        """Where new versions wait for a rollout, remember the first that answered; what is newer waits from then on."""
+        once, live = model.settings.rollout.once, model.state.live
+        version = None if once else (model.default if live is None else live)
+        if version == live or model.leaving:
+            return
+        try:
+            now = self._around.clock.now()
+            self.record(model, Event("adopt", model.name, "server", now, {"version": version}))
+        except TaxiwayError as error:
+            log.warning("%s: which version is live could not be kept: %s", model.name, error.message)
 
     def _act(self, model: Model, action: Action) -> None:
         if isinstance(action, Load):

@@ -7,9 +7,8 @@ from typing import Any
 
 from taxiway.clock import Clock
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
-from taxiway.journal import Event, Journal
+from taxiway.journal import Event, Journal, Rollout
 from taxiway.serve.fleet import Model
-from taxiway.serve.lifecycle import State
 from taxiway.serve.loop import Loop
 from taxiway.types import JsonObject
 
@@ -25,11 +24,12 @@ class Operator:
         self._clock = clock
 
     def rollback(self, name: str, to: int | None, who: str, wait_seconds: float) -> JsonObject:
-        """Make an earlier version answer again, and hold the one it goes back from.
+        """Make an earlier version answer again, and hold the one it goes back from; a rollout under way ends.
 
         Args:
             name: the model.
-            to: the version; None is the newest below the one that answers now that may serve.
+            to: the version; None is the one that a rollout under way began from, and without one the newest below the
+                version that answers which may serve.
             who: who asks.
             wait_seconds: how long to wait for the version when it must be loaded first.
 
@@ -43,11 +43,11 @@ class Operator:
 
         def begin() -> tuple[int | None, int, int]:
             model = self._model(name)
-            source, target = model.default, _target(model, to)
-            above = max([target, source or target, *_whole(model)])
+            source, target = _source(model), _target(model, to)
+            above = max([target, source or target, *model.whole()])
             data = {"from": source, "to": target, "above": above}
             event = self._loop.record(model, self._event("rollback", name, who, data))
-            _try_afresh(model, target)
+            model.try_afresh(target)
             return source, target, event.id
 
         source, target, event = self._loop.ask(begin)
@@ -81,7 +81,7 @@ class Operator:
             model = self._model(name)
             event = self._loop.record(model, self._event(kind, name, who, {"version": version}))
             for number in [version] if version is not None else list(model.records):
-                _try_afresh(model, number)
+                model.try_afresh(number)
             return {"model": name, "version": version, "held": sorted(model.state.held), "event": event.id}
 
         return self._loop.ask(begin)
@@ -97,13 +97,21 @@ class Operator:
         return Event(kind=kind, model=model, who=who, at=self._clock.now(), data=dict(data))
 
 
-def _whole(model: Model) -> set[int]:
-    found = model.observed.found if model.observed else ()
-    return {one.version for one in found if not one.waiting} | set(model.serving())
+def _rollout(model: Model) -> Rollout | None:
+    rollout = model.state.rollout
+    return None if rollout is None or rollout.over else rollout
+
+
+def _source(model: Model) -> int | None:
+    """The version to go back from: the one that a rollout brings, though it may not answer all requests yet."""
+    rollout = _rollout(model)
+    return model.default if rollout is None else rollout.target
 
 
 def _target(model: Model, to: int | None) -> int:
-    there, current = _whole(model), model.default
+    there, current, rollout = model.whole(), _source(model), _rollout(model)
+    if to is None and rollout is not None:
+        return rollout.source
     if to is not None:
         if to == current:
             raise FailedPrecondition(f"version {to} of {model.name} answers already", hint="taxiway status")
@@ -120,15 +128,6 @@ def _target(model: Model, to: int | None) -> int:
             f"{model.name} has no version before {current} to go back to", hint="publish one, or say which with --to"
         )
     return max(earlier)
-
-
-def _try_afresh(model: Model, version: int) -> None:
-    """An operator who asks for a version that was given up wants it tried again."""
-    record = model.records.get(version)
-    if record is not None and record.state is State.END:
-        model.move(version, dropped=True)
-    elif record is not None and record.state is State.START:
-        model.move(version, attempts=0, retry_at=0.0, error=None)
 
 
 def _arrived(models: Mapping[str, Model], name: str, target: int) -> bool:

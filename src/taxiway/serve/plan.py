@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taxiway.journal import ModelState
+from taxiway.journal import ModelState, Wish
 from taxiway.serve.lifecycle import Record, State
 from taxiway.settings.table import Policy
 
@@ -39,7 +39,10 @@ class Found:
 
 @dataclass(frozen=True)
 class View:
-    """All that is known of a model when a decision is made. ``kept`` holds, by version, until when it stays loaded."""
+    """All that is known of a model when a decision is made.
+
+    ``kept`` holds, by version, until when it stays loaded; ``waits`` says that new versions wait for a rollout.
+    """
 
     policy: Policy
     found: Sequence[Found]
@@ -47,6 +50,7 @@ class View:
     state: ModelState = field(default_factory=ModelState)
     default: int | None = None
     kept: Mapping[int, float] = field(default_factory=dict)
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,9 @@ Action = Load | Unload | Withdraw
 
 def wanted(view: View) -> set[int]:
     """The versions that should serve, held ones left out."""
-    candidates = {f.version for f in view.found if not f.waiting or _under_way(view, f.version)} - view.state.held
-    policy = view.policy
+    there = {f.version for f in view.found if not f.waiting or _under_way(view, f.version)} - view.state.held
+    candidates = _admitted(view, there)
+    policy, wish = view.policy, view.state.wish
     pin = active_pin(view, candidates)
     if pin is not None:
         above = view.state.pin.above if view.state.pin else pin
@@ -88,7 +93,21 @@ def wanted(view: View) -> set[int]:
         chosen = candidates
     else:
         chosen = _latest(candidates, policy.latest, view.records)
-    return chosen | ({pin} if pin in candidates else set())
+    rollout = there & wish.versions if wish is not None else set()
+    return chosen | rollout | ({pin} if pin in candidates else set())
+
+
+def _admitted(view: View, there: set[int]) -> set[int]:
+    """Of the versions that are there, those that the policy may choose; others wait for a rollout, or for its end."""
+    wish, live, pin = view.state.wish, view.state.live, view.state.pin
+    if wish is not None and wish.above is not None:
+        top = wish.above if wish.default is None else wish.default
+        return {version for version in there if version <= top}
+    if not view.waits or live is None:
+        return there
+    back = {pin.version} if pin is not None else set()
+    # When all that was live is gone from the store, answering with what waits is better than not answering.
+    return {version for version in there if version <= live or version in back} or there
 
 
 def _latest(candidates: set[int], count: int, records: Mapping[int, Record]) -> set[int]:
@@ -173,6 +192,9 @@ def _under_way(view: View, version: int) -> bool:
 def choose_default(view: View) -> int | None:
     """The version that answers a request naming none; None when none serves."""
     serving = _serving(view)
+    wish = view.state.wish
+    if wish is not None and wish.default is not None:
+        return _wished_default(view, wish, serving)
     free = serving - view.state.held
     want = wanted(view) & serving
     pin = view.state.pin
@@ -189,6 +211,19 @@ def choose_default(view: View) -> int | None:
     if view.default in serving:
         return view.default
     return max(free or serving, default=None)
+
+
+def _wished_default(view: View, wish: Wish, serving: set[int]) -> int | None:
+    """The version that a rollout leaves the requests to; another only when that one cannot be had."""
+    if wish.default in serving:
+        return wish.default
+    if view.default in serving:
+        return view.default
+    there = any(f.version == wish.default for f in view.found)
+    if there and wish.default is not None and _pending(view.records.get(wish.default)):
+        return None
+    tried = wish.versions - {wish.default}
+    return max(serving - view.state.held - tried or serving, default=None)
 
 
 def keep_after_swap(

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound
-from taxiway.settings.table import LATEST, Batching, ModelSettings, Policy, Row, ServerSettings, Settings, rows
+from taxiway.settings.table import (
+    AT_ONCE,
+    LATEST,
+    Batching,
+    ModelSettings,
+    Policy,
+    Row,
+    ServerSettings,
+    Settings,
+    Takeover,
+    rows,
+)
 
 __all__ = ["read_settings"]
 
@@ -150,6 +161,8 @@ def _typed(value: Any, row: Row) -> Any:
         return _policy(value)
     if row.type is Batching:
         return _batching(value)
+    if row.type is Takeover:
+        return _takeover(value)
     if row.type == tuple[str, ...]:
         texts = isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
         return tuple(value) if texts else None
@@ -193,13 +206,25 @@ def _batching(value: Any) -> Batching | None:
     return Batching(**{**value, "allowed_batch_sizes": tuple(sizes)}) if good and value.get("max_batch_size") else None
 
 
+def _takeover(value: Any) -> Takeover | None:
+    if isinstance(value, Takeover):
+        return value
+    if isinstance(value, dict) and value and not {"model", "to"} & set(value):
+        return Takeover(False, dict(value))
+    return {"immediate": AT_ONCE, "manual": Takeover(False)}.get(value) if isinstance(value, str) else None
+
+
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _rooted(values: dict[str, Any], base: Path) -> dict[str, Any]:
-    source = values.get("source", "")
-    return {**values, "source": str(base / source)} if source and "://" not in source else values
+    source, takeover = values.get("source", ""), values.get("rollout", AT_ONCE)
+    if source and "://" not in source:
+        values = {**values, "source": str(base / source)}
+    if takeover.plan and isinstance(takeover.plan.get("file"), str):
+        values = {**values, "rollout": Takeover(False, {**takeover.plan, "file": str(base / takeover.plan["file"])})}
+    return values
 
 
 def _rooted_state(values: dict[str, Any], said: Mapping[str, Any], base: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taxiway.settings.table import Policy, Row, rows
+from taxiway.settings.table import Policy, Row, Takeover, rows
 
 __all__ = ["render"]
 
@@ -30,7 +30,7 @@ def render() -> str:
 
 def _line(row: Row) -> str:
     kind = "table" if row.name == "labels" else getattr(row.type, "__name__", str(row.type)).lower()
-    kind = {"tuple": "list", "policy": "text, list or table"}.get(kind, kind)
+    kind = {"tuple": "list", "policy": "text, list or table", "takeover": "text or table"}.get(kind, kind)
     variable = f"`{row.environment}`" if row.environment else ""
     choices = f" One of {', '.join(f'`{choice}`' for choice in row.choices)}." if row.choices else ""
     return f"| `{row.name}` | {kind} | {_default(row)} | {variable} | {row.sentence}{choices} |"
@@ -39,6 +39,8 @@ def _line(row: Row) -> str:
 def _default(row: Row) -> str:
     if isinstance(row.default, Policy):
         return '`"latest"`'
+    if isinstance(row.default, Takeover):
+        return '`"immediate"`'
     if row.default is None or row.default == "":
         return ""
     value = list(row.default) if isinstance(row.default, tuple) else row.default

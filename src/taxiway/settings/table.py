@@ -16,6 +16,7 @@ from urllib.parse import quote
 from taxiway.errors import InvalidArgument
 
 __all__ = [
+    "AT_ONCE",
     "LATEST",
     "SECTIONS",
     "Batching",
@@ -24,6 +25,7 @@ __all__ = [
     "Row",
     "ServerSettings",
     "Settings",
+    "Takeover",
     "environment",
     "recordings",
     "rows",
@@ -79,6 +81,21 @@ class Batching:
 
 
 NOT_BATCHED = Batching()
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """How a newly published version comes to answer: at ``once``, when somebody says so, or by a rollout of its own.
+
+    ``plan`` is for the last: the members of a plan but its model and version, or ``file``, the plan's file. It is None
+    when somebody starts the rollout, and also (``once``) when none is needed.
+    """
+
+    once: bool = True
+    plan: Mapping[str, Any] | None = None
+
+
+AT_ONCE = Takeover()
 
 
 @dataclass(frozen=True)
@@ -168,6 +185,9 @@ class ModelSettings:
     labels: Mapping[str, int] = row(None, "Names for versions, as { stable = 3 }; requests may ask for them.")
     warm_up: bool = row(True, "Whether a version's warm-up requests run before it serves.")
     warm_up_iterations: int = row(1, "How often each warm-up request runs.", least=1)
+    rollout: Takeover = row(  # noqa: RUF009
+        AT_ONCE, 'How a new version takes over: "immediate", "manual", or a plan such as { steps = [1, 10, 50] }.'
+    )
     keep_previous: int = row(1, "How many versions stay loaded after they were replaced.", least=0)
     keep_previous_seconds: float = row(3600.0, "For how long; 0 is not at all.", least=0)
     record_rate: float = row(0.0, "The share of requests that is recorded, for `taxiway replay`.", least=0, most=1)

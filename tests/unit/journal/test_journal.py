@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -137,3 +138,47 @@ def test_a_closed_journal_says_so(tmp_path: Path) -> None:
     journal.close()
     with pytest.raises(Unavailable, match="closed"):
         journal.append(event("hold", version=1))
+
+
+KEPT = Path(__file__).parent / "kept"
+
+
+@pytest.mark.parametrize("file", sorted(KEPT.glob("*.db")), ids=lambda file: file.stem)
+def test_journals_of_earlier_versions_are_replayed_for_ever(file: Path, tmp_path: Path) -> None:
+    """A file is never changed once it is here; a new kind, or a new shape of one, gets a new file."""
+    shutil.copy(file, tmp_path / file.name)
+    journal = SqliteJournal(tmp_path / file.name)
+    states = replay(journal.read())
+    journal.close()
+    assert states["by-hand"] == ModelState(frozenset({4}), live=1)
+    back, live, going = (states[name] for name in ("rolled-back", "live", "under-way"))
+    assert (back.held, back.pin, back.wish) == (frozenset({2}), Pin(1, 2), None)
+    assert back.rollout is not None and back.rollout.state == "rolled back" and back.rollout.over
+    assert live.wish is not None and (live.wish.default, live.wish.versions) == (None, frozenset({1, 2}))
+    assert live.rollout is not None and live.rollout.state == "live"
+    assert going.wish is not None and going.wish.default == 1 and going.wish.route is not None
+    assert [(arm["name"], arm["version"], arm["share_ppm"]) for arm in going.wish.route["arms"]] == [
+        ("canary", 2, 100_000),
+        ("control", 1, 100_000),
+    ]
+
+
+def test_what_is_about_an_earlier_rollout_changes_nothing() -> None:
+    begun = {"rollout": "r2", "from": 1, "to": 3, "above": 3, "plan": {}, "salt": "s", "wish": None}
+    state = apply(ModelState(frozenset({3})), event("rollout-started", **begun))
+    assert state.held == set() and state.rollout is not None
+    late = event("rollout-changed", rollout="r1", state="failed", step=0, change="UNABLE", hold=2, wish=None)
+    assert apply(state, late) == state
+    assert apply(ModelState(), late) == ModelState()
+
+
+@pytest.mark.parametrize("kind", ["rollback", "hold"])
+def test_a_rollback_or_a_hold_by_hand_ends_the_rollout(kind: str) -> None:
+    wish = {"default": 1, "versions": [1, 2], "above": 2, "route": None}
+    begun = {"rollout": "r1", "from": 1, "to": 2, "above": 2, "plan": {}, "salt": "s", "wish": wish}
+    state = apply(ModelState(), event("rollout-started", **begun))
+    assert state.wish is not None and state.wish.versions == {1, 2}
+    data = {"version": 2} if kind == "hold" else {"from": 2, "to": 1, "above": 2}
+    after = apply(state, event(kind, **data))
+    assert after.held == {2} and after.wish is None
+    assert after.rollout is not None and (after.rollout.state, after.rollout.over) == ("rolled back", True)

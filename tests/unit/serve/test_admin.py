@@ -149,15 +149,15 @@ def test_what_the_commands_print(handle: ServeHandle, capsys: pytest.CaptureFixt
         return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
     assert lines("status") == [
-        "MODEL   VERSION  STATE      ENGINE  LOAD MS  RUN US  NOTE",
-        "digits      * 2  AVAILABLE  fake          1      10",
+        "MODEL   VERSION  STATE      SHARE  ENGINE  LOAD MS  RUN US  NOTE",
+        "digits      * 2  AVAILABLE  100 %  fake          1      10",
         "              1  IDLE",
     ]
     assert lines("rollback", "digits") == ["digits: version 1 answers, version 2 is held"]
     assert lines("hold", "digits", "7") == ["digits: held versions: 2, 7"]
     assert lines("release", "digits", "7") == ["digits: held versions: 2"]
     heading, newest, *_, oldest = lines("history")
-    assert heading.split() == ["WHEN", "(UTC)", "MODEL", "WHAT", "VERSION", "WHO"]
+    assert heading.split() == ["WHEN", "(UTC)", "MODEL", "WHAT", "DETAIL", "WHO"]
     assert newest.split()[2:5] == ["digits", "release", "7"]
     assert oldest.split()[2:7] == ["digits", "rollback", "2", "to", "1"]
     assert json.loads("\n".join(lines("status", "digits", "--json")))[0]["pinned"] == 1

@@ -1,0 +1,151 @@
+"""``taxiway rollout``: begin, watch, and have a say in the rollouts of a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from taxiway.cli import output
+from taxiway.cli.admin_client import AdminClient
+from taxiway.cli.rollout_view import line_of, show
+from taxiway.clock import SystemClock
+from taxiway.errors import FailedPrecondition
+
+__all__ = ["rollout"]
+
+
+@click.group(epilog="Example: taxiway rollout start digits --to 2 --steps 1,5,10,25,50 --guard errors --guard p95")
+def rollout() -> None:
+    """Bring a new version to a part of the requests, step by step, and back by itself when it is worse."""
+
+
+# option: (key of the plan, what it takes, what it says)
+_OPTIONS = {
+    "--steps": ("steps", "PERCENT,…", "The canary's shares of the requests, growing, up to 50."),
+    "--goal": ("goal", "METRIC[:lower]", "What should get better before it is promoted."),
+    "--shadow": ("shadow", "PERCENT", "Copy so many requests to it first, and show nobody its answers."),
+    "--step-duration": ("step_duration", "DURATION", "How long a step lasts at least.  [default: 10m]"),
+    "--step-units": ("step_units", "N", "How many users, or requests, each arm sees at least.  [default: 200]"),
+    "--max-duration": ("max_duration", "DURATION", "When a person has to decide.  [default: 2h]"),
+    "--at-most-affected": ("at_most_affected", "N", "A budget of badly answered requests, instead of --steps."),
+    "--undecided": ("undecided", "hold|ship", "What to do when the time is over.  [default: hold]"),
+    "--rollback-window": ("rollback_window", "DURATION", "How long the old version stays loaded.  [default: 24h]"),
+    "--measure": ("measure", "DURATION", "How long to measure the traffic first, at most.  [default: 10s]"),
+    "--key": ("key", "HEADER|input:NAME", "What says whose a request is.  [default: x-routing-key]"),
+}
+
+
+def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for flag, (key, metavar, text) in reversed(_OPTIONS.items()):
+        function = click.option(flag, key, metavar=metavar, help=text)(function)
+    return function
+
+
+@rollout.command("start", epilog="Example: taxiway rollout start digits --to 2 --at-most-affected 50")
+@click.argument("model")
+@click.option("--to", type=int, metavar="VERSION", help="The new version.  [default: the newest]")
+@click.option("--plan", "file", metavar="FILE", help="A plan as TOML; what is said beside it counts more.")
+@click.option("--guard", "guards", multiple=True, metavar="NAME[=xRATIO,POINTSpt]", help="What must not get worse.")
+@_plan_options
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0, 300),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the first step.",
+)
+@output.server_option
+@output.json_option
+def start(
+    model: str, *, to: int | None, file: str | None, guards: tuple[str, ...], server: str, as_json: bool, **given: Any
+) -> None:
+    """Begin a rollout of MODEL beside the version that answers.
+
+    The new version is loaded, the traffic is measured, and a plan that this traffic does not allow is refused with what
+    would work. Then the new version answers a part of the requests that grows step by step, beside an equal part that
+    the old one answers for comparison. Evidence of harm puts the old version back and holds the new one; proof that
+    there is none promotes it.
+    """
+    wait_seconds = given.pop("wait_seconds")
+    plan = {key: value for key, value in given.items() if value is not None}
+    plan |= {"guards": list(guards)} if guards else {}
+    if file is not None:
+        plan = {**_of_file(file, model), **plan}
+        to = plan.pop("to", None) if to is None else to
+    done = AdminClient(server).change(model, "rollout", to=to, plan=plan, wait_seconds=wait_seconds)
+    output.print_value(done, as_json, show)
+
+
+def _of_file(file: str, model: str) -> dict[str, Any]:
+    from taxiway.rollout.read import read_values
+
+    values = dict(read_values(file))
+    named = values.pop("model", model)
+    if named != model:
+        raise FailedPrecondition(
+            f"{file} is a plan for {named}, not for {model}", hint=f"taxiway rollout start {named}"
+        )
+    return values
+
+
+@rollout.command("status", epilog="Example: taxiway rollout status digits")
+@click.argument("model")
+@output.server_option
+@output.json_option
+def status(model: str, server: str, as_json: bool) -> None:
+    """Show how far the rollout of MODEL has come, and why it waits."""
+    output.print_value(_status(server, model), as_json, show)
+
+
+@rollout.command("watch", epilog="Example: taxiway rollout watch digits")
+@click.argument("model")
+@click.option("--every", type=click.FloatRange(0.1), default=1.0, metavar="SECONDS", help="How often.  [default: 1]")
+@output.server_option
+def watch(model: str, every: float, server: str) -> None:
+    """Show the rollout of MODEL until it is over: redrawn on a terminal, a line at a time elsewhere."""
+    follow(lambda: _status(server, model), every, redraw=sys.stdout.isatty())
+
+
+def follow(look: Callable[[], dict[str, Any]], every: float, *, redraw: bool) -> None:
+    """Print what ``look`` returns until the rollout is over or live; what has not changed is not printed again."""
+    import threading
+
+    clock, never, before = SystemClock(), threading.Event(), ""
+    while True:
+        now = look()
+        if redraw:
+            click.clear()
+            show(now)
+        elif (line := line_of(now)) != before:
+            output.print_line(line)
+            sys.stdout.flush()
+            before = line
+        if now["over"] or now["state"] == "live":
+            return
+        clock.wait(never, every)
+
+
+def _status(server: str, model: str) -> dict[str, Any]:
+    found: dict[str, Any] = AdminClient(server).get(f"models/{quote(model, safe='')}/rollout")
+    return found
+
+
+def _command(verb: str, does: str) -> None:
+    @rollout.command(verb, help=does, epilog=f"Example: taxiway rollout {verb} digits")
+    @click.argument("model")
+    @output.server_option
+    @output.json_option
+    def change(model: str, server: str, as_json: bool) -> None:
+        output.print_value(AdminClient(server).change(model, verb), as_json, show)
+
+
+_command("pause", "Keep the shares of MODEL's rollout as they are until it is resumed. Harm still ends it.")
+_command("resume", "Go on with the paused rollout of MODEL.")
+_command("promote", "Let the new version of MODEL answer all requests, without waiting for evidence.")
+_command("abort", "Put the old version of MODEL back and hold the new one.")

@@ -1,0 +1,92 @@
+"""A rollout for people: a table, and one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taxiway.cli import output
+
+__all__ = ["duration_text", "line_of", "show"]
+
+_ARMS = ("ARM", "VERSION", "SHARE", "ANSWERED", "USERS", "BAD")
+_GUARDS = ("GUARD", "NEW / OLD", "BETWEEN", "AND", "MORE REQUESTS", "FINDING")
+
+
+def show(rollout: dict[str, Any]) -> None:
+    """Print a rollout as tables."""
+    output.print_line(f"{_title(rollout)}, {rollout['requests_per_second']:g} requests a second")
+    if rollout["arms"]:
+        output.print_line()
+        output.print_table(_ARMS, [_arm(arm) for arm in rollout["arms"]], right=_ARMS[1:5])
+    if rollout["guards"]:
+        output.print_line()
+        output.print_table(_GUARDS, [_guard(guard) for guard in rollout["guards"]], right=_GUARDS[1:5])
+    if rollout["goal"]:
+        output.print_line(f"goal: {_goal(rollout['goal'])}")
+    output.print_line()
+    output.print_line(_reason(rollout))
+    if rollout.get("journal_problem"):
+        output.print_note(f"warning: {rollout['journal_problem']}")
+
+
+def line_of(rollout: dict[str, Any]) -> str:
+    """The rollout in one line."""
+    arms = [f"{arm['arm']} {arm['answered']} answered, {_bad(arm)} bad" for arm in rollout["arms"]]
+    guards = [f"{guard['name']} {_ratio(guard['estimate'])} {guard['finding']}" for guard in rollout["guards"]]
+    return " · ".join([_title(rollout), *arms, *guards, _reason(rollout)])
+
+
+def duration_text(seconds: float | None) -> str:
+    """A duration as two units at most: ``45 s``, ``12 min``, ``1 h 5 min``."""
+    if seconds is None:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _title(rollout: dict[str, Any]) -> str:
+    step = f", step {rollout['step']} of {len(rollout['steps'])}" if rollout["step"] and not rollout["over"] else ""
+    return f"{rollout['model']}: version {rollout['from']} to {rollout['to']}, {rollout['state']}{step}"
+
+
+def _arm(arm: dict[str, Any]) -> list[object]:
+    bad = ", ".join(f"{name} {count}" for name, count in arm["bad"].items())
+    return [arm["arm"], arm["version"], f"{arm['share']:g} %", f"{arm['answered']:,}", f"{arm['units']:,}", bad]
+
+
+def _guard(guard: dict[str, Any]) -> list[object]:
+    more, seconds = guard["requests_to_decide"], guard.get("seconds_to_decide")
+    needs = "cannot be told" if more is None else f"{more:,}" + (f" ({duration_text(seconds)})" if seconds else "")
+    bounds = [_ratio(guard[bound]) for bound in ("estimate", "low", "high")]
+    return [guard["name"], *bounds, needs, guard["finding"]]
+
+
+def _goal(goal: dict[str, Any]) -> str:
+    more = goal["observations_to_decide"]
+    needs = "" if more is None else f", about {more:,} more observations"
+    bounds = f"between {_number(goal['low'])} and {_number(goal['high'])}"
+    return f"{_number(goal['estimate'])} {bounds}, {goal['finding']}{needs}"
+
+
+def _reason(rollout: dict[str, Any]) -> str:
+    step = rollout["next"]
+    if step is None:
+        return f"over: {rollout['because'] or rollout['rule'].lower().replace('_', ' ')}"
+    because = f" ({step['because']})" if step["because"] else ""
+    follows = f"; then: {step['change']}" if step["change"] else ""
+    calls = "; a person has to decide" if step["call_somebody"] else ""
+    return f"next: {step['text']}{because}{follows}{calls}"
+
+
+def _bad(arm: dict[str, Any]) -> int:
+    return int(arm["bad"].get("errors", 0))
+
+
+def _ratio(value: float | None) -> str:
+    return "?" if value is None else f"x{value:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:+.4g}"

@@ -1,0 +1,137 @@
+"""What the events of a rollout add up to. The words in them are :mod:`taxiway.rollout`'s; here they are only kept.
+
+| kind | data | effect |
+|---|---|---|
+| `rollout-started` | `from`, `to`, `above`, `plan`, `salt`, `wish` | a rollout begins, and `to` is held no longer |
+| `rollout-changed` | `change`, `state`, `step`, `rule`, `because`, `wish`, `seen`, `verdict` | it is in `state` |
+| | and perhaps `plan`, `baseline`, `hold`, `pin`, `live` | the last three become the model's |
+| `rollout-look` | `rule`, `because`, `seen`, `verdict` | what was seen so far is `seen` |
+| `rollout-closed` | `because` | it asks for nothing any more |
+
+Each names its `rollout`. `wish` is what it wants served from then on, so that a table can be worked out again without
+knowing what the words mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from taxiway.journal.event import Event
+
+__all__ = ["ENDED_BY_HAND", "Rollout", "Wish", "changed", "closed", "ended", "looked", "started"]
+
+ENDED_BY_HAND = "rolled back"
+"""The state that a rollback or a hold by hand leaves a rollout in."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a rollout wants served.
+
+    ``default`` answers requests that name no version; None leaves that to the policy. ``versions`` are in memory.
+    Versions above ``above`` wait, unless it is None. ``route`` is the data plane's document for the model's traffic.
+    """
+
+    default: int | None
+    versions: frozenset[int]
+    above: int | None = None
+    route: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A rollout from version ``source`` to ``target``, as far as its events tell.
+
+    ``above`` was the newest version when it began. ``started_at``, ``entered_at`` (this state, or this step)
+    and ``looked_at`` are seconds since the epoch. ``seen``, ``baseline`` and ``verdict`` are documents of
+    :mod:`taxiway.rollout`. ``over`` says that nothing comes any more.
+    """
+
+    id: str
+    source: int
+    target: int
+    above: int
+    plan: Mapping[str, Any]
+    salt: str
+    who: str
+    state: str
+    started_at: float
+    entered_at: float
+    looked_at: float
+    step: int = -1
+    wish: Wish | None = None
+    baseline: Mapping[str, Any] = field(default_factory=dict)
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = ""
+    because: str = ""
+    over: bool = False
+
+
+def started(event: Event) -> Rollout:
+    """The rollout that an event begins."""
+    data = event.data
+    return Rollout(
+        id=str(data["rollout"]),
+        source=int(data["from"]),
+        target=int(data["to"]),
+        above=int(data["above"]),
+        plan=data["plan"],
+        salt=str(data["salt"]),
+        who=event.who,
+        state="pending",
+        started_at=event.at,
+        entered_at=event.at,
+        looked_at=event.at,
+        wish=_wish(data.get("wish")),
+    )
+
+
+def changed(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout after a change of its state or step."""
+    data = event.data
+    wish = _wish(data.get("wish"))
+    return replace(
+        looked(rollout, event),
+        state=str(data["state"]),
+        step=int(data["step"]),
+        entered_at=event.at,
+        plan=data.get("plan", rollout.plan),
+        baseline=data.get("baseline", rollout.baseline),
+        wish=wish,
+        over=wish is None,
+    )
+
+
+def looked(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout after a look at it."""
+    data = event.data
+    return replace(
+        rollout,
+        looked_at=event.at,
+        seen=data.get("seen", rollout.seen),
+        verdict=data.get("verdict", rollout.verdict),
+        rule=str(data.get("rule", "")),
+        because=str(data.get("because", "")),
+    )
+
+
+def closed(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout when nothing of it is left to do; its state stays."""
+    return replace(rollout, wish=None, over=True, because=str(event.data.get("because", "")))
+
+
+def ended(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout after somebody put an end to it by hand, from outside."""
+    because = f"{event.kind} by {event.who}"
+    return replace(
+        rollout, state=ENDED_BY_HAND, entered_at=event.at, wish=None, over=True, rule="BY_HAND", because=because
+    )
+
+
+def _wish(document: Mapping[str, Any] | None) -> Wish | None:
+    if document is None:
+        return None
+    return Wish(document["default"], frozenset(document["versions"]), document.get("above"), document.get("route"))

@@ -1,0 +1,267 @@
+"""What acts: looks at every rollout under way, keeps what was decided in the journal, and leaves the rest to the loop.
+
+All decisions are :mod:`taxiway.rollout.steer`'s. A look runs in the loop's thread, which owns the state: what was seen,
+what was decided and what becomes the model's state are of one moment, and a command never comes in between. The
+libraries that it takes are imported when the first rollout begins.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
+
+from taxiway.clock import Clock
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
+from taxiway.journal import Event, Rollout
+from taxiway.rollout.states import Change, State
+from taxiway.serve.dataplane import DataPlane
+from taxiway.serve.fleet import Model
+from taxiway.serve.lifecycle import State as VersionState
+from taxiway.serve.loop import Loop
+from taxiway.types import JsonObject
+
+__all__ = ["Controller", "attach"]
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+# From its beginning a rollout may take several steps at one moment; more in a row would be a mistake in the table.
+_MOVES = 4
+# A rollout that a server began by itself and that could not begin, for lack of traffic, is tried again after so long.
+_AGAIN_SECONDS = 600.0
+_BEFORE = (State.PENDING.value, State.WARMING.value)
+_WOULD_WORK = "; what would work: "
+
+
+class Controller:
+    """Runs the rollouts of one server."""
+
+    def __init__(self, loop: Loop, plane: DataPlane, clock: Clock) -> None:
+        self._loop, self._clock = loop, clock
+        self._outcomes: Callable[[str], JsonObject | None] = getattr(plane, "outcomes", lambda model: None)
+        self._said: dict[str, str] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="taxiway-rollouts", daemon=True)
+
+    def start(self) -> None:
+        """Look once a second."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look under way."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    def look(self) -> None:
+        """Look at every rollout under way, and begin those that a model's settings ask for."""
+        for name in self._loop.ask(self._busy):
+            _libraries()
+            self._loop.ask(lambda name=name: self._look(name))  # type: ignore[misc]
+
+    def begin(self, model: str, plan: Mapping[str, object], who: str, wait_seconds: float) -> JsonObject:
+        """Begin a rollout; see :class:`taxiway.serve.rollouts.Rollouts`."""
+        _libraries()
+        record = self._loop.ask(lambda: self._begin(self._model(model), plan, who))
+        self._loop.wait_until(lambda models: _is_past(models, model, record.id), wait_seconds)
+        status = self.status(model)
+        if status["rollout"] == record.id and status["state"] == State.FAILED.value:
+            text, _, would_work = status["because"].partition(_WOULD_WORK)
+            raise FailedPrecondition(text or "the rollout failed", hint=would_work or f"taxiway status {model}")
+        return status
+
+    def change(self, model: str, verb: str, who: str) -> JsonObject:
+        """Do what somebody asks for; see :class:`taxiway.serve.rollouts.Rollouts`."""
+        _libraries()
+        self._loop.ask(lambda: self._change(self._model(model), verb, who))
+        return self.status(model)
+
+    def status(self, model: str) -> JsonObject:
+        """The latest rollout; see :class:`taxiway.serve.rollouts.Rollouts`."""
+        _libraries()
+        return self._loop.ask(lambda: self._status(self._model(model)))
+
+    # In the loop's thread.
+
+    def _busy(self) -> list[str]:
+        models = self._loop.models.values()
+        return [
+            model.name for model in models if _under_way(model.state.rollout) or model.settings.rollout.plan is not None
+        ]
+
+    def _look(self, name: str) -> None:
+        from taxiway.rollout.steer import steer
+
+        model = self._loop.models.get(name)
+        if model is None or model.leaving:
+            return
+        try:
+            self._begin_by_itself(model)
+            for _ in range(_MOVES):
+                record = model.state.rollout
+                entry = None if record is None else steer(record, self._sight(model))
+                if entry is None:
+                    return
+                self._keep(model, entry, "rollout")
+                if entry.kind != "rollout-changed":
+                    return
+        except TaxiwayError as error:
+            if self._said.get(name) != error.message:
+                self._said[name] = error.message
+                log.warning("%s: the rollout stands still: %s", name, error.message)
+
+    def _begin(self, model: Model, values: Mapping[str, object], who: str) -> Rollout:
+        from taxiway.rollout.baseline import check_guards
+        from taxiway.rollout.begin import started
+        from taxiway.rollout.parse import parse_plan
+
+        source = model.default
+        if source is None:
+            raise FailedPrecondition(
+                f"no version of {model.name} answers, so there is nothing to compare with", hint="publish one"
+            )
+        running = model.state.rollout
+        if _under_way(running) and running.state != State.LIVE.value:
+            raise FailedPrecondition(
+                f"a rollout of version {running.target} of {model.name} is {running.state}",
+                hint=f"taxiway rollout abort {model.name}, or wait for its end",
+            )
+        given = {"to": max(model.whole() - {source}, default=source), **_defaults(model), **values, "model": model.name}
+        if "steps" in values or "at_most_affected" in values:
+            given = {k: v for k, v in given.items() if k not in ("steps", "at_most_affected") or k in values}
+        plan = parse_plan(given, "the plan")
+        check_guards(plan)
+        _check_version(model, plan.to, source)
+        model.try_afresh(plan.to)
+        name = f"{model.name}-{plan.to}-{secrets.token_hex(4)}"
+        newest = max(model.whole() | {plan.to})
+        entry = started(plan, source=source, newest=newest, name=name[-100:], salt=secrets.token_hex(8))
+        self._keep(model, entry, who)
+        record = model.state.rollout
+        assert record is not None  # the event has just begun it
+        return record
+
+    def _begin_by_itself(self, model: Model) -> None:
+        """Where a model's settings hold a plan, a newer version than the one that is live gets its rollout."""
+        live, record = model.state.live, model.state.rollout
+        if model.settings.rollout.plan is None or live is None or model.default is None:
+            return
+        if _under_way(record) and record.state != State.LIVE.value:
+            return
+        newer = {version for version in model.whole() if version > live} - model.state.held
+        if not newer:
+            return
+        again = record is not None and record.target == max(newer) and record.state == State.FAILED.value
+        if again and record is not None and self._clock.now() - record.entered_at < _AGAIN_SECONDS:
+            return
+        self._begin(model, {"to": max(newer)}, "server")
+
+    def _change(self, model: Model, verb: str, who: str) -> None:
+        from taxiway.rollout.steer import command
+
+        record = model.state.rollout
+        if record is None or record.over:
+            raise FailedPrecondition(
+                f"no rollout of {model.name} is under way", hint=f"taxiway rollout start {model.name}"
+            )
+        changes = {
+            "pause": Change.PAUSE,
+            "resume": Change.RESUME_SHADOW if record.step < 0 else Change.RESUME_CANARY,
+            "promote": Change.PROMOTE,
+            "abort": Change.ROLL_BACK,
+        }
+        if verb not in changes:
+            raise InvalidArgument(f"a rollout cannot {verb}", hint=f"one of {', '.join(changes)}")
+        self._keep(model, command(record, self._sight(model), changes[verb]), who)
+
+    def _status(self, model: Model) -> JsonObject:
+        from taxiway.rollout.report import report
+        from taxiway.rollout.steer import next_action, view
+
+        record = model.state.rollout
+        if record is None:
+            raise NotFound(f"{model.name} has had no rollout", hint=f"taxiway rollout start {model.name}")
+        sight = self._sight(model)
+        now = view(record, sight)
+        action = None if record.over else next_action(now, sight)
+        return {**report(now, action, sight), "journal_problem": self._loop.journal_problem}
+
+    def _sight(self, model: Model) -> Any:
+        from taxiway.rollout.steer import Sight
+
+        record = model.state.rollout
+        found = None if record is None else model.records.get(record.target)
+        serves = found is not None and found.state is VersionState.AVAILABLE
+        gave_up = found is not None and found.state is VersionState.END and found.error is not None
+        return Sight(
+            now=self._clock.now(),
+            outcomes=self._outcomes(model.name),
+            default=model.default,
+            loaded=True if serves else False if gave_up else None,
+            problem=found.error[1] if found is not None and found.error is not None else "",
+            newest=max(model.whole(), default=0),
+            waits=not model.settings.rollout.once,
+        )
+
+    def _keep(self, model: Model, entry: Any, who: str) -> None:
+        self._loop.record(model, Event(entry.kind, model.name, who, self._clock.now(), entry.data))
+
+    def _model(self, name: str) -> Model:
+        model = self._loop.models.get(name)
+        if model is None:
+            known = ", ".join(sorted(self._loop.models)) or "none"
+            raise NotFound(f"no such model: {name}", hint=f"this server has: {known}")
+        return model
+
+    def _run(self) -> None:
+        while not self._clock.wait(self._stopped, LOOK_SECONDS):
+            try:
+                self.look()
+            except Exception:  # the thread must outlive whatever one look does
+                if not self._stopped.is_set():
+                    log.exception("A look at the rollouts failed.")
+
+
+def _libraries() -> None:
+    """Import what a rollout takes, in this thread: the loop's must not stand still for it."""
+    from taxiway.rollout import steer  # noqa: F401
+
+
+def _under_way(rollout: Rollout | None) -> TypeGuard[Rollout]:
+    return rollout is not None and not rollout.over
+
+
+def _is_past(models: Mapping[str, Model], name: str, rollout: str) -> bool:
+    """Whether a rollout has got to its first step, or come to an end before it."""
+    record = models[name].state.rollout if name in models else None
+    return record is None or record.id != rollout or record.over or record.state not in _BEFORE
+
+
+def _defaults(model: Model) -> Mapping[str, object]:
+    """What the model's settings say of plans."""
+    values = dict(model.settings.rollout.plan or {})
+    file = values.pop("file", None)
+    if not isinstance(file, str):
+        return values
+    from taxiway.rollout.read import read_values
+
+    return {**read_values(file), **values}
+
+
+def _check_version(model: Model, to: int, source: int) -> None:
+    if to == source:
+        raise FailedPrecondition(f"version {to} of {model.name} answers already", hint=f"taxiway status {model.name}")
+    there = model.whole()
+    if to not in there:
+        listed = ", ".join(map(str, sorted(there - {source}))) or "none"
+        raise NotFound(
+            f"no version {to} of {model.name} to roll out", hint=f"beside version {source} there are: {listed}"
+        )
+
+
+def attach(loop: Loop, plane: DataPlane, clock: Clock) -> Controller:
+    """What runs a server's rollouts, for where it is composed."""
+    return Controller(loop, plane, clock)

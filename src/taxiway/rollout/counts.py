@@ -1,0 +1,154 @@
+"""From what a data plane counted to what a rollout has seen, over restarts and changes of step.
+
+A data plane counts from the moment an experiment begins in it, and forgets when its process ends. What was seen is
+therefore kept as sums of differences: ``raw`` are the counts at the last look, ``epoch`` says which count they are of.
+Nothing here is kept in memory: the next look is worked out from the document of the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taxiway.rollout.evidence.brake import Recent
+from taxiway.rollout.evidence.means import Arm
+from taxiway.rollout.evidence.paired import Paired
+from taxiway.rollout.evidence.ratio import Assigned
+from taxiway.rollout.observations import Exposure, Observations, Tally
+from taxiway.rollout.routing import CANARY, CONTROL, STABLE
+
+__all__ = ["Seen", "anew", "begin_step", "look", "observations"]
+
+Sums = dict[str, float]
+# Sums that begin anew with each step, and when somebody resumes what was paused.
+_STEP, _SPLIT = "step.", "split."
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that was seen: ``total`` sums, the ``raw`` counts they go up to, the canary's last answers."""
+
+    epoch: str
+    raw: Mapping[str, float]
+    total: Mapping[str, float]
+    recent: Recent
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Seen:
+        """From the journal; an empty document is nothing seen."""
+        recent = document.get("recent", {})
+        return cls(
+            document.get("epoch", ""),
+            document.get("raw", {}),
+            document.get("total", {}),
+            Recent(recent.get("bad", 0), recent.get("answers", 0), recent.get("bad_ever", 0)),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """For the journal."""
+        recent = {"bad": self.recent.bad, "answers": self.recent.answers, "bad_ever": self.recent.bad_ever}
+        return {"epoch": self.epoch, "raw": dict(self.raw), "total": dict(self.total), "recent": recent}
+
+
+def look(seen: Seen, outcomes: Mapping[str, Any] | None, experiment: str, target: int) -> Seen:
+    """What was seen when the data plane's document of ``experiment`` is added; None, or another one's, adds nothing."""
+    if outcomes is None or outcomes["experiment"] != experiment:
+        return seen
+    epoch, raw = f"{experiment} {outcomes['began_unix_ms']}", _flat(outcomes)
+    before = seen.raw if epoch == seen.epoch else {}
+    total = dict(seen.total)
+    for name, count in raw.items():
+        more = count - before.get(name, 0)
+        total[name] = total.get(name, 0) + more
+        arm, _, what = name.partition(".")
+        if arm in (CANARY, CONTROL) and what in ("units", "labelled"):
+            for kind in (_STEP, _SPLIT):
+                total[kind + name] = total.get(kind + name, 0) + more
+    return Seen(epoch, raw, total, _recent(outcomes, target))
+
+
+def begin_step(seen: Seen) -> Seen:
+    """The same at the beginning of a step."""
+    return _without(seen, _STEP)
+
+
+def anew(seen: Seen) -> Seen:
+    """The same when somebody resumes: whether the arms get their shares is asked from here on."""
+    return _without(_without(seen, _STEP), _SPLIT)
+
+
+def observations(seen: Seen, base_rates: Mapping[str, float]) -> Observations:
+    """What a judgement is made from. Canary and control are equally large: each has one half of what is compared."""
+    total = seen.total
+    canary, control = _tally(total, CANARY), _tally(total, CONTROL)
+    return Observations(
+        exposures=(Exposure(canary, control),) if canary.answered or control.answered else (),
+        step_units=_pair(total, _STEP, "units"),
+        recent=seen.recent,
+        assigned=(Assigned(_pair(total, _SPLIT, "units"), (0.5, 0.5)),),
+        labelled=(Assigned(_pair(total, _SPLIT, "labelled"), (0.5, 0.5)),),
+        paired=_paired(total),
+        goal=_goal(total),
+        base_rates=base_rates,
+    )
+
+
+def _flat(outcomes: Mapping[str, Any]) -> Sums:
+    """The counts as ``ARM.WHAT``. An arm on several versions is one arm per version only after a promotion."""
+    flat: Sums = {}
+    for arm in outcomes["arms"]:
+        name = arm["arm"] if arm["arm"] in (CANARY, CONTROL) else f"{arm['arm']}:{arm['version']}"
+        flat |= {f"{name}.{what}": arm[what] for what in ("answered", "units", "labelled") if what in arm}
+        flat |= {f"{name}.bad.{guard}": count for guard, count in arm["bad"].items()}
+        flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items()}
+    for guard, counts in (outcomes.get("paired") or {}).items():
+        flat |= {f"paired.{guard}.{what}": count for what, count in counts.items()}
+    return flat
+
+
+def _recent(outcomes: Mapping[str, Any], target: int) -> Recent:
+    """The last answers of the new version: as the canary, or once it is live as what all get."""
+    arms = {(arm["arm"], arm["version"]): arm for arm in outcomes["arms"]}
+    arm = arms.get((STABLE, target)) or arms.get((CANARY, target))
+    if arm is None:
+        return Recent()
+    return Recent(arm["recent"]["bad"], arm["recent"]["answers"], arm["bad"].get("errors", 0))
+
+
+def _tally(total: Mapping[str, float], arm: str) -> Tally:
+    prefix = f"{arm}.bad."
+    bad = {name.removeprefix(prefix): int(count) for name, count in total.items() if name.startswith(prefix)}
+    return Tally(int(total.get(f"{arm}.answered", 0)), bad)
+
+
+def _pair(total: Mapping[str, float], kind: str, what: str) -> tuple[int, int]:
+    canary, control = (int(total.get(f"{kind}{arm}.{what}", 0)) for arm in (CANARY, CONTROL))
+    return canary, control
+
+
+def _paired(total: Mapping[str, float]) -> dict[str, Paired]:
+    guards = {name.split(".")[1] for name in total if name.startswith("paired.")}
+    return {
+        guard: Paired(*(total.get(f"paired.{guard}.{what}", 0) for what in ("better", "worse", "same")))
+        for guard in guards
+    }
+
+
+def _goal(total: Mapping[str, float]) -> tuple[Arm, Arm] | None:
+    canary, control = (_arm(total, f"{arm}.goal.") for arm in (CANARY, CONTROL))
+    return None if canary is None or control is None else (canary, control)
+
+
+def _arm(total: Mapping[str, float], prefix: str) -> Arm | None:
+    """Count, average and unbiased variance from sums of values and of their squares."""
+    count = total.get(f"{prefix}count", 0)
+    if count < 2:
+        return None
+    mean = total[f"{prefix}sum"] / count
+    return Arm(int(count), mean, max(total[f"{prefix}sum_squares"] - count * mean**2, 0.0) / (count - 1))
+
+
+def _without(seen: Seen, kind: str) -> Seen:
+    total = {name: count for name, count in seen.total.items() if not name.startswith(kind)}
+    return Seen(seen.epoch, seen.raw, total, seen.recent)

@@ -1,0 +1,152 @@
+"""What a rollout found, as documents: for the journal, the admin API, and people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from taxiway.rollout.counts import Seen
+from taxiway.rollout.decide import Action, Move
+from taxiway.rollout.routing import CANARY, CONTROL, STABLE
+from taxiway.rollout.states import State
+from taxiway.rollout.verdict import GoalVerdict, Judgement, Verdict
+
+if TYPE_CHECKING:
+    from taxiway.rollout.steer import Sight, View
+
+__all__ = ["judgement_document", "report"]
+
+_SHARED_OUT = frozenset({State.CANARY, State.PAUSED})
+
+
+def judgement_document(judgement: Judgement) -> dict[str, Any]:
+    """A judgement as JSON; a bound that is not known is null."""
+    return {
+        "guards": [_guard(verdict) for verdict in judgement.verdicts],
+        "goal": None if judgement.goal is None else _goal(judgement.goal),
+        "braked": judgement.braked,
+        "split_uneven": judgement.split_uneven,
+        "labels_uneven": judgement.labels_uneven,
+        "step_units": judgement.step_units,
+    }
+
+
+def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
+    """A rollout as it stands.
+
+    Args:
+        now: its record, and what is seen now.
+        action: what would be done at this look; None when it is over.
+        sight: the world.
+    """
+    record, plan = now.record, now.plan
+    shared = now.state in _SHARED_OUT and record.step >= 0 and not record.over
+    share = plan.steps[record.step] if shared else 0.0
+    verdict = dict(record.verdict) if record.over else judgement_document(now.judgement)
+    rps = _requests_per_second(now, sight)
+    compared = 2 * share * rps
+    return {
+        "model": plan.model,
+        "rollout": record.id,
+        "from": record.source,
+        "to": record.target,
+        "state": record.state,
+        "over": record.over,
+        "step": record.step + 1,
+        "steps": [_percent(each) for each in plan.steps],
+        "who": record.who,
+        "started_at": record.started_at,
+        "entered_at": record.entered_at,
+        "arms": _arms(now.seen, record.source, record.target, share, sight.default),
+        "guards": [_with_time(guard, compared) for guard in verdict.get("guards", [])],
+        "goal": verdict.get("goal"),
+        "split_uneven": verdict.get("split_uneven", False),
+        "labels_uneven": verdict.get("labels_uneven", False),
+        "requests_per_second": round(rps, 3),
+        "affected_at_most": now.baseline.affected_at_most,
+        "rule": record.rule,
+        "because": record.because,
+        "next": None if action is None else _next(action),
+    }
+
+
+def _arms(seen: Seen, source: int, target: int, share: float, default: int | None) -> list[dict[str, Any]]:
+    rest = 1 - 2 * share
+    arms = [(CANARY, CANARY, target, share), (CONTROL, CONTROL, source, share)]
+    arms += [
+        (STABLE, f"{STABLE}:{version}", version, rest if version == default else 0.0) for version in (source, target)
+    ]
+    found = []
+    for arm, name, version, part in arms:
+        counts = {
+            what.removeprefix(f"{name}."): int(count)
+            for what, count in seen.total.items()
+            if what.startswith(f"{name}.")
+        }
+        if part or counts.get("answered"):
+            bad = {what.removeprefix("bad."): count for what, count in counts.items() if what.startswith("bad.")}
+            answered, units = counts.get("answered", 0), counts.get("units", 0)
+            found.append(
+                {"arm": arm, "version": version, "share": _percent(part), "answered": answered, "units": units}
+                | {"bad": bad}
+            )
+    return found
+
+
+def _with_time(guard: Mapping[str, Any], compared: float) -> dict[str, Any]:
+    more = guard["requests_to_decide"]
+    return {**guard, "seconds_to_decide": None if more is None or not compared else round(more / compared)}
+
+
+def _next(action: Action) -> dict[str, Any]:
+    move = isinstance(action, Move)
+    return {
+        "rule": action.rule.name,
+        "text": action.rule.value,
+        "because": action.because,
+        "change": action.change.value if isinstance(action, Move) else None,
+        "call_somebody": not move and getattr(action, "call_somebody", False),
+    }
+
+
+def _requests_per_second(now: View, sight: Sight) -> float:
+    """Today's traffic: what the data plane counted since it began to, or what was measured before the ramp."""
+    outcomes = sight.outcomes
+    if outcomes is None or outcomes["experiment"] != now.record.id:
+        return now.baseline.requests_per_second
+    seconds = sight.now - outcomes["began_unix_ms"] / 1000
+    answered = sum(arm["answered"] for arm in outcomes["arms"])
+    return answered / seconds if seconds >= 1 else now.baseline.requests_per_second
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 4)
+
+
+def _guard(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "name": verdict.guard.name,
+        "finding": verdict.finding.value,
+        "estimate": _finite(verdict.estimate),
+        "low": _finite(verdict.low),
+        "high": _finite(verdict.high),
+        "log_e_harm": _finite(verdict.log_e_harm),
+        "log_e_safe": _finite(verdict.log_e_safe),
+        "requests_to_decide": verdict.requests_to_decide,
+    }
+
+
+def _goal(verdict: GoalVerdict) -> dict[str, Any]:
+    return {
+        "finding": verdict.finding.value,
+        "estimate": _finite(verdict.estimate),
+        "low": _finite(verdict.low),
+        "high": _finite(verdict.high),
+        "p": verdict.p,
+        "observations_to_decide": verdict.observations_to_decide,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 9) if math.isfinite(value) else None

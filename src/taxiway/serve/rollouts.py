@@ -1,0 +1,53 @@
+"""What a server needs of what runs rollouts: :mod:`taxiway.rollout`, handed over where a server is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from taxiway.clock import Clock
+from taxiway.serve.dataplane import DataPlane
+from taxiway.serve.loop import Loop
+from taxiway.types import JsonObject
+
+__all__ = ["Rollouts", "RolloutsOf"]
+
+
+class Rollouts(Protocol):
+    """Runs the rollouts of one server. Any thread may call any method."""
+
+    def start(self) -> None:
+        """Look at the rollouts under way from now on, until :meth:`stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End; what serves goes on serving with the last table."""
+        ...
+
+    def begin(self, model: str, plan: Mapping[str, object], who: str, wait_seconds: float) -> JsonObject:
+        """Begin a rollout, and wait at most so long for its first step; its status.
+
+        Raises:
+            InvalidArgument, NotFound, FailedPrecondition: it cannot be done; the hint says what would work.
+        """
+        ...
+
+    def change(self, model: str, verb: str, who: str) -> JsonObject:
+        """``pause``, ``resume``, ``promote`` or ``abort`` the model's rollout; its status.
+
+        Raises:
+            NotFound, FailedPrecondition: there is none, or not as it stands.
+        """
+        ...
+
+    def status(self, model: str) -> JsonObject:
+        """The model's latest rollout as it stands.
+
+        Raises:
+            NotFound: no such model, or it never had one.
+        """
+        ...
+
+
+RolloutsOf = Callable[[Loop, DataPlane, Clock], Rollouts]
+"""Makes what runs the rollouts of a server."""

@@ -1,0 +1,145 @@
+"""A rollout in a simulated world: requests are drawn, the clock is a number, the journal a list."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from taxiway.journal import Event, ModelState, Rollout, apply
+from taxiway.rollout.begin import started
+from taxiway.rollout.plan import RolloutPlan
+from taxiway.rollout.states import Change
+from taxiway.rollout.steer import Entry, Sight, command, steer
+
+BEGAN = 1_800_000_000.0
+MICROSECONDS = {"p50": 900.0, "p90": 1500.0, "p95": 2000.0, "p99": 3000.0, "p999": 9000.0}
+# What the versions do, by guard: the chance that an answer is bad.
+Rates = Callable[[str, int], Mapping[str, float]]
+GOOD = {"errors": 0.01, "p95": 0.05, "p99": 0.01}
+
+
+def alike(arm: str, version: int) -> Mapping[str, float]:
+    """Both versions fail one request in a hundred."""
+    return GOOD
+
+
+@dataclass
+class Counting:
+    """What a data plane counts of one experiment."""
+
+    experiment: str
+    began: float
+    arms: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    last: dict[tuple[str, int], deque[bool]] = field(default_factory=dict)
+
+    def add(self, rng: np.random.Generator, arm: str, version: int, requests: int, rates: Mapping[str, float]) -> None:
+        fresh = {"answered": 0, "units": 0, "bad": dict.fromkeys(GOOD, 0), "recent": {"bad": 0, "answers": 0}}
+        kept = self.arms.setdefault((arm, version), fresh)
+        kept["answered"] += requests
+        kept["units"] += requests
+        for guard, rate in rates.items():
+            kept["bad"][guard] += int(rng.binomial(requests, rate))
+        last = self.last.setdefault((arm, version), deque(maxlen=20))
+        last.extend(rng.random(min(requests, 20)) < rates["errors"])
+        kept["recent"] = {"bad": sum(map(bool, last)), "answers": len(last)}
+
+    def document(self) -> dict[str, Any]:
+        arms = [
+            {
+                "arm": arm,
+                "version": version,
+                "latency": {"quantiles_us": MICROSECONDS},
+                **counts,
+                "bad": dict(counts["bad"]),
+            }
+            for (arm, version), counts in self.arms.items()
+        ]
+        return {"experiment": self.experiment, "began_unix_ms": int(self.began * 1000), "arms": arms}
+
+
+class World:
+    """One model, version 1 serving, and the rollout that ``plan`` says.
+
+    ``rates`` gives the chances of bad answers by arm and version; ``loaded`` is what became of loading the new version.
+    """
+
+    def __init__(self, plan: RolloutPlan, rates: Rates = alike, *, seed: int = 0, rps: float = 100.0) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.rates, self.rps = rates, rps
+        self.now = BEGAN
+        self.loaded: bool | None = True
+        self.waits = False
+        self.events: list[Event] = []
+        self.state = ModelState()
+        self.counting: Counting | None = None
+        self.newest = 2
+        self.keep(started(plan, source=1, newest=2, name="r1", salt="salt"))
+
+    @property
+    def rollout(self) -> Rollout:
+        assert self.state.rollout is not None
+        return self.state.rollout
+
+    @property
+    def default(self) -> int:
+        wish = self.state.wish
+        if wish is not None and wish.default is not None:
+            return wish.default
+        if self.state.pin is not None:
+            return self.state.pin.version
+        return 1 if 2 in self.state.held else 2
+
+    def keep(self, entry: Entry, who: str = "test") -> None:
+        event = Event(entry.kind, "m", who, self.now, entry.data, len(self.events) + 1)
+        self.events.append(event)
+        self.state = apply(self.state, event)
+
+    def sight(self) -> Sight:
+        outcomes = None if self.counting is None else self.counting.document()
+        return Sight(self.now, outcomes, self.default, self.loaded, "no file", self.newest, self.waits)
+
+    def serve(self, requests: int) -> dict[str, int]:
+        """Answer so many requests; how many each arm got."""
+        wish = self.state.wish
+        if wish is None or wish.route is None:
+            return {}
+        route = wish.route
+        if self.counting is None or self.counting.experiment != route["experiment"]:
+            self.counting = Counting(route["experiment"], self.now)
+        arms = [(arm["name"], arm["version"], arm["share_ppm"] / 1e6) for arm in route["arms"]]
+        arms.append(("stable", self.default, max(1 - sum(share for *_, share in arms), 0.0)))
+        got = self.rng.multinomial(requests, [share for *_, share in arms])
+        for (arm, version, _), count in zip(arms, got, strict=True):
+            self.counting.add(self.rng, arm, version, int(count), self.rates(arm, version))
+        return {arm: int(count) for (arm, *_), count in zip(arms, got, strict=True)}
+
+    def restart(self) -> None:
+        """A process that ends forgets what it counted."""
+        self.counting = None
+
+    def look(self) -> Entry | None:
+        """One look; what it decided is kept."""
+        entry = steer(self.rollout, self.sight())
+        if entry is not None:
+            self.keep(entry, "controller")
+        return entry
+
+    def command(self, change: Change) -> None:
+        self.keep(command(self.rollout, self.sight(), change), "ann")
+
+    def advance(self, seconds: float) -> dict[str, int]:
+        """Let time pass, with its requests, and look."""
+        self.now += seconds
+        got = self.serve(int(seconds * self.rps))
+        self.look()
+        return got
+
+    def run(self, seconds: float, every: float, until: Callable[[World], bool] = lambda world: False) -> None:
+        """Look again and again, for at most so many seconds, until something is reached or it is over."""
+        end = self.now + seconds
+        while self.now < end and not self.rollout.over and not until(self):
+            self.advance(every)

@@ -1,0 +1,279 @@
+"""The controller in a running server: what it keeps, what is served, what people see and may do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxiway.cli.main import main
+from taxiway.cli.rollout import follow
+from taxiway.cli.rollout_view import line_of
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from taxiway.journal import Event
+from tests.unit.rollout.serving import Server
+from tests.unit.rollout.simulated import GOOD
+
+Begin = Callable[..., Server]
+
+
+@pytest.fixture
+def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
+    """Servers that are stopped in the end. Version 2 is held: it waits for its rollout."""
+    monkeypatch.delenv("TAXIWAY_TOKEN", raising=False)
+    begun: list[Server] = []
+
+    def begin(**settings: Any) -> Server:
+        if "rollout" not in settings and not begun:
+            journal = tmp_path / "state"
+            _hold(journal)
+        begun.append(Server(tmp_path, **settings))
+        return begun[-1]
+
+    yield begin
+    for server in begun:
+        server.stop()
+
+
+def _hold(state: Path) -> None:
+    from taxiway.journal.sqlite import SqliteJournal
+
+    journal = SqliteJournal(state / "journal.db")
+    journal.append(Event("hold", "digits", "test", 0.0, {"version": 2}))
+    journal.close()
+
+
+def bad(arm: str, version: int) -> Mapping[str, float]:
+    return {**GOOD, "errors": 0.3 if version == 2 else 0.01}
+
+
+def test_a_rollout_brings_a_version_and_the_old_one_stays_for_a_while(serving: Begin) -> None:
+    server = serving()
+    assert server.plane.default("digits") == 1
+    status = server.begin()
+    assert (status["state"], status["step"], status["from"], status["to"]) == ("canary", 1, 1, 2)
+    assert server.plane.serving("digits") == [1, 2]
+    entry = server.plane.table["models"]["digits"]
+    assert [(arm["name"], arm["version"], arm["share_ppm"]) for arm in entry["route"]["arms"]] == [
+        ("canary", 2, 100_000),
+        ("control", 1, 100_000),
+    ]
+    shares = {one["version"]: one["share"] for one in server.handle.status("digits")[0]["versions"]}
+    assert shares == {1: 0.9, 2: 0.1}
+    status = server.go_on(3600, until=("live",))
+    assert status["state"] == "live"
+    assert server.handle.wait_default("digits", 2, 10)
+    assert server.plane.serving("digits") == [1, 2]
+    server.clock.skipped += 90_000
+    server.controller.look()
+    assert server.controller.status("digits")["over"]
+    assert server.handle.loop.wait_until(lambda models: models["digits"].serving() == [2], 10)
+
+
+def test_a_bad_version_goes_back_by_itself_and_is_held(serving: Begin) -> None:
+    server = serving(rates=bad)
+    server.begin()
+    status = server.go_on(600)
+    assert (status["state"], status["over"]) == ("rolled back", True)
+    assert server.plane.default("digits") == 1
+    assert server.handle.status("digits")[0]["held"] == [2]
+    assert "route" not in server.plane.table["models"]["digits"]
+    affected = sum(arm["bad"]["errors"] for arm in status["arms"] if arm["arm"] == "canary")
+    assert affected < 60
+
+
+def test_a_newer_version_waits_until_the_rollout_is_over(serving: Begin) -> None:
+    server = serving()
+    server.begin()
+    server.publish(3)
+    assert server.handle.loop.wait_until(lambda models: 3 in models["digits"].whole(), 10)
+    rows = {one["version"]: one for one in server.handle.status("digits")[0]["versions"]}
+    assert rows[3]["note"] == "waits for the end of the rollout of version 2"
+    assert server.plane.serving("digits") == [1, 2]
+    server.controller.change("digits", "promote", "ann")
+    server.controller.look()
+    assert server.handle.wait_default("digits", 3, 10)
+
+
+@pytest.mark.parametrize("seconds", [0, 60, 3600], ids=["first step", "later", "live"])
+def test_rollback_works_at_any_time_in_one_step(serving: Begin, seconds: float) -> None:
+    server = serving()
+    server.begin()
+    server.go_on(seconds, until=("live",))
+    began, events = time.monotonic(), len(server.handle.operator.history(1000))
+    done = server.handle.rollback("digits", who="ann")
+    assert time.monotonic() - began < 1
+    assert (done["from"], done["to"], done["done"]) == (2, 1, True)
+    assert server.plane.default("digits") == 1 and "route" not in server.plane.table["models"]["digits"]
+    assert len(server.handle.operator.history(1000)) == events + 1
+    status = server.controller.status("digits")
+    assert (status["state"], status["over"], status["because"]) == ("rolled back", True, "rollback by ann")
+    assert server.handle.status("digits")[0]["held"] == [2]
+
+
+@pytest.mark.parametrize("seconds", [0, 40, 3600], ids=["first step", "second step", "live"])
+def test_a_restart_comes_back_to_the_same_table(serving: Begin, seconds: float) -> None:
+    server = serving()
+    server.begin()
+    server.go_on(seconds, until=("live",))
+    before, status = server.plane.table["models"]["digits"], server.controller.status("digits")
+    server.stop()
+    again = serving()
+    again.clock.skipped = server.clock.skipped
+    assert again.handle.loop.wait_until(lambda models: len(models["digits"].serving()) == 2, 10)
+    after = again.plane.table["models"]["digits"]
+    assert (after["default"], after.get("route"), sorted(after["versions"])) == (
+        before["default"],
+        before.get("route"),
+        sorted(before["versions"]),
+    )
+    now = again.controller.status("digits")
+    assert [now[key] for key in ("rollout", "state", "step", "over")] == [
+        status[key] for key in ("rollout", "state", "step", "over")
+    ]
+
+
+def test_what_cannot_be_written_changes_nothing_and_is_said(serving: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serving(rates=bad)
+    server.begin()
+    journal = server.handle.loop._around.journal
+    table = server.plane.table
+
+    def full(event: Event) -> Event:
+        raise Unavailable("cannot write the journal: the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "append", full)
+        status = server.go_on(60)
+        assert status["state"] == "canary" and server.plane.table == table
+        assert "the disk is full" in status["journal_problem"]
+        with pytest.raises(Unavailable, match="disk is full"):
+            server.handle.rollback("digits")
+    status = server.go_on(600)
+    assert (status["state"], status["journal_problem"]) == ("rolled back", "")
+
+
+@pytest.mark.parametrize(
+    ("plan", "error", "said"),
+    [
+        ({"to": 7}, NotFound, "no version 7 of digits to roll out"),
+        ({"to": 1}, FailedPrecondition, "answers already"),
+        ({"steps": [60, 120]}, InvalidArgument, "do not all lie above 0 and up to 50 %"),
+        ({"guards": ["toxic=x2"]}, InvalidArgument, "nothing counts what guard toxic watches"),
+        ({"stepz": [1]}, InvalidArgument, "unknown key 'stepz'"),
+    ],
+)
+def test_a_plan_that_cannot_work_is_refused(
+    serving: Begin, plan: Mapping[str, object], error: type[Exception], said: str
+) -> None:
+    server = serving()
+    with pytest.raises(error, match=said) as refused:
+        server.controller.begin("digits", {"to": 2, **plan}, "ann", 0.0)
+    assert refused.value.hint  # type: ignore[attr-defined]
+    with pytest.raises(NotFound):
+        server.controller.status("digits")
+
+
+def test_a_plan_without_traffic_is_refused_with_what_would_work(serving: Begin) -> None:
+    server = serving()
+    with pytest.raises(FailedPrecondition, match="gets no requests") as refused:
+        server.handle.rollout("digits", 2, measure="0s", wait_seconds=20)
+    assert refused.value.hint is not None and "send traffic first" in refused.value.hint
+    assert server.plane.default("digits") == 1
+    assert server.handle.status("digits")[0]["held"] == [2]
+
+
+def test_one_rollout_of_a_model_at_a_time(serving: Begin) -> None:
+    server = serving()
+    server.begin()
+    with pytest.raises(FailedPrecondition, match="a rollout of version 2 of digits is canary"):
+        server.begin()
+    server.controller.change("digits", "abort", "ann")
+    server.controller.look()
+    with pytest.raises(FailedPrecondition, match="no rollout of digits is under way"):
+        server.controller.change("digits", "pause", "ann")
+
+
+def test_where_versions_wait_nothing_is_taken_over_without_a_rollout(serving: Begin) -> None:
+    server = serving(rollout="manual", versions=1)
+    server.publish(2)
+    assert server.handle.loop.wait_until(lambda models: 2 in models["digits"].whole(), 10)
+    rows = {one["version"]: one for one in server.handle.status("digits")[0]["versions"]}
+    assert rows[2]["note"] == "waits for a rollout: taxiway rollout start digits"
+    assert server.plane.serving("digits") == [1]
+    assert server.begin()["state"] == "canary"
+    server.go_on(3600, until=("live",))
+    server.stop()
+    again = serving(rollout="manual")
+    assert again.plane.default("digits") == 2
+    again.publish(3)
+    assert again.handle.loop.wait_until(lambda models: 3 in models["digits"].whole(), 10)
+    assert again.plane.default("digits") == 2
+
+
+def test_a_plan_in_the_settings_begins_by_itself_when_a_version_is_published(serving: Begin) -> None:
+    plan = {"steps": [10, 50], "step_duration": "30s", "measure": "5s"}
+    server = serving(rollout=plan, versions=1)
+    server.controller.look()
+    server.publish(2)
+    assert server.handle.loop.wait_until(lambda models: 2 in models["digits"].whole(), 10)
+    server.controller.look()
+    status = server.go_on(3600, until=("live",))
+    assert (status["state"], status["to"], status["who"]) == ("live", 2, "server")
+
+
+def test_the_commands(serving: Begin, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    server = serving()
+    where = ["--server", str(server.handle.start_admin())]
+
+    def said(*arguments: str, code: int = 0) -> str:
+        assert main([*arguments, *where]) == code
+        printed = capsys.readouterr()
+        return printed.out if code == 0 else printed.err
+
+    (tmp_path / "plan.toml").write_text('model = "digits"\nto = 2\nsteps = [10, 50]\nstep_duration = "30s"\n')
+    start = ["rollout", "start", "digits", "--plan", str(tmp_path / "plan.toml"), "--guard", "errors", "--wait", "0"]
+    assert said(*start, "--measure", "5s").startswith("digits: version 1 to 2, ")
+    server.controller.look()
+    server.go_on(20, until=("canary",))
+    server.go_on(10)
+    shown = said("rollout", "status", "digits")
+    assert "canary, step 1 of 2" in shown
+    assert [line.split()[0] for line in shown.splitlines() if line][1:] == [
+        "ARM", "canary", "control", "stable", "GUARD", "errors", "next:",
+    ]  # fmt: skip
+    assert json.loads(said("rollout", "status", "digits", "--json"))["steps"] == [10.0, 50.0]
+    assert "paused" in said("rollout", "pause", "digits")
+    assert "canary" in said("rollout", "resume", "digits")
+    assert "SHARE" in said("status") and "90 %" in said("status", "digits")
+    assert "promoting" in said("rollout", "promote", "digits")
+    server.controller.look()
+    assert said("rollout", "watch", "digits").startswith("digits: version 1 to 2, live")
+    assert "rollout-started" in said("history") and "promoting: by hand" in said("history")
+    assert "error: a rollout that is live cannot: pause" in said("rollout", "pause", "digits", code=1)
+    assert "rolling back" in said("rollout", "abort", "digits")
+    server.controller.look()
+    assert said("rollout", "start", "digits", "--steps", "80", code=2).startswith("error: the steps 80 %")
+
+
+def test_watch_prints_what_changes_and_ends_when_it_is_over(serving: Begin, capsys: pytest.CaptureFixture[str]) -> None:
+    server = serving(rates=bad)
+    first = server.begin()
+    looks: Iterator[dict[str, Any]] = iter([dict(first), dict(first), dict(server.go_on(600))])
+    follow(lambda: next(looks), 0.001, redraw=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[0] == line_of(dict(first)) and "rolled back" in lines[1]
+
+
+def test_the_admin_api_names_what_it_takes(serving: Begin) -> None:
+    from taxiway.serve.admin import openapi
+
+    paths = openapi()["paths"]
+    assert {f"/api/v1/models/{{model}}:{verb}" for verb in ("rollout", "pause", "resume", "promote", "abort")} <= set(
+        paths
+    )
+    assert "get" in paths["/api/v1/models/{model}/rollout"]
