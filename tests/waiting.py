@@ -20,9 +20,9 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def eventually(what: Callable[[], Any]) -> Any:
+def eventually(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """Ask again and again until the answer is truthy."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not (answer := what()):
         assert time.monotonic() < deadline, "waited too long"

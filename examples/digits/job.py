@@ -12,8 +12,8 @@ from taxiway.train.context import Context
 
 
 def build_model(params: Mapping[str, Any]) -> keras.Model:
-    """The demo's classifier; ``rate`` is Adam's learning rate."""
-    model = network()
+    """The demo's classifier: ``hidden`` units, ``dropout`` behind them, ``rate`` of Adam."""
+    model = network(int(params.get("hidden", 64)), float(params.get("dropout", 0)))
     model.compile(
         keras.optimizers.Adam(float(params.get("rate", 0.001))), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )

@@ -34,14 +34,15 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return data.images[order].astype(np.float32), data.target[order].astype(np.int64)
 
 
-def network() -> keras.Model:
+def network(hidden: int = 64, dropout: float = 0.0) -> keras.Model:
     """A small classifier on raw images. The scaling is its first layer, so clients send what the scanner gave them."""
     return keras.Sequential(
         [
             keras.Input((8, 8), name="image"),
             keras.layers.Rescaling(1 / 16),
             keras.layers.Flatten(),
-            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dense(hidden, activation="relu"),
+            *([keras.layers.Dropout(dropout)] if dropout else []),
             keras.layers.Dense(10, activation="softmax", name="probabilities"),
         ]
     )

@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from taxiway.replay import replay
     from taxiway.serve.api import serve
     from taxiway.train import train
+    from taxiway.tune import tune
 
-__all__ = ["Client", "__version__", "errors", "export", "publish", "replay", "serve", "train"]
+__all__ = ["Client", "__version__", "errors", "export", "publish", "replay", "serve", "train", "tune"]
 
 __version__ = "0.1.0"
 
 # A stage of a model's life is a package and the function that does it: `taxiway.serve` is both. Each of these
 # packages holds a function of its own name.
-_STAGES = frozenset({"export", "publish", "replay", "serve", "train"})
+_STAGES = frozenset({"export", "publish", "replay", "serve", "train", "tune"})
 _NAMES = {"Client": "taxiway.client"}
 # A stage does not import what stands above it. What such a package brings is handed over by the call.
 _HANDED_OVER = {"taxiway.serve": {"rollouts": "taxiway.rollout.controller:attach"}}

@@ -9,7 +9,7 @@ import pytest
 
 from taxiway.cli.main import COMMANDS
 
-HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "jax", "torch", "ai_edge_litert")
+HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "jax", "torch", "ai_edge_litert", "optuna", "matplotlib")
 
 
 def imported(code: str) -> set[str]:

@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "main", "taxiway"]
 # the list of commands imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("taxiway.cli.train:train", "Train a job on one device or many."),
+    "tune": ("taxiway.cli.tune:tune", "Find good parameters of a job by training it again and again."),
     "runs": ("taxiway.cli.runs:runs", "Show what was trained."),
     "devices": ("taxiway.cli.devices:devices", "Show what TensorFlow can run on, and its runtime settings."),
     "publish": ("taxiway.cli.publish:publish", "Put a SavedModel into a store as its next version."),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import InvalidArgument, NotFound
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.publish.run import MODEL_FOLDER, RUN_FILE, read_run
 from taxiway.stores import MANIFEST_FILE, Manifest, Shelf, digest_of, is_cloud, open_store, pull, verify
 from taxiway.types import JsonObject
@@ -20,6 +20,8 @@ __all__ = ["Prepared", "prepared"]
 
 LITERT_FILE = "model.tflite"
 _KERAS_FILES = (".keras", ".h5", ".hdf5")
+# A study keeps a link to the run of its best trial.
+_STUDY_FILE, _BEST = "study.json", "best"
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,12 @@ def prepared(model: Any, export: Mapping[str, Any]) -> Iterator[Prepared]:
     """Lay out what is published, for as long as the block lasts.
 
     Args:
-        model: a directory, a Keras file, a version's URL in a store, a training run, or a model in memory.
+        model: a directory, a Keras file, a version's URL in a store, a training run, a study, or a model in memory.
         export: how a model in memory or in a Keras file is exported.
 
     Raises:
         InvalidArgument, NotFound: there is no model.
+        FailedPrecondition: the run has not finished, or the study has no complete trial.
         DataLoss: it is a published version whose files are not those of its manifest.
     """
     if isinstance(model, (str, os.PathLike)) and not _is_keras_file(model):
@@ -91,6 +94,8 @@ def _digest(file: Path) -> str:
 def _on_disk(path: Path) -> Prepared:
     if not path.is_dir():
         raise NotFound(f"There is no directory {path}.", hint="Give the directory that holds saved_model.pb.")
+    if (path / _STUDY_FILE).is_file():
+        path = _best_of_study(path)
     if (path / RUN_FILE).is_file():
         run = read_run(path)
         return Prepared(_with_model(path / MODEL_FOLDER), path, run.lineage, run.metrics)
@@ -99,6 +104,13 @@ def _on_disk(path: Path) -> Prepared:
         return Prepared(path, path)
     earlier = verify(path)
     return Prepared(path, path, _copied_from(earlier), earlier.metrics)
+
+
+def _best_of_study(path: Path) -> Path:
+    best = path / _BEST
+    if not best.is_dir():
+        raise FailedPrecondition(f"The study in {path} has no complete trial.", hint=f"taxiway tune show {path}")
+    return best
 
 
 def _with_model(path: Path) -> Path:
