@@ -47,6 +47,10 @@ Numbers in answers may be the tokens `NaN`, `Infinity` and `-Infinity`, which ar
 that answered is in the header `x-taxiway-version`.
 
 Every answer carries `x-request-id`: the caller's own, or a new one.
+
+While a route shares a model's requests out between versions, the same `x-routing-key` gets the same version (a
+route may name another header, or a field). Who names a version or a label gets it. `x-taxiway-arm` says which arm
+answered.
 """
 # Not error kinds, but answers of their own.
 OWN_ERRORS = {
@@ -125,6 +129,11 @@ HEADERS: Json = {
         "required": True,
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
+    "x-taxiway-arm": {
+        "description": "The arm of an experiment that answered; not there while there is none, or only one.",
+        "required": False,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    },
 }
 
 
@@ -151,7 +160,9 @@ def _model_paths() -> Json:
                     "content": {"application/json": {"schema": _schema(f"{verb.title()}Request")}},
                 },
                 "responses": {
-                    "200": _answer(f"{verb.title()}Answer", "The model's answer.", "x-taxiway-version"),
+                    "200": _answer(
+                        f"{verb.title()}Answer", "The model's answer.", "x-taxiway-version", "x-taxiway-arm"
+                    ),
                     **_errors(*_statuses()),
                 },
             }

@@ -43,6 +43,12 @@ class Server:
     def publish(self, table: str) -> None:
         """Replace the table by one pointer swap. Raises ServerError and keeps the old table when it is not valid."""
 
+    def outcomes(self, model: str) -> str:
+        """JSON: what the requests of a model's experiment came to; ``null`` when it never had one.
+
+        The document is described in docs/concepts/traffic.md.
+        """
+
     def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
         """Let ``handler`` answer HandleReloadConfigRequest, serialised messages both ways.
 

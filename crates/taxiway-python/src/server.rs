@@ -47,6 +47,11 @@ impl Server {
         py.detach(|| self.0.publish(table)).map_err(raise)
     }
 
+    /// JSON: what the requests of a model's experiment came to; ``null`` when it never had one.
+    fn outcomes(&self, py: Python<'_>, model: &str) -> String {
+        py.detach(|| self.0.outcomes(model).to_string())
+    }
+
     /// Let ``handler`` answer HandleReloadConfigRequest; it is called on a thread of the server's, one call at a time.
     fn on_reload(&self, handler: Py<PyAny>) -> PyResult<()> {
         self.0.on_reload(Box::new(move |request| reload(&handler, request))).map_err(raise)

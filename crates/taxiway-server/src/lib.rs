@@ -4,7 +4,8 @@
 //!
 //! 1. `transport`: a connection within the limit, its bytes made one request of one protocol;
 //! 2. `admit`: limits and the deadline, before anything is spent;
-//! 3. `table`: name, version and label become a [`lease::Lease`] on a loaded version;
+//! 3. `table`: name, version and label become a [`lease::Lease`] on a loaded version, by way of `traffic` when the
+//!    model's requests are shared out between versions;
 //! 4. `execute`: the engine runs, on this thread or on a pool;
 //! 5. `render`: the answer, straight from the tensors.
 //!
@@ -26,6 +27,7 @@ mod render;
 pub mod request_log;
 mod server;
 mod table;
+mod traffic;
 mod transport;
 mod warm_up;
 

@@ -26,6 +26,7 @@ use crate::metrics::{Counted, Gauges, Metrics, VersionMetrics};
 use crate::reload::{ReloadHandler, Reloads};
 use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
+use crate::traffic::Experiments;
 use crate::transport::{Door, Listener, RequestIds, Scope, SocketFile, acceptor, serve_unix};
 use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
 
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: RequestIds,
     pub(crate) reloads: Reloads,
+    pub(crate) experiments: Experiments,
     registry: Arc<Registry>,
     /// Whether gRPC's health service is served.
     pub(crate) health: bool,
@@ -102,6 +104,7 @@ impl Server {
             metrics: Arc::default(),
             ids: RequestIds::new(),
             reloads: Reloads::new(),
+            experiments: Experiments::default(),
             registry: Arc::default(),
             health: config.grpc_health,
             profiler: config.grpc_profiler,
@@ -263,7 +266,7 @@ impl Server {
     /// # Errors
     /// Those of a table that is not right; the old one then stays.
     pub fn publish(&self, document: &str) -> Result<()> {
-        let table = Table::read(document, &self.core.registry)?;
+        let table = Table::read(document, &self.core.registry, &self.core.experiments)?;
         let wanted = table.readiness.ready || table.models().iter().any(|(_, model)| model.readiness().ready);
         self.core.table.store(Arc::new(table));
         if wanted && !self.core.draining() {
@@ -271,6 +274,11 @@ impl Server {
             self.core.serving.send_if_modified(|serving| !std::mem::replace(serving, true));
         }
         Ok(())
+    }
+
+    /// What the requests of a model's experiment came to; null when it never had one.
+    pub fn outcomes(&self, model: &str) -> Value {
+        self.core.experiments.document(model).unwrap_or(Value::Null)
     }
 
     /// Counters and gauges of the moment.

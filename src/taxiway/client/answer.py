@@ -21,13 +21,22 @@ class Answer(Mapping[str, Array]):
         model: the model asked.
         version: the version that answered; None when the server does not say (TensorFlow Serving over REST).
         request_id: the id under which the server knows the request; None when it has none.
+        arm: the arm of an experiment that answered; None while there is none, or only one.
     """
 
-    def __init__(self, outputs: Mapping[str, Array], model: str, version: int | None, request_id: str | None) -> None:
+    def __init__(
+        self,
+        outputs: Mapping[str, Array],
+        model: str,
+        version: int | None,
+        request_id: str | None,
+        arm: str | None = None,
+    ) -> None:
         self._outputs = dict(outputs)
         self.model = model
         self.version = version
         self.request_id = request_id
+        self.arm = arm
 
     def __getitem__(self, name: str) -> Array:
         try:

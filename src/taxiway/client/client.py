@@ -21,8 +21,8 @@ __all__ = ["Client"]
 
 _GRPC_PORT = 8500
 _MAX_VERSIONS_KNOWN = 256
-# What a server keeps; it replaces any other id by one of its own.
-_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+# What a server keeps of a request id; it replaces any other by one of its own.
+_HEADER_TEXT = re.compile(r"[!-~]{1,128}")
 
 
 class Client:
@@ -75,6 +75,7 @@ class Client:
         label: str | None = None,
         outputs: Sequence[str] = (),
         request_id: str | None = None,
+        routing_key: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Ask a model.
@@ -87,6 +88,8 @@ class Client:
             label: the label of the version that must answer; not together with ``version``.
             outputs: which outputs to give back; all when empty.
             request_id: your id for the request: it comes back, and stands in the server's logs.
+            routing_key: whose the request is (a user, a session): while versions share a model's requests, the same
+                key gets the same version.
             timeout_seconds: for this call.
 
         Returns:
@@ -105,7 +108,8 @@ class Client:
             signature=name,
             inputs=named_arrays(inputs, found),
             outputs=tuple(outputs),
-            request_id=_checked(request_id),
+            request_id=_checked(request_id, "a request id"),
+            routing_key=_checked(routing_key, "a routing key"),
             signature_of=lambda answered: _signature(self._metadata_of(target, answered, deadline), name),
         )
         try:
@@ -115,7 +119,7 @@ class Client:
             self._forget(target)
             raise
         self._note(target, reply.version, deadline)
-        return Answer(reply.outputs, model, reply.version, reply.request_id)
+        return Answer(reply.outputs, model, reply.version, reply.request_id, reply.arm)
 
     def status(
         self, model: str, *, version: int | None = None, timeout_seconds: float | None = None
@@ -251,9 +255,7 @@ def _signature(metadata: Metadata, name: str) -> Signature:
     return found
 
 
-def _checked(request_id: str | None) -> str | None:
-    if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
-        raise InvalidArgument(
-            f"{request_id!r} cannot be a request id.", hint="Use 1 to 128 printable ASCII characters, no spaces."
-        )
-    return request_id
+def _checked(text: str | None, what: str) -> str | None:
+    if text is not None and not _HEADER_TEXT.fullmatch(text):
+        raise InvalidArgument(f"{text!r} cannot be {what}.", hint="Use 1 to 128 printable ASCII characters, no spaces.")
+    return text

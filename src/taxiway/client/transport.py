@@ -66,6 +66,7 @@ class Call:
         inputs: arrays of the signature's own dtypes, by name.
         outputs: which to give back; empty for all.
         request_id: the caller's id for it.
+        routing_key: whose the request is.
         signature_of: what the version that answered (None when it is not known) gives: REST needs it to read numbers.
     """
 
@@ -75,6 +76,12 @@ class Call:
     outputs: Sequence[str]
     request_id: str | None
     signature_of: Callable[[int | None], Signature]
+    routing_key: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """What goes as headers, or as metadata."""
+        given = {"x-request-id": self.request_id, "x-routing-key": self.routing_key}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ class Reply:
     outputs: Mapping[str, Array]
     version: int | None
     request_id: str | None
+    arm: str | None = None
 
 
 class Transport(Protocol):

@@ -43,7 +43,11 @@ class DataPlane(Protocol):
         ...
 
     def publish(self, table: JsonObject) -> None:
-        """Replace what is served, in one step."""
+        """Replace what is served, in one step. A model's ``route`` shares its requests out between versions."""
+        ...
+
+    def outcomes(self, model: str) -> JsonObject | None:
+        """What the requests of the model's experiment came to; None when it never had one."""
         ...
 
     def on_reload(self, handler: Callable[[bytes], bytes]) -> None:

@@ -122,6 +122,11 @@ class NativeDataPlane:
         """Swap the table."""
         self._told(lambda: self._server.publish(json.dumps(table)))
 
+    def outcomes(self, model: str) -> JsonObject | None:
+        """What an experiment came to."""
+        document: JsonObject | None = json.loads(self._told(lambda: self._server.outcomes(model)))
+        return document
+
     def on_reload(self, handler: Callable[[bytes], bytes]) -> None:
         """Register what answers HandleReloadConfigRequest."""
 

@@ -8,7 +8,10 @@ from typing import Any
 from taxiway.errors import InvalidArgument, TaxiwayError
 from taxiway.types import JsonObject
 
-__all__ = ["FakeDataPlane", "FakeVersion"]
+__all__ = ["FakeDataPlane", "FakeVersion", "no_outcomes"]
+
+
+_QUANTILES = ("p50", "p90", "p95", "p99", "p999")
 
 
 class FakeVersion:
@@ -67,6 +70,7 @@ class FakeDataPlane:
         self.fail: dict[tuple[str, int], list[Exception]] = {}
         self.on_publish: Callable[[JsonObject], None] = lambda table: None
         self.stopped = False
+        self.seen: dict[str, JsonObject] = {}
         self.reload: Callable[[bytes], bytes] | None = None
 
     @property
@@ -112,8 +116,17 @@ class FakeDataPlane:
                     raise InvalidArgument(f"{name} names a version that is not loaded: {number}")
             if entry["default"] is not None and str(entry["default"]) not in entry["versions"]:
                 raise TaxiwayError(f"the default of {name} is not among its versions", kind="INVALID_ARGUMENT")
+            _check_route(name, entry)
         self.tables.append(table)
         self.on_publish(table)
+
+    def outcomes(self, model: str) -> JsonObject | None:
+        """What a test put into ``seen``; what :func:`no_outcomes` says for a route that was published, else None."""
+        for table in reversed(self.tables):
+            route = table["models"].get(model, {}).get("route")
+            if route is not None and model not in self.seen:
+                return no_outcomes(model, route, table["models"][model]["default"])
+        return self.seen.get(model)
 
     def counter(self, name: str) -> int:
         """The loads that were asked for, when ``name`` is ``loads``."""
@@ -127,3 +140,56 @@ class FakeDataPlane:
         """Stop."""
         self.stopped = True
         return True
+
+
+def no_outcomes(model: str, route: JsonObject, default: int) -> JsonObject:
+    """The document of an experiment that no request has reached: every count is 0. A test changes what it needs."""
+    taken = sum(arm["share_ppm"] for arm in route["arms"])
+    stable = {"name": "stable", "version": default, "share_ppm": 1_000_000 - taken}
+    arms = [*route["arms"], stable]
+    return {
+        "model": model,
+        "experiment": route["experiment"],
+        "began_unix_ms": 0,
+        "slow_us": dict(route["slow_us"]),
+        "arms": [_nobody(arm, route) for arm in arms],
+        "phases": [
+            {
+                "number": 0,
+                "arms": [{**_nothing(arm, route), "share_ppm": arm["share_ppm"]} for arm in arms],
+            }
+        ],
+        "phases_forgotten": 0,
+    }
+
+
+def _nothing(arm: JsonObject, route: JsonObject) -> JsonObject:
+    counts = dict.fromkeys(("assigned", "keyless", "units", "served_units", "answered"), 0)
+    bad = dict.fromkeys(("errors", *route["slow_us"]), 0)
+    return {"arm": arm["name"], "version": arm["version"], **counts, "bad": bad}
+
+
+def _nobody(arm: JsonObject, route: JsonObject) -> JsonObject:
+    latency = {"count": 0, "sum_us": 0, "buckets": [], "quantiles_us": dict.fromkeys(_QUANTILES)}
+    return {
+        **_nothing(arm, route),
+        "codes": {},
+        "nan": 0,
+        "recent": {"bad": 0, "answers": 0},
+        "latency": latency,
+    }
+
+
+def _check_route(name: str, entry: JsonObject) -> None:
+    """What the real one refuses first."""
+    route = entry.get("route")
+    if route is None:
+        return
+    arms = route["arms"]
+    if sum(arm["share_ppm"] for arm in arms) > 1_000_000:
+        raise InvalidArgument(f'model "{name}": its route gives its arms more than 100 %')
+    for arm in arms:
+        if str(arm["version"]) not in entry["versions"]:
+            raise InvalidArgument(
+                f'model "{name}": its route leads arm "{arm["name"]}" to version {arm["version"]}, which is not served'
+            )

@@ -1,21 +1,32 @@
 use std::time::Duration;
 
+use std::sync::LazyLock;
+
+use http::{HeaderMap, HeaderValue};
+
 use super::*;
+use crate::traffic::Caller;
 
 fn gauges() -> Gauges {
     Gauges { queued: 2, leases: vec![("m".into(), 3, 4)], ready: vec![("m".into(), true)] }
+}
+
+fn begin(metrics: &Metrics, protocol: Protocol) -> Tracked<'_> {
+    static NOBODY: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+    static ID: HeaderValue = HeaderValue::from_static("1");
+    Tracked::begin(metrics, protocol, Caller { id: &ID, headers: &NOBODY })
 }
 
 #[test]
 fn a_request_is_counted_once_under_its_version_and_outcome() {
     let metrics = Metrics::default();
     let version = metrics.version("m", 3);
-    let mut tracked = Tracked::begin(&metrics, Protocol::Grpc);
+    let mut tracked = begin(&metrics, Protocol::Grpc);
     assert_eq!(metrics.in_flight(), 1);
     tracked.reached(&version);
     tracked.ended(&Ok(()));
     drop(tracked);
-    drop(Tracked::begin(&metrics, Protocol::Rest));
+    drop(begin(&metrics, Protocol::Rest));
     assert_eq!((metrics.in_flight(), metrics.requests()), (0, 2));
 
     let page = write(&metrics, &gauges());
@@ -70,7 +81,7 @@ fn the_pages_have_the_metrics_of_the_table_with_its_labels() {
     let version = metrics.version("m", 1);
     version.runs.record(Duration::ZERO);
     version.batched(&ran());
-    let mut tracked = Tracked::begin(&metrics, Protocol::Rest);
+    let mut tracked = begin(&metrics, Protocol::Rest);
     tracked.reached(&version);
     drop(tracked);
     let pages = [(write(&metrics, &gauges()), families::TAXIWAY), (serving_page(), families::SERVING)];
@@ -144,9 +155,9 @@ fn the_names_that_clients_ask_for_are_bounded_and_those_of_loaded_models_stay() 
     let metrics = Metrics::default();
     let loaded = metrics.version("a loaded one", 1);
     for name in 0..MAX_VERSIONS + 10 {
-        Tracked::begin(&metrics, Protocol::Rest).about(&name.to_string());
+        begin(&metrics, Protocol::Rest).about(&name.to_string());
     }
-    Tracked::begin(&metrics, Protocol::Rest).about(&"x".repeat(MAX_NAME_BYTES + 1));
+    begin(&metrics, Protocol::Rest).about(&"x".repeat(MAX_NAME_BYTES + 1));
     assert_eq!(metrics.models.all().len(), MAX_VERSIONS);
     assert!(Arc::ptr_eq(&loaded.model_counts, &metrics.named("a loaded one")));
     let page = write_serving(&metrics, "", &[]);
@@ -158,26 +169,26 @@ fn serving_page() -> String {
     let metrics = Metrics::default();
     let version = metrics.version("m", 3);
     for (protocol, api) in [(Protocol::Rest, Some(Api::Predict)), (Protocol::Grpc, Some(Api::Classify))] {
-        let mut tracked = Tracked::begin(&metrics, protocol);
+        let mut tracked = begin(&metrics, protocol);
         tracked.asks(api.unwrap());
         tracked.reached(&version);
-        let run = tracked.timed(async { Ok(()) });
+        let run = tracked.timed(async { Ok(Vec::new()) });
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run).unwrap();
         tracked.ended(&Ok(()));
     }
-    let mut refused = Tracked::begin(&metrics, Protocol::Rest);
+    let mut refused = begin(&metrics, Protocol::Rest);
     refused.ended::<()>(&Err(taxiway_engine::Error::invalid("Malformed request")));
     drop(refused);
-    let mut question = Tracked::begin(&metrics, Protocol::Rest);
+    let mut question = begin(&metrics, Protocol::Rest);
     question.about("m");
     question.ended(&Ok(()));
     drop(question);
-    let mut lost = Tracked::begin(&metrics, Protocol::Grpc);
+    let mut lost = begin(&metrics, Protocol::Grpc);
     lost.asks(Api::Predict);
     lost.about("nobody");
     lost.ended::<()>(&Err(taxiway_engine::Error::invalid("no")));
     drop(lost);
-    drop(Tracked::begin(&metrics, Protocol::Grpc)); // not one of the APIs that are counted
+    drop(begin(&metrics, Protocol::Grpc)); // not one of the APIs that are counted
     version.model_counts.examples_of_many(5);
     metrics.batching.batched(&ran());
     metrics.loads.attempted("/m/3", Some(Duration::from_millis(2)));

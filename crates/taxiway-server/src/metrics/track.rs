@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use taxiway_engine::{Error, ErrorKind};
+use http::HeaderValue;
+use taxiway_engine::{Error, ErrorKind, Tensor};
 
 use super::serving::ModelCounts;
 use super::{Api, Metrics, Protocol, VersionMetrics};
 use crate::profile::Span;
+use crate::traffic::{Caller, Exposure};
 
 /// A request from its beginning to its end. However it ends, also when its client goes away, it is counted once.
 pub(crate) struct Tracked<'a> {
@@ -19,14 +21,32 @@ pub(crate) struct Tracked<'a> {
     began: Instant,
     outcome: usize,
     api: Option<Api>,
+    caller: Caller<'a>,
+    exposure: Option<Exposure>,
 }
 
 impl<'a> Tracked<'a> {
-    pub(crate) fn begin(metrics: &'a Metrics, protocol: Protocol) -> Tracked<'a> {
+    pub(crate) fn begin(metrics: &'a Metrics, protocol: Protocol, caller: Caller<'a>) -> Tracked<'a> {
         metrics.in_flight.fetch_add(1, Ordering::Relaxed);
         // A request that is dropped before anyone says how it ended was given up by its client.
         let outcome = ErrorKind::Cancelled as usize;
-        Tracked { metrics, version: None, model: None, protocol, began: Instant::now(), outcome, api: None }
+        let began = Instant::now();
+        Tracked { metrics, version: None, model: None, protocol, began, outcome, api: None, caller, exposure: None }
+    }
+
+    /// Who asks.
+    pub(crate) fn caller(&self) -> Caller<'a> {
+        self.caller
+    }
+
+    /// The request was led to an arm.
+    pub(crate) fn exposed(&mut self, exposure: Exposure) {
+        self.exposure = Some(exposure);
+    }
+
+    /// The arm, for the header of the answer.
+    pub(crate) fn arm(&self) -> Option<&HeaderValue> {
+        self.exposure.as_ref()?.header()
     }
 
     /// The request asks this of a model.
@@ -39,14 +59,26 @@ impl<'a> Tracked<'a> {
         self.model = Some(self.metrics.named(model));
     }
 
-    /// Waits for a run of the version that was reached, and counts how long it took when it went well.
-    pub(crate) async fn timed<T>(&self, run: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Waits for a run of the version that was reached, counts how long it took when it went well, and lets an
+    /// experiment see the answer.
+    pub(crate) async fn timed(
+        &mut self,
+        run: impl Future<Output = Result<Vec<Tensor>, Error>>,
+    ) -> Result<Vec<Tensor>, Error> {
         let began = Instant::now();
         let ran = run.await?;
         if let (Some(api), Some(version)) = (self.api, &self.version) {
             version.model_counts.ran(api, began.elapsed());
         }
+        self.answered(&ran);
         Ok(ran)
+    }
+
+    /// The version's outputs, for the experiment that led the request, if one did.
+    pub(crate) fn answered(&mut self, outputs: &[Tensor]) {
+        if let Some(exposure) = &mut self.exposure {
+            exposure.answered(outputs);
+        }
     }
 
     /// The request has found its version.
@@ -67,6 +99,9 @@ impl Drop for Tracked<'_> {
         counts.outcomes[self.outcome].fetch_add(1, Ordering::Relaxed);
         let took = self.began.elapsed();
         counts.times.record(took);
+        if let Some(exposure) = &self.exposure {
+            exposure.ended(self.outcome, took);
+        }
         let named = self.model.as_ref().filter(|_| self.version.is_none());
         named.unwrap_or(&version.model_counts).ended(self.protocol, self.api, self.outcome, took);
         self.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::traffic::RouteDocument;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TableDocument {
@@ -27,6 +29,9 @@ pub(super) struct ModelDocument {
     pub(super) reason: String,
     /// Newest first.
     pub(super) statuses: Vec<VersionStatus>,
+    /// How requests that name no version are shared out; may be left out, and the default answers them all.
+    #[serde(default)]
+    pub(super) route: Option<RouteDocument>,
 }
 
 /// Where one version stands.

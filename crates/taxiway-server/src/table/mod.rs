@@ -10,6 +10,7 @@ pub(crate) use document::{State, VersionStatus};
 
 use crate::lease::Lease;
 use crate::server::Registry;
+use crate::traffic::{Experiments, Found, Route};
 use document::{ModelDocument, TableDocument};
 
 /// Everything that can be asked for, at one moment.
@@ -28,6 +29,8 @@ pub(crate) struct Model {
     labels: BTreeMap<String, i64>,
     statuses: Vec<VersionStatus>,
     readiness: Readiness,
+    /// Boxed: most models have none.
+    route: Option<Box<Route>>,
 }
 
 /// Whether something should get traffic, and why not.
@@ -63,16 +66,20 @@ impl Table {
     ///
     /// # Errors
     /// `InvalidArgument` when the document is not one, or contradicts itself; `NotFound` when it names a version that
-    /// is not loaded.
-    pub(crate) fn read(document: &str, registry: &Registry) -> Result<Table> {
+    /// is not loaded; `ResourceExhausted` when an experiment in it has too many arms.
+    pub(crate) fn read(document: &str, registry: &Registry, experiments: &Experiments) -> Result<Table> {
         let document: TableDocument =
             serde_json::from_str(document).map_err(|error| Error::invalid(format!("not a table: {error}")))?;
         let models = document.models.into_iter().map(|(name, model)| {
-            let model = read_model(&name, model, registry)?;
+            let model = read_model(&name, model, registry, experiments)?;
             Ok((name, model))
         });
+        let models: HashMap<String, Model> = models.collect::<Result<_>>()?;
+        for (name, route) in models.iter().filter_map(|(name, model)| Some((name, model.route.as_ref()?))) {
+            experiments.keep(name, route); // not before: a table that is refused begins nothing
+        }
         Ok(Table {
-            models: models.collect::<Result<_>>()?,
+            models,
             labels_used: document.labels_used,
             readiness: Readiness { ready: document.ready, reason: document.reason },
         })
@@ -83,6 +90,14 @@ impl Table {
     /// # Errors
     /// TensorFlow Serving's, to the letter: clients wait for the word `Servable`.
     pub(crate) fn lease(&self, target: Target<'_>) -> Result<Lease> {
+        self.find(target).map(|found| found.lease.clone())
+    }
+
+    /// The version that is asked for, and the route that may say another when none is.
+    ///
+    /// # Errors
+    /// As [`Table::lease`].
+    pub(crate) fn find(&self, target: Target<'_>) -> Result<Found<'_>> {
         let Target { model: name, choice } = target;
         if name.is_empty() {
             return Err(Error::invalid("ModelSpec has no name specified."));
@@ -95,8 +110,11 @@ impl Table {
             Choice::Version(version) => version,
             Choice::Label(label) => self.labelled(model, label)?,
         };
-        let lease = model.and_then(|model| model.versions.get(&version)).cloned();
-        lease.ok_or_else(|| not_found(format!("Servable not found for request: Specific({name}, {version})")))
+        let lease = model.and_then(|model| model.versions.get(&version));
+        let lease =
+            lease.ok_or_else(|| not_found(format!("Servable not found for request: Specific({name}, {version})")))?;
+        let route = model.and_then(|model| model.route.as_deref()).filter(|_| choice == Choice::Default);
+        Ok(Found { lease, route })
     }
 
     fn labelled(&self, model: Option<&Model>, label: &str) -> Result<i64> {
@@ -142,7 +160,7 @@ impl Model {
     }
 }
 
-fn read_model(name: &str, document: ModelDocument, registry: &Registry) -> Result<Model> {
+fn read_model(name: &str, document: ModelDocument, registry: &Registry, experiments: &Experiments) -> Result<Model> {
     if name.is_empty() {
         return Err(Error::invalid("a model in a table has no name"));
     }
@@ -164,12 +182,15 @@ fn read_model(name: &str, document: ModelDocument, registry: &Registry) -> Resul
             "model \"{name}\": its default, version {version}, is not among its versions"
         )));
     }
+    let route = document.route.as_ref();
+    let route = route.map(|route| Route::read(name, route, &versions, document.default, experiments)).transpose()?;
     Ok(Model {
         default: document.default,
         versions,
         labels: document.labels,
         statuses: document.statuses,
         readiness: Readiness { ready: document.ready, reason: document.reason },
+        route: route.map(Box::new),
     })
 }
 

@@ -49,7 +49,7 @@ fn document(one: u64, two: u64) -> Value {
 }
 
 fn table(document: &Value, registry: &Registry) -> Table {
-    Table::read(&document.to_string(), registry).unwrap()
+    Table::read(&document.to_string(), registry, &Experiments::default()).unwrap()
 }
 
 fn lease(table: &Table, model: &str, choice: Choice<'_>) -> Result<i64, String> {
@@ -104,12 +104,12 @@ fn a_table_that_contradicts_itself_is_refused_with_the_reason() {
     ] {
         let mut wrong = right.clone();
         *wrong.pointer_mut(pointer).unwrap() = value;
-        let error = Table::read(&wrong.to_string(), &registry).map(|_| ()).unwrap_err();
+        let error = Table::read(&wrong.to_string(), &registry, &Experiments::default()).map(|_| ()).unwrap_err();
         assert!(error.kind == kind && error.message.contains(reason), "{pointer}: {error}");
     }
     let mut unknown = right.clone();
     unknown["share"] = json!(1);
-    assert!(Table::read(&unknown.to_string(), &registry).is_err());
+    assert!(Table::read(&unknown.to_string(), &registry, &Experiments::default()).is_err());
     assert_eq!(registry.all().iter().map(|loaded| loaded.claims.count()).sum::<usize>(), 0, "a refused table held on");
 }
 
@@ -132,6 +132,7 @@ fn leases_outlive_the_table_and_are_counted() {
 fn a_forgotten_version_cannot_be_named() {
     let (registry, one, two) = registry();
     registry.forget(one);
-    let error = Table::read(&document(one, two).to_string(), &registry).map(|_| ()).unwrap_err();
+    let error =
+        Table::read(&document(one, two).to_string(), &registry, &Experiments::default()).map(|_| ()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
 }

@@ -11,6 +11,9 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Where an answer names the version that gave it.
 pub(super) const VERSION: HeaderName = HeaderName::from_static("x-taxiway-version");
 
+/// Where an answer names the arm that its request was led to.
+pub(super) const ARM: HeaderName = HeaderName::from_static("x-taxiway-arm");
+
 /// The longest id that is taken from a caller, in bytes.
 const MAX_LENGTH: usize = 128;
 

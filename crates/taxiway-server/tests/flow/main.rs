@@ -15,5 +15,6 @@ mod profile;
 mod raw_call;
 mod serving;
 mod swap;
+mod traffic;
 mod urls;
 mod wire;

@@ -59,13 +59,14 @@ class GrpcTransport:
         request = messages.PredictRequest(model_spec=_spec(call.target, call.signature), output_filter=call.outputs)
         for name, array in call.inputs.items():
             request.inputs[name].CopyFrom(tensor_of(array))
-        headers = [] if call.request_id is None else [("x-request-id", call.request_id)]
+        headers = call.headers().items()
         response, answered = self._ask(f"{_PREDICTION}Predict", request, messages.PredictResponse, deadline, headers)
         version = response.model_spec.version.value if response.model_spec.HasField("version") else None
         return Reply(
             outputs={name: array_of(response.outputs[name]) for name in sorted(response.outputs)},
             version=version,
             request_id=answered.get("x-request-id", call.request_id),
+            arm=answered.get("x-taxiway-arm"),
         )
 
     def metadata(self, target: Target, deadline: Deadline) -> Metadata:

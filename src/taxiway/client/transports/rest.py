@@ -47,9 +47,7 @@ class RestTransport:
             "signature_name": call.signature,
             "inputs": {name: column_of(array) for name, array in call.inputs.items()},
         }
-        headers = {"content-type": "application/json"}
-        if call.request_id is not None:
-            headers["x-request-id"] = call.request_id
+        headers = {"content-type": "application/json", **call.headers()}
         body = json.dumps(document, separators=(",", ":")).encode()
         path = f"{_path(call.target)}:predict"
         answer, answered = self._ask("POST", path, deadline, headers, body)
@@ -60,7 +58,8 @@ class RestTransport:
         if call.outputs:
             # The protocol has no way to ask for some only.
             outputs = {name: array for name, array in outputs.items() if name in call.outputs}
-        return Reply(outputs, version, answered.get("x-request-id", call.request_id))
+        request_id = answered.get("x-request-id", call.request_id)
+        return Reply(outputs, version, request_id, answered.get("x-taxiway-arm"))
 
     def metadata(self, target: Target, deadline: Deadline) -> Metadata:
         """``GET …/metadata``."""

@@ -43,6 +43,10 @@ class LabelledPlane:
         """Let ``handler`` answer HandleReloadConfigRequest."""
         self._plane.on_reload(handler)
 
+    def outcomes(self, model: str) -> JsonObject | None:
+        """What an experiment came to."""
+        return self._plane.outcomes(model)
+
     def counter(self, name: str) -> int:
         """The value of a counter."""
         return self._plane.counter(name)

@@ -17,6 +17,7 @@ use crate::proto::{
 use crate::render::grpc::model_spec;
 use crate::request_log::record;
 use crate::server::Core;
+use crate::traffic::unit;
 
 pub(super) async fn classify(
     core: &Core,
@@ -66,7 +67,7 @@ impl Ran {
         tracked: &mut Tracked<'_>,
     ) -> Result<Ran> {
         let spec = named(spec)?;
-        let lease = leased(core, spec, tracked)?;
+        let lease = leased(core, spec, tracked, |_, field| key_of(input, field))?;
         let plan = Plan::new(lease.engine.as_ref(), method, &spec.signature_name, core.method_name_check)?;
         let examples = serialised(input)?;
         let rows = examples.len();
@@ -84,7 +85,7 @@ pub(super) async fn multi_inference(
     tracked: &mut Tracked<'_>,
 ) -> Result<Reply> {
     let spec = check_tasks(&request.tasks)?;
-    let lease = leased(core, spec, tracked)?;
+    let lease = leased(core, spec, tracked, |_, field| key_of(request.input.as_ref(), field))?;
     let strict = core.method_name_check;
     let tasks: Vec<Task> =
         request.tasks.iter().map(|task| Task::new(lease.engine.as_ref(), task, strict)).collect::<Result<_>>()?;
@@ -94,6 +95,7 @@ pub(super) async fn multi_inference(
     // As many tasks as there are, they take the same one input.
     let inputs = tasks.first().map(|task| task.plan.inputs(examples)).transpose()?.unwrap_or_default();
     let answers = execute_together(&core.pool, &lease, Together { calls, inputs, deadline }).await?;
+    answers.iter().for_each(|tensors| tracked.answered(tensors));
     lease.metrics.model_counts.examples_of_many(rows);
     let mut results = Vec::with_capacity(tasks.len());
     for (task, tensors) in tasks.iter().zip(&answers) {
@@ -103,6 +105,11 @@ pub(super) async fn multi_inference(
         });
     }
     reply(&lease, MultiInferenceResponse { results }, |answer| record::multi_inference(request, answer))
+}
+
+/// A feature of the first example, where it is what requests are led by.
+fn key_of(input: Option<&Input>, field: &str) -> Option<unit::Key> {
+    unit::of_examples(&serialised(input).ok()?, field)
 }
 
 async fn run(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use taxiway_engine::{Error, ErrorKind, Result, WireForm};
+use taxiway_engine::{Error, ErrorKind, Result, Tensor, WireForm};
 
 use super::reply::Reply;
 use super::{examples, health, message};
@@ -23,6 +23,7 @@ use crate::render::grpc;
 use crate::request_log::record;
 use crate::server::Core;
 use crate::table::{Choice, Target};
+use crate::traffic::unit;
 
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +137,7 @@ fn decode<M: Message + Default>(request: Bytes) -> Result<M> {
 
 async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, tracked: &mut Tracked<'_>) -> Result<Reply> {
     let spec = named(request.model_spec.as_ref())?;
-    let lease = leased(core, spec, tracked)?;
+    let lease = leased(core, spec, tracked, |_, field| key_of(&request, field, core.limits.max_tensor_bytes))?;
     let signature = api::predict::signature(lease.engine.as_ref(), &spec.signature_name)?.clone();
     api::predict::check_method(&signature, core.method_name_check)?;
     let inputs = api::predict::named_inputs(&signature, &request.inputs, core.limits.max_tensor_bytes)?;
@@ -154,6 +155,12 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     Ok(Reply { frame, version: Some(lease.header.clone()) })
 }
 
+/// The first element of an input, where it is what requests are led by.
+fn key_of(request: &PredictRequest, field: &str, max_tensor_bytes: usize) -> Option<unit::Key> {
+    let tensor = Tensor::from_proto(request.inputs.get(field)?, max_tensor_bytes).ok()?;
+    unit::of_tensor(&tensor)
+}
+
 fn metadata(core: &Core, request: &GetModelMetadataRequest) -> Result<Reply> {
     let spec = named(request.model_spec.as_ref())?;
     api::metadata::check_fields(&request.metadata_field)?;
@@ -169,9 +176,17 @@ fn status(core: &Core, request: &GetModelStatusRequest) -> Result<Reply> {
     Ok(Reply { frame: message::wrap(&answer)?, version: None })
 }
 
-/// A lease on the version that a request names; the request is counted under the name also when there is none.
-pub(super) fn leased(core: &Core, spec: &ModelSpec, tracked: &mut Tracked<'_>) -> Result<Lease> {
-    let lease = core.table.load().lease(target(spec)).inspect_err(|_| tracked.about(&spec.name))?;
+/// A lease on the version that answers a request; the request is counted under the name also when there is none. `key`
+/// finds the field that decides, where one does.
+pub(super) fn leased(
+    core: &Core,
+    spec: &ModelSpec,
+    tracked: &mut Tracked<'_>,
+    key: impl FnOnce(&Lease, &str) -> Option<unit::Key>,
+) -> Result<Lease> {
+    let table = core.table.load();
+    let found = table.find(target(spec)).inspect_err(|_| tracked.about(&spec.name))?;
+    let lease = found.led(tracked.caller()).go(tracked, key);
     tracked.reached(&lease.metrics);
     Ok(lease)
 }

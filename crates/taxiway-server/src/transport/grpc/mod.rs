@@ -15,16 +15,18 @@ mod stream;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use taxiway_engine::{Error, ErrorKind, Result};
 
 use super::body::{self, Unread};
-use super::request_id::REQUEST_ID;
+use super::request_id::{ARM, REQUEST_ID};
 use crate::admit::{Deadline, timed_out};
 use crate::metrics::Protocol::Grpc;
 use crate::metrics::Tracked;
 use crate::server::Core;
+use crate::traffic::Caller;
 use reply::{Body, Reply};
 
 /// Answers a call, whatever it is.
@@ -38,10 +40,15 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
         response.headers_mut().insert(REQUEST_ID, id);
         return Ok(response);
     }
-    let mut tracked = Tracked::begin(&core.metrics, Grpc);
-    let result = call(&core, request, &mut tracked).await;
+    let (parts, incoming) = request.into_parts();
+    let mut tracked = Tracked::begin(&core.metrics, Grpc, Caller { id: &id, headers: &parts.headers });
+    let result = call(&core, &parts, incoming, &mut tracked).await;
     tracked.ended(&result);
     let mut response = reply::response(result);
+    if let Some(arm) = tracked.arm() {
+        response.headers_mut().insert(ARM, arm.clone());
+    }
+    drop(tracked);
     response.headers_mut().insert(REQUEST_ID, id);
     Ok(response)
 }
@@ -51,8 +58,7 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
     request.method() == Method::POST && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
-async fn call(core: &Core, request: Request<Incoming>, tracked: &mut Tracked<'_>) -> Result<Reply> {
-    let (parts, mut incoming) = request.into_parts();
+async fn call(core: &Core, parts: &Parts, mut incoming: Incoming, tracked: &mut Tracked<'_>) -> Result<Reply> {
     let asked = call::timeout(&parts.headers)?;
     let method = methods::find(parts.uri.path(), core)?;
     let deadline = Deadline::sooner(method.limit(&core.limits), asked);

@@ -19,6 +19,7 @@ use crate::proto::{
 use crate::render::grpc::model_spec;
 use crate::request_log::record;
 use crate::server::Core;
+use crate::traffic::unit;
 
 pub(super) async fn classify(
     core: &Core,
@@ -76,7 +77,8 @@ impl Ran {
         let document = Document::parse(body)?;
         let name = document.signature_name()?;
         let examples = document.examples()?;
-        let lease = core.table.load().lease(named.target())?;
+        let key = |_: &Lease, field: &str| unit::of_examples(&examples, field);
+        let lease = core.table.load().find(named.target())?.led(tracked.caller()).go(tracked, key);
         tracked.reached(&lease.metrics);
         let name = name.as_deref().unwrap_or_default();
         let plan = Plan::new(lease.engine.as_ref(), method, name, core.method_name_check)?;

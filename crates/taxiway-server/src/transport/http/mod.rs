@@ -20,13 +20,14 @@ use hyper::body::Incoming;
 use taxiway_engine::{Error, ErrorKind, Result};
 
 use super::body;
-use super::request_id::REQUEST_ID;
+use super::request_id::{ARM, REQUEST_ID};
 use crate::admit::Deadline;
 use crate::config::Prometheus;
 use crate::metrics::Protocol::Rest;
 use crate::metrics::Tracked;
 use crate::render;
 use crate::server::Core;
+use crate::traffic::Caller;
 use answer::{Answer, JSON};
 
 /// Answers a request, whatever it is.
@@ -37,9 +38,9 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let mut response = if path::is_api(path) {
         let mut answered = match parts.method {
-            Method::OPTIONS => preflight(&core, &parts.headers),
+            Method::OPTIONS => preflight(&core, Caller { id: &id, headers: &parts.headers }),
             Method::TRACE | Method::CONNECT => not_implemented(&parts.method),
-            _ => api(&core, &parts, &mut incoming).await,
+            _ => api(&core, &id, &parts, &mut incoming).await,
         };
         if core.cors {
             allow_any_origin(&mut answered);
@@ -72,17 +73,21 @@ async fn read_to_its_end(core: &Core, headers: &HeaderMap, incoming: &mut Incomi
     body::discard(incoming, core.limits.max_body_bytes).await
 }
 
-async fn api(core: &Core, parts: &Parts, incoming: &mut Incoming) -> Response<Full<Bytes>> {
-    let mut tracked = Tracked::begin(&core.metrics, Rest);
+async fn api(core: &Core, id: &HeaderValue, parts: &Parts, incoming: &mut Incoming) -> Response<Full<Bytes>> {
+    let mut tracked = Tracked::begin(&core.metrics, Rest, Caller { id, headers: &parts.headers });
     let result = rest::answer(core, parts, incoming, &mut tracked).await;
     tracked.ended(&result.as_ref().map_err(|refusal| refusal.error.clone()).map(|_| ()));
-    result.unwrap_or_else(Answer::from).into_response()
+    let mut response = result.unwrap_or_else(Answer::from).into_response();
+    if let Some(arm) = tracked.arm() {
+        response.headers_mut().insert(ARM, arm.clone());
+    }
+    response
 }
 
 /// A browser asks whether a page may call us.
-fn preflight(core: &Core, headers: &HeaderMap) -> Response<Full<Bytes>> {
-    let mut tracked = Tracked::begin(&core.metrics, Rest);
-    let origin = headers.get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
+fn preflight(core: &Core, caller: Caller<'_>) -> Response<Full<Bytes>> {
+    let mut tracked = Tracked::begin(&core.metrics, Rest, caller);
+    let origin = caller.headers.get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let is_web = origin.is_some_and(|origin| origin.contains("http://") || origin.contains("https://"));
     let status = if is_web { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let no_origin = || Error::new(ErrorKind::FailedPrecondition, "Origin header is missing in CORS preflight");

@@ -15,10 +15,12 @@ use crate::admit::{Deadline, timed_out};
 use crate::api;
 use crate::execute::{Run, execute};
 use crate::json::{Document, write_predict};
+use crate::lease::Lease;
 use crate::metrics::{Api, Tracked};
 use crate::render::{grpc, models, rest};
 use crate::request_log::record;
 use crate::server::Core;
+use crate::traffic::unit;
 use crate::transport::body::{self, Unread};
 
 /// Answers a request to `/v1/…`.
@@ -71,16 +73,9 @@ async fn predict(
     deadline: Deadline,
     tracked: &mut Tracked<'_>,
 ) -> Result<Answer, Refusal> {
-    let leased = core.table.load().lease(named.target());
-    // The tensors can be read in the same pass as the syntax when the signature is the one everybody calls.
-    let expected = leased.as_ref().ok().and_then(|lease| lease.engine.signatures().get(DEFAULT_SIGNATURE)?.ok());
-    let document = match expected {
-        Some(signature) => Document::parse_expecting(body, signature, core.limits.max_tensor_bytes)?,
-        None => Document::parse(body)?,
-    };
-    let signature_name = document.signature_name()?;
-    let lease = leased?;
+    let (lease, document) = led(core, named, body, tracked)?;
     tracked.reached(&lease.metrics);
+    let signature_name = document.signature_name()?;
     let signature = api::predict::rest_signature(lease.engine.as_ref(), signature_name.as_deref())?.clone();
     api::predict::check_method(&signature, core.method_name_check)?;
     let (form, inputs) = document.predict_inputs(&signature, core.limits.max_tensor_bytes)?;
@@ -95,6 +90,26 @@ async fn predict(
     let mut text = Vec::with_capacity(tensors.iter().map(|tensor| 16 + tensor.len() * 12).sum());
     write_predict(form, &signature, &outputs, &tensors, &mut text)?;
     Ok(Answer { status: StatusCode::OK, content_type: JSON, version: Some(lease.header.clone()), body: text })
+}
+
+/// The version that answers, and the body, whose tensors are read on the way where that can be.
+fn led<'b>(core: &Core, named: &Named<'_>, body: &'b [u8], tracked: &mut Tracked<'_>) -> Result<(Lease, Document<'b>)> {
+    let max_bytes = core.limits.max_tensor_bytes;
+    let table = core.table.load();
+    let led = table.find(named.target()).map(|found| found.led(tracked.caller()));
+    // The tensors can be read in the same pass as the syntax when the signature is the one everybody calls.
+    let expected = led.as_ref().ok().and_then(|led| led.lease().engine.signatures().get(DEFAULT_SIGNATURE)?.ok());
+    let document = match expected {
+        Some(signature) => Document::parse_expecting(body, signature, max_bytes)?,
+        None => Document::parse(body)?,
+    };
+    let signature_name = document.signature_name()?;
+    let lease = led?.go(tracked, |lease, field| {
+        let signature = api::predict::rest_signature(lease.engine.as_ref(), signature_name.as_deref()).ok()?;
+        let place = signature.inputs.iter().position(|port| port.name == field)?;
+        unit::of_tensor(document.predict_inputs(signature, max_bytes).ok()?.1.get(place)?)
+    });
+    Ok((lease, document))
 }
 
 fn ask(core: &Core, question: &Question<'_>) -> Result<Answer> {

@@ -1,0 +1,101 @@
+//! From what a request asks for to the version that answers it.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use taxiway_engine::Tensor;
+
+use super::counts::Ended;
+use super::experiment::{Counter, Unit};
+use super::nan::any_nan;
+use super::route::{Arm, KeySource, Route};
+use super::unit::{Caller, Key};
+use crate::lease::Lease;
+use crate::metrics::Tracked;
+
+/// What a table found for a request: a lease, and the route when one has a say.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'t> {
+    pub(crate) lease: &'t Lease,
+    /// `None` when the model has no route, or the request itself says which version it wants.
+    pub(crate) route: Option<&'t Route>,
+}
+
+/// Which way a request goes.
+pub(crate) enum Led<'t> {
+    Straight(&'t Lease),
+    To(&'t Arm, Unit),
+    /// The key is in the request's body.
+    Undecided(&'t Lease, &'t Route),
+}
+
+impl<'t> Found<'t> {
+    /// The way, as far as it shows before the body is read.
+    pub(crate) fn led(self, caller: Caller<'_>) -> Led<'t> {
+        let Some(route) = self.route else { return Led::Straight(self.lease) };
+        match &route.key {
+            KeySource::Field(_) => Led::Undecided(self.lease, route),
+            KeySource::Header(name) => {
+                let (arm, unit) = route.arm(caller.key(name).as_ref(), caller.id.as_bytes());
+                Led::To(arm, unit)
+            }
+        }
+    }
+}
+
+impl Led<'_> {
+    /// The version that answers, or while that is not decided the one that most probably will.
+    pub(crate) fn lease(&self) -> &Lease {
+        match self {
+            Led::Straight(lease) | Led::Undecided(lease, _) => lease,
+            Led::To(arm, _) => &arm.lease,
+        }
+    }
+
+    /// Goes that way: the request is counted as its arm's from here on. `key` finds what stands in a field of the body.
+    pub(crate) fn go(self, tracked: &mut Tracked<'_>, key: impl FnOnce(&Lease, &str) -> Option<Key>) -> Lease {
+        let (arm, unit) = match self {
+            Led::Straight(lease) => return lease.clone(),
+            Led::To(arm, unit) => (arm, unit),
+            Led::Undecided(lease, route) => {
+                let key = match &route.key {
+                    KeySource::Field(name) => key(lease, name),
+                    KeySource::Header(_) => None,
+                };
+                route.arm(key.as_ref(), tracked.caller().id.as_bytes())
+            }
+        };
+        tracked.exposed(Exposure::begin(arm, unit));
+        arm.lease.clone()
+    }
+}
+
+/// One request's part in an experiment, from its assignment to its end.
+pub(crate) struct Exposure {
+    counter: Arc<Counter>,
+    header: Option<HeaderValue>,
+    first: bool,
+    nan: bool,
+}
+
+impl Exposure {
+    pub(super) fn begin(arm: &Arm, unit: Unit) -> Exposure {
+        let first = arm.counter.began(unit);
+        Exposure { counter: Arc::clone(&arm.counter), header: arm.header.clone(), first, nan: false }
+    }
+
+    /// The arm, for the header of an answer; `None` while there is one arm only.
+    pub(crate) fn header(&self) -> Option<&HeaderValue> {
+        self.header.as_ref()
+    }
+
+    /// What the version answered.
+    pub(crate) fn answered(&mut self, tensors: &[Tensor]) {
+        self.nan |= any_nan(tensors);
+    }
+
+    /// The request has ended, with 0 or the number of an error kind.
+    pub(crate) fn ended(&self, code: usize, took: std::time::Duration) {
+        self.counter.ended(Ended { code, took, nan: self.nan }, self.first);
+    }
+}

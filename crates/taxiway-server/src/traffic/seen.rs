@@ -1,0 +1,44 @@
+//! Which units were seen before, in bounded memory.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const WORDS: usize = 1 << 16;
+
+/// One bit for a unit, at a place its hash gives. Two units may share a bit; the second is then taken for seen. That
+/// happens as often in one arm as in another, so it makes the counts of units smaller and not their ratios wrong.
+pub(super) struct Seen(Box<[AtomicU64]>);
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen((0..WORDS).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Seen {
+    /// Remembers a unit by its hash, in this phase; whether it is there for the first time.
+    pub(super) fn add(&self, hash: u64, phase: u64) -> bool {
+        // The high bits decide about the arm, so within one arm they are much alike; the low ones are not.
+        let mixed = (hash ^ phase.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        let place = (mixed >> 42) as usize; // 22 bits
+        let (word, bit) = (&self.0[place >> 6], 1 << (place & 63));
+        // Looking first keeps the line shared while nothing is new.
+        word.load(Relaxed) & bit == 0 && word.fetch_or(bit, Relaxed) & bit == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traffic::hash::xxh64;
+
+    #[test]
+    fn a_unit_is_new_once_a_phase_and_few_are_lost() {
+        let seen = Seen::default();
+        // Of one arm: all in the first hundredth of the hashes.
+        let hashes: Vec<u64> = (0u64..20_000).map(|unit| xxh64(&unit.to_le_bytes()) / 100).collect();
+        let new = |phase| hashes.iter().filter(|&&hash| seen.add(hash, phase)).count();
+        assert!(new(0) > 19_800);
+        assert_eq!(new(0), 0);
+        assert!(new(1) > 19_600);
+    }
+}

@@ -1,0 +1,167 @@
+"""Two versions share a model's requests: who is led where, and what is known of it afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import taxiway
+from taxiway.errors import InvalidArgument, TaxiwayError
+from taxiway.serve.server import NativeDataPlane, load_spec
+from taxiway.settings import ModelSettings, ServerSettings
+from taxiway.types import JsonObject
+
+pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
+pytestmark = pytest.mark.tensorflow
+
+MODEL = "half_plus_two"
+INPUTS = {"x": np.zeros(1, np.float32)}
+Y = {1: 2.0, 2: 3.0}
+
+
+@dataclass
+class Shared:
+    """A data plane with both versions of a model, version 1 its default."""
+
+    plane: NativeDataPlane
+    urls: dict[str, str]
+    ids: dict[int, int]
+
+    def publish(self, route: JsonObject | None) -> None:
+        entry = {
+            "default": 1, "versions": {str(version): number for version, number in self.ids.items()}, "labels": {},
+            "ready": True, "reason": "", "statuses": [], "route": route,
+        }  # fmt: skip
+        self.plane.publish({"models": {MODEL: entry}, "labels_used": False, "ready": True, "reason": ""})
+
+    def arm(self, name: str) -> dict[str, Any]:
+        outcomes = self.plane.outcomes(MODEL)
+        assert outcomes is not None
+        (found,) = (arm for arm in outcomes["arms"] if arm["arm"] == name)
+        return dict(found)
+
+
+@pytest.fixture(scope="module")
+def shared(real_models: Path) -> Iterator[Shared]:
+    settings = ServerSettings(rest_port=0, grpc_port=0, io_threads=2, compute_threads=1)
+    plane = NativeDataPlane(settings)
+    addresses = plane.start()
+    spec = load_spec(settings)
+    loaded = {
+        version: plane.load(spec(MODEL, version, str(real_models / MODEL / str(version)), ModelSettings(source="")))
+        for version in (1, 2)
+    }
+    urls = {"rest": f"http://{addresses['rest']}", "grpc": f"grpc://{addresses['grpc']}"}
+    yield Shared(plane, urls, {version: one.id for version, one in loaded.items()})
+    plane.stop(10)
+
+
+def canary(experiment: str, share_ppm: int, **changes: Any) -> JsonObject:
+    return {
+        "experiment": experiment,
+        "salt": "salt",
+        "key": {"header": "x-routing-key"},
+        "slow_us": {"p95": 60_000_000},
+        "arms": [
+            {"name": "canary", "version": 2, "share_ppm": share_ppm},
+            {"name": "control", "version": 1, "share_ppm": share_ppm},
+        ],
+        **changes,
+    }
+
+
+def test_both_protocols_lead_a_user_to_the_same_version(shared: Shared) -> None:
+    shared.publish(canary("sticky", 300_000))
+    arms: Counter[str | None] = Counter()
+    with taxiway.Client(shared.urls["rest"]) as rest, taxiway.Client(shared.urls["grpc"]) as grpc:
+        for user in range(40):
+            answers = [client.predict(MODEL, INPUTS, routing_key=f"user-{user}") for client in (rest, grpc, rest)]
+            assert len({(answer.arm, answer.version) for answer in answers}) == 1
+            answer = answers[0]
+            assert answer.version == (2 if answer.arm == "canary" else 1)
+            assert answer["y"] == [Y[answer.version]]
+            assert all(answer.request_id for answer in answers)
+            arms[answer.arm] += 3
+    assert set(arms) == {"canary", "control", "stable"}
+    for name, count in arms.items():
+        counted = shared.arm(str(name))
+        assert counted["answered"] == counted["assigned"] == counted["latency"]["count"] == count
+        assert counted["codes"] == {"OK": count}
+        assert counted["bad"] == {"errors": 0, "p95": 0}
+    assert shared.arm("canary")["units"] == arms["canary"] / 3
+
+
+def test_a_share_grows_and_going_back_is_one_table(shared: Shared) -> None:
+    users = [f"user-{user}" for user in range(60)]
+    with taxiway.Client(shared.urls["rest"]) as client:
+
+        def on_new() -> set[str]:
+            return {user for user in users if client.predict(MODEL, INPUTS, routing_key=user).version == 2}
+
+        before: set[str] = set()
+        for share_ppm in (50_000, 250_000, 500_000):
+            shared.publish(canary("growing", share_ppm))
+            after = on_new()
+            assert before <= after
+            before = after
+        assert len(before) > 15
+        shared.publish(None)
+        assert on_new() == set()
+    outcomes = shared.plane.outcomes(MODEL)
+    assert outcomes is not None
+    assert [phase["arms"][0]["share_ppm"] for phase in outcomes["phases"]] == [50_000, 250_000, 500_000]
+    assert sum(arm["assigned"] for phase in outcomes["phases"] for arm in phase["arms"]) == 180
+
+
+def test_who_names_a_version_gets_it_and_a_wrong_route_changes_nothing(shared: Shared) -> None:
+    shared.publish(canary("named", 500_000))
+    with pytest.raises(InvalidArgument, match="over 100 %"):
+        shared.publish(canary("named", 600_000))
+    with pytest.raises(InvalidArgument, match="version 7, which is not served"):
+        shared.publish(canary("named", 0, arms=[{"name": "canary", "version": 7, "share_ppm": 1}]))
+    for url in shared.urls.values():
+        with taxiway.Client(url) as client:
+            for version in (1, 2):
+                answer = client.predict(MODEL, INPUTS, version=version, routing_key="anyone")
+                assert (answer.version, answer.arm) == (version, None)
+            assert client.metadata(MODEL).version == 1
+            assert client.predict(MODEL, INPUTS, routing_key="anyone").arm is not None
+
+
+def test_no_request_fails_while_routes_change_a_hundred_times(shared: Shared) -> None:
+    shared.publish(canary("changing", 10))
+    done, failures, asked = threading.Event(), list[Exception](), Counter[str]()
+
+    def ask(url: str) -> None:
+        with taxiway.Client(url, retries=0) as client:
+            while not done.is_set():
+                try:
+                    answer = client.predict(MODEL, INPUTS)
+                    assert answer["y"] == [Y[answer.version or 0]]
+                    asked[url] += 1
+                except (TaxiwayError, AssertionError) as error:
+                    failures.append(error)
+                    return
+
+    threads = [threading.Thread(target=ask, args=(url,)) for url in shared.urls.values()]
+    for thread in threads:
+        thread.start()
+    for change in range(100):
+        shared.publish(canary("changing", 5000 * change) if change % 10 else None)
+        before = asked.total()
+        while asked.total() == before and not failures:
+            done.wait(0.001)
+    done.set()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    for name in ("canary", "control", "stable"):
+        arm = shared.arm(name)
+        assert arm["codes"].get("OK", 0) == arm["answered"] == arm["assigned"]
