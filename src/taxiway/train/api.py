@@ -112,7 +112,8 @@ def _launched(
     # What can be known here is said here, before processes are started.
     name = resolved_strategy(request, 0, False)
     if name == "multi-worker":
-        check_batch(request.global_batch, request.workers * max(len(request.devices), 1))
+        seen = len(request.runtime.get("visible_gpus") or (0,)) * (request.runtime.get("logical_gpus") or 1)
+        check_batch(request.global_batch, request.workers * seen)
     elif not request.parameter_servers:
         raise InvalidArgument(f"{name} needs a parameter server.", hint="--parameter-servers 1")
     load_job(request.job, request.directory)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
-from taxiway.train.cluster.serving import await_servers
-from taxiway.train.cluster.tf_config import task_from_environment
+from taxiway.train.cluster.serving import await_servers, ended_if_late
+from taxiway.train.cluster.tf_config import Cluster, task_from_environment
 from taxiway.train.request import TrainRequest
 
 __all__ = ["ALONE", "CLUSTERS", "Place", "chosen_devices", "place_of", "resolved_strategy", "start_strategy"]
@@ -74,6 +74,10 @@ def resolved_strategy(request: TrainRequest, gpus: int, in_cluster: bool) -> str
         )
     if name != "parameter-server" and request.parameter_servers:
         raise InvalidArgument(f"{name} has no parameter servers.", hint="--strategy parameter-server")
+    if name in CLUSTERS and request.devices:
+        raise InvalidArgument(
+            f"{name} trains on what each of its processes sees; devices are not named.", hint="--set visible_gpus=0,1"
+        )
     if name == "one-device" and len(request.devices) > 1:
         raise InvalidArgument(
             f"one-device trains on one device; {len(request.devices)} were named.", hint="--strategy mirrored"
@@ -122,7 +126,7 @@ def start_strategy(name: str, request: TrainRequest) -> Any:
     if name == "parameter-server":
         return _parameter_servers()
     if name == "multi-worker":
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = _multi_worker()
     elif name == "tpu":
         strategy = _tpu()
     else:
@@ -153,6 +157,14 @@ def check_batch(global_batch: int, replicas: int) -> None:
             f"A global batch of {global_batch} rows does not divide among {replicas} replicas.",
             hint=f"--global-batch {near}",
         )
+
+
+def _multi_worker() -> Any:
+    import tensorflow as tf
+
+    task = task_from_environment()
+    with ended_if_late(Cluster() if task is None else task.cluster):
+        return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def _parameter_servers() -> Any:

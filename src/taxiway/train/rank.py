@@ -51,8 +51,9 @@ def take_part(
     task = task_from_environment()
     if task is not None:
         request = fitted(request, task)
-    # Before the job is imported, which may use TensorFlow.
-    apply_runtime(request.runtime, request.seed)
+    if request.runtime:
+        # Before the job is imported, which may use TensorFlow.
+        apply_runtime(request.runtime, request.seed)
     if task is not None and task.type == "ps":
         serve(task, finished)
         return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from taxiway.train.cluster.tf_config import Cluster, Task
 from taxiway.train.rank import fitted, share_request
 from taxiway.train.request import TrainRequest, read_request, write_request
 
+ROOT = Path(__file__).parents[3]
 WORKERS = Cluster(worker=("a:1", "b:1"))
 SERVED = Cluster(chief=("c:1",), worker=("a:1", "b:1"), ps=("p:1",))
 ASKED = TrainRequest(job="a:b")
@@ -83,6 +87,22 @@ def test_a_rank_serves_until_its_chief_is_gone() -> None:
         watch_chief(chief, lambda: next(looks), lambda: False, lambda seconds: None)
     with pytest.raises(DeadlineExceeded, match="chief 0 did not listen at c:1"):
         watch_chief(chief, lambda: False, lambda: False, lambda seconds: None)
+
+
+def test_a_rank_that_waits_too_long_for_the_others_ends() -> None:
+    code = """
+import socket, threading
+from taxiway.train.cluster.serving import ended_if_late
+from taxiway.train.cluster.tf_config import Cluster
+held = socket.create_server(("127.0.0.1", 0))
+cluster = Cluster(worker=(f"127.0.0.1:{held.getsockname()[1]}", "127.0.0.1:1"))
+with ended_if_late(cluster, 30): pass
+with ended_if_late(cluster, 0.2): threading.Event().wait()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 1
+    assert "error: Not every rank started within 0.2 seconds: worker 1 (127.0.0.1:1) did not." in done.stderr
 
 
 def test_the_chief_waits_for_its_servers() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from taxiway.errors import DeadlineExceeded, Unavailable
 from taxiway.train.cluster.ports import listens
 from taxiway.train.cluster.tf_config import Cluster, Task
 
-__all__ = ["START_SECONDS", "await_servers", "serve", "watch_chief"]
+__all__ = ["START_SECONDS", "await_servers", "ended_if_late", "serve", "watch_chief"]
 
 # Platforms start the ranks of a cluster minutes apart, when images have to be pulled.
 START_SECONDS = 300.0
@@ -98,3 +102,26 @@ def await_servers(
             )
         waited += _LOOK_SECONDS
         pause(_LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def ended_if_late(cluster: Cluster, seconds: float = START_SECONDS) -> Iterator[None]:
+    """End this process, with a sentence, when the block takes longer than ``seconds``.
+
+    TensorFlow waits for ever for a rank that never starts, deaf to signals, and cannot be told to stop.
+    """
+
+    def give_up() -> None:
+        missing = [f"{task.name} ({task.address})" for task in cluster.tasks() if not listens(task.address)]
+        who = ", ".join(missing) if missing else "one of them"
+        print(f"error: Not every rank started within {seconds:g} seconds: {who} did not.", file=sys.stderr)
+        print("hint: Are they started, with the same TF_CONFIG cluster?", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
