@@ -86,6 +86,9 @@ def _table(rows: list[dict[str, Any]]) -> None:
         [(row["id"], row["status"], row["strategy"], row["epochs"], _time(row["seconds"]), *_key(row)) for row in rows],
         right=["EPOCHS", "TIME"],
     )
+    stopped = next((row for row in rows if row["status"] == "interrupted"), None)
+    if stopped is not None:
+        output.print_note(f"Interrupted runs go on with: taxiway train --resume {stopped['path']}")
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:

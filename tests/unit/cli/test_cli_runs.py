@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from taxiway.cli import main as cli
+from taxiway.train.alive import identity
 from taxiway.train.record import write_metrics, write_record
 from taxiway.train.request import TrainRequest, write_request
 
@@ -52,6 +54,15 @@ def test_the_list_has_best_and_last_newest_first(call: Call) -> None:
     newest, _, oldest = call("list").splitlines()[1:]
     assert newest.split()[:3] == ["2026-11-21T10-00-02-digits", "failed", "parameter-server"]
     assert oldest.split()[3:] == ["3", "3.0", "min", "val_loss", "0.5123", "@2", "0.6875"]
+
+
+def test_a_run_whose_process_is_gone_is_interrupted_and_can_be_resumed(call: Call, place: Path) -> None:
+    assert "interrupted" not in call("list") + call("show", A)
+    gone = {**identity(os.getpid()), "boot": "before this one"}
+    write_record(place / A, {"status": "running", "started_at": "2026-11-21T10:00:00Z", "process": gone})
+    shown = call("list")
+    assert "interrupted" in shown and "interrupted" in call("show", A)
+    assert f"taxiway train --resume {place / A}" in shown
 
 
 def test_a_run_is_shown_with_its_report_and_its_epochs(call: Call) -> None:
