@@ -32,6 +32,8 @@ from taxiway.errors import InvalidArgument, NotFound
 @click.option("--runs", default="runs", show_default=True, help="Where a new run's directory is made.")
 @click.option("--start-seconds", type=float, default=120, show_default=True, help="For processes until they listen.")
 @click.option("--max-restarts", type=int, default=3, show_default=True, help="How often processes start again.")
+@click.option("--on", default="local", show_default=True, help="Where the processes run: local, or ray.")
+@click.option("--ray-address", metavar="ADDRESS", help="HOST:PORT of a Ray cluster, or auto; else one is started.")
 @output.json_option
 def train(
     *, job: str | None, resume: Path | None, given: tuple[str, ...], file: Path | None, as_json: bool, **options: Any
@@ -47,7 +49,7 @@ def train(
         raise InvalidArgument("No job was named.", hint="taxiway train --help")
     with shown_progress() as (say, progress):
         if resume is not None:
-            run = api.resume(resume, say, policy, progress)
+            run = api.resume(resume, say, policy, progress, on=options["on"], ray_address=options["ray_address"])
         else:
             options["devices"] = tuple(filter(None, options["devices"].split(",")))
             options["runtime"] = read_assignments(options.pop("settings"))

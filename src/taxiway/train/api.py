@@ -27,6 +27,8 @@ def train(
     *,
     runs: str | os.PathLike[str] = "runs",
     run_dir: str | os.PathLike[str] | None = None,
+    on: str = "local",
+    ray_address: str | None = None,
     say: Callable[[str], None] | None = None,
     policy: Policy | None = None,
     progress: Progress | None = None,
@@ -39,6 +41,8 @@ def train(
             with ``build_model`` and ``datasets``.
         runs: where a new run's directory is made.
         run_dir: the run's own directory; one that holds the same request is resumed.
+        on: where the processes run: ``local``, or ``ray`` for the machines of a Ray cluster.
+        ray_address: which one: ``auto`` or ``HOST:PORT``; one is started on this machine when nothing says which.
         say: told of progress, a line at a time.
         policy: how long processes that are started here may take to start, and how often they are started again.
         progress: told of every batch, when one process trains.
@@ -55,6 +59,9 @@ def train(
     Raises:
         TaxiwayError: the job, the request or the devices do not fit; the message says which.
     """
+    ray = _is_ray(on, ray_address)
+    if ray and not isinstance(job, str):
+        raise InvalidArgument("Ray's ranks cannot share a job that is an object.", hint="Name it: module:attribute")
     asked = TrainRequest(job=job if isinstance(job, str) else name_of(job), **request)
     task = task_from_environment()
     if task is not None:
@@ -66,6 +73,8 @@ def train(
         write_request(directory, asked)
     else:
         asked = share_request(directory, asked, task)
+    if ray:
+        return _run_on_ray(directory, asked, ray_address, say, policy)
     return run_request(directory, asked, None if isinstance(job, str) else job, say, policy, progress)
 
 
@@ -74,9 +83,14 @@ def resume(
     say: Callable[[str], None] | None = None,
     policy: Policy | None = None,
     progress: Progress | None = None,
+    *,
+    on: str = "local",
+    ray_address: str | None = None,
 ) -> Run:
-    """Go on with a run that was interrupted, from its newest checkpoint."""
+    """Go on with a run that was interrupted, from its newest checkpoint; ``on`` as of :func:`train`."""
     run = Run(Path(run_dir))
+    if _is_ray(on, ray_address):
+        return _run_on_ray(run.path, run.request, ray_address, say, policy)
     return run_request(run.path, run.request, None, say, policy, progress)
 
 
@@ -125,6 +139,33 @@ def _launched(
             policy=Policy() if policy is None else policy,
         ),
         write=say,
+    )
+    return Run(run_dir)
+
+
+def _is_ray(on: str, ray_address: str | None) -> bool:
+    if on not in ("local", "ray"):
+        raise InvalidArgument(f"There is no place {on!r} to train on.", hint="local or ray")
+    if ray_address is not None and on != "ray":
+        raise InvalidArgument("An address of Ray was given, but the run is not on Ray.", hint="--on ray")
+    if on == "ray" and task_from_environment() is not None:
+        raise InvalidArgument("TF_CONFIG names a cluster, and so does Ray.", hint="unset TF_CONFIG, or --on local")
+    return on == "ray"
+
+
+def _run_on_ray(
+    run_dir: Path, request: TrainRequest, address: str | None, say: Callable[[str], None] | None, policy: Policy | None
+) -> Run:
+    from taxiway.train.ray_cluster import launch_on_ray
+
+    Run(run_dir).check_idle()
+    load_job(request.job, request.directory)
+    launch_on_ray(
+        run_dir,
+        request,
+        address=address,
+        write=say if say is not None else lambda line: None,
+        policy=Policy() if policy is None else policy,
     )
     return Run(run_dir)
 

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Exit", "Failure", "FailureKind", "cause", "error_line"]
+__all__ = ["Exit", "Failure", "FailureKind", "cause", "error_line", "lost_peer"]
 
 # What TensorFlow's collectives, its parameter servers and gRPC say in the ranks that are left when one is gone.
 _LOST_PEER = re.compile(
@@ -97,6 +97,11 @@ def cause(exits: tuple[Exit, ...]) -> Failure:
         return Failure(FailureKind.LOST_PEER, failed[0].rank, failed[0].line)
     first = (own or list(exits))[0]
     return Failure(FailureKind.DIED, first.rank, "ended before the job was done")
+
+
+def lost_peer(line: str) -> bool:
+    """Whether an error line only says that another rank is gone."""
+    return _LOST_PEER.search(line) is not None
 
 
 def error_line(line: str) -> str | None:
