@@ -108,12 +108,20 @@ def evidence_picture() -> bytes:
     return picture.render().encode()
 
 
+def rollout_states() -> bytes:
+    """The page about what can become of a rollout."""
+    from tools import rollout_states_page
+
+    return rollout_states_page.render().encode()
+
+
 # path: what makes its content
 FILES: dict[str, Callable[[], bytes]] = {
     "src/taxiway/serve/openapi.json": openapi_document,
     "src/taxiway/wire/descriptors.binpb": descriptors,
     "src/taxiway/wire/messages.pyi": messages_stub,
     "docs/concepts/evidence.svg": evidence_picture,
+    "docs/concepts/rollout-states.md": rollout_states,
     "docs/reference/commands.md": commands,
     "docs/reference/errors.md": errors,
     "docs/reference/metrics.md": metrics,
