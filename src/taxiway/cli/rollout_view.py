@@ -73,7 +73,8 @@ def _goal(goal: dict[str, Any]) -> str:
 def _reason(rollout: dict[str, Any]) -> str:
     step = rollout["next"]
     if step is None:
-        return f"over: {rollout['because'] or rollout['rule'].lower().replace('_', ' ')}"
+        because = f" ({rollout['because']})" if rollout["because"] else ""
+        return f"over: {rollout['text']}{because}"
     because = f" ({step['because']})" if step["because"] else ""
     follows = f"; then: {step['change']}" if step["change"] else ""
     calls = "; a person has to decide" if step["call_somebody"] else ""

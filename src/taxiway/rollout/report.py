@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from taxiway.rollout.counts import Seen
-from taxiway.rollout.decide import Action, Move
+from taxiway.rollout.decide import Action, Move, Rule
 from taxiway.rollout.routing import CANARY, CONTROL, STABLE
 from taxiway.rollout.states import State
 from taxiway.rollout.verdict import GoalVerdict, Judgement, Verdict
@@ -43,7 +43,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
     record, plan = now.record, now.plan
     shared = now.state in _SHARED_OUT and record.step >= 0 and not record.over
     share = plan.steps[record.step] if shared else 0.0
-    verdict = dict(record.verdict) if record.over else judgement_document(now.judgement)
+    verdict = judgement_document(now.judgement) if now.judgement.verdicts else dict(record.verdict)
     rps = _requests_per_second(now, sight)
     compared = 2 * share * rps
     return {
@@ -66,6 +66,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "requests_per_second": round(rps, 3),
         "affected_at_most": now.baseline.affected_at_most,
         "rule": record.rule,
+        "text": Rule[record.rule].value if record.rule in Rule.__members__ else "",
         "because": record.because,
         "next": None if action is None else _next(action),
     }

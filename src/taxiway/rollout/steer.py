@@ -158,6 +158,10 @@ def _left_behind(now: View, sight: Sight) -> str:
 def _change(now: View, sight: Sight, move: Move) -> Entry:
     record, change = now.record, move.change
     state = follow(now.state, change)
+    rule, because, verdict = move.rule.name, move.because, judgement_document(now.judgement)
+    if move.rule is Rule.ARRIVED and now.state is not State.WARMING:
+        # What was decided is done; why it was decided is what people ask for afterwards.
+        rule, because, verdict = record.rule, record.because, dict(record.verdict)
     step = record.step if move.step is None else move.step
     seen = begin_step(now.seen) if change in _BEGINS_STEP else anew(now.seen) if change in _RESUMES else now.seen
     data = {
@@ -165,11 +169,11 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
         "change": change.name,
         "state": state.value,
         "step": step,
-        "rule": move.rule.name,
-        "because": move.because,
+        "rule": rule,
+        "because": because,
         "wish": wish(sides(record), now.plan, state, step, now.baseline.slow_us),
         "seen": seen.document(),
-        "verdict": judgement_document(now.judgement),
+        "verdict": verdict,
         **_decided(now, sight, change),
     }
     if now.state is State.WARMING:

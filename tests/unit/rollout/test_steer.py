@@ -67,7 +67,8 @@ def test_a_worse_version_is_put_back_and_held() -> None:
     world = World(PLAN, worse)
     world.run(3600, 1)
     assert world.rollout.state == "rolled back" and world.rollout.over
-    assert world.rollout.rule == "ARRIVED"
+    assert (world.rollout.rule, world.rollout.because) == ("HARM", "errors")
+    assert world.rollout.verdict["guards"][0]["finding"] == "worse"
     back = next(event for event in world.events if event.data.get("change") == "ROLL_BACK")
     assert (back.data["rule"], back.data["because"]) == ("HARM", "errors")
     assert world.state.held == {2} and world.state.pin == Pin(1, 2) and world.default == 1
