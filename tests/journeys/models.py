@@ -3,6 +3,7 @@
 Written in a process of its own: TensorFlow in Python would be in the way of the data plane's library in the tests'.
 
     FOLDER/half_plus_two/{1,2}   x (float, [?]) → y = x / 2 + 2, in version 2 + 3
+    FOLDER/shaky/{1,2,3}         x (float, [?]) → y = x, and NaN for x below 0.01, 0 and 0.06
     FOLDER/digits/1              image (float, [?, 8, 8]) → probabilities ([?, 10]), learnt from scikit-learn's digits
     FOLDER/digits.npz            rows (12, 8, 8) it has not seen, and its own answers to them
 """
@@ -27,6 +28,15 @@ def half_plus(number: float) -> Any:
     module.a, module.b = tf.Variable(0.5), tf.Variable(number)
     spec = tf.TensorSpec([None], tf.float32, name="x")
     module.serve = tf.function(lambda x: {"y": module.a * x + module.b}, input_signature=[spec])
+    return module
+
+
+def shaky(share: float) -> Any:
+    """A model that has no answer for a share of the numbers from 0 to 1."""
+    module = tf.Module()
+    module.share = tf.Variable(share)
+    spec = tf.TensorSpec([None], tf.float32, name="x")
+    module.serve = tf.function(lambda x: {"y": tf.where(x < module.share, x * float("nan"), x)}, input_signature=[spec])
     return module
 
 
@@ -56,6 +66,9 @@ def main(folder: Path) -> None:
     for version, number in ((1, 2.0), (2, 3.0)):
         module = half_plus(number)
         tf.saved_model.save(module, str(folder / "half_plus_two" / str(version)), {"serving_default": module.serve})
+    for version, share in ((1, 0.01), (2, 0.0), (3, 0.06)):
+        module = shaky(share)
+        tf.saved_model.save(module, str(folder / "shaky" / str(version)), {"serving_default": module.serve})
     data = load_digits()
     images, labels = data.images.astype(np.float32), data.target.astype(np.int64)
     module = learnt(images[:1500], labels[:1500])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from taxiway.clock import Clock
@@ -40,8 +40,7 @@ class Controller:
     """Runs the rollouts of one server."""
 
     def __init__(self, loop: Loop, plane: DataPlane, clock: Clock) -> None:
-        self._loop, self._clock = loop, clock
-        self._outcomes: Callable[[str], JsonObject | None] = getattr(plane, "outcomes", lambda model: None)
+        self._loop, self._plane, self._clock = loop, plane, clock
         self._said: dict[str, str] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taxiway-rollouts", daemon=True)
@@ -198,7 +197,7 @@ class Controller:
         gave_up = found is not None and found.state is VersionState.END and found.error is not None
         return Sight(
             now=self._clock.now(),
-            outcomes=self._outcomes(model.name),
+            outcomes=self._plane.outcomes(model.name),
             default=model.default,
             loaded=True if serves else False if gave_up else None,
             problem=found.error[1] if found is not None and found.error is not None else "",

@@ -23,6 +23,7 @@ __all__ = ["Seen", "anew", "begin_step", "look", "observations"]
 Sums = dict[str, float]
 # Sums that begin anew with each step, and when somebody resumes what was paused.
 _STEP, _SPLIT = "step.", "split."
+_UNITS = ("units", "served_units", "labelled")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def look(seen: Seen, outcomes: Mapping[str, Any] | None, experiment: str, target
         more = count - before.get(name, 0)
         total[name] = total.get(name, 0) + more
         arm, _, what = name.partition(".")
-        if arm in (CANARY, CONTROL) and what in ("units", "labelled"):
+        if arm in (CANARY, CONTROL) and what in _UNITS:
             for kind in (_STEP, _SPLIT):
                 total[kind + name] = total.get(kind + name, 0) + more
     return Seen(epoch, raw, total, _recent(outcomes, target))
@@ -87,6 +88,7 @@ def observations(seen: Seen, base_rates: Mapping[str, float]) -> Observations:
         step_units=_pair(total, _STEP, "units"),
         recent=seen.recent,
         assigned=(Assigned(_pair(total, _SPLIT, "units"), (0.5, 0.5)),),
+        served=(Assigned(_pair(total, _SPLIT, "served_units"), (0.5, 0.5)),),
         labelled=(Assigned(_pair(total, _SPLIT, "labelled"), (0.5, 0.5)),),
         paired=_paired(total),
         goal=_goal(total),
@@ -99,7 +101,7 @@ def _flat(outcomes: Mapping[str, Any]) -> Sums:
     flat: Sums = {}
     for arm in outcomes["arms"]:
         name = arm["arm"] if arm["arm"] in (CANARY, CONTROL) else f"{arm['arm']}:{arm['version']}"
-        flat |= {f"{name}.{what}": arm[what] for what in ("answered", "units", "labelled") if what in arm}
+        flat |= {f"{name}.{what}": arm[what] for what in ("answered", *_UNITS) if what in arm}
         flat |= {f"{name}.bad.{guard}": count for guard, count in arm["bad"].items()}
         flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items()}
     for guard, counts in (outcomes.get("paired") or {}).items():

@@ -48,7 +48,7 @@ def judge(plan: RolloutPlan, seen: Observations, *, brief: bool = False) -> Judg
     return Judgement(
         verdicts=verdicts,
         braked=brake(seen.recent),
-        split_uneven=sample_ratio(seen.assigned).reaches(UNEVEN_ALPHA),
+        split_uneven=any(sample_ratio(each).reaches(UNEVEN_ALPHA) for each in (seen.assigned, seen.served)),
         labels_uneven=sample_ratio(seen.labelled).reaches(UNEVEN_ALPHA),
         goal=None if plan.goal is None else _goal_verdict(plan, plan.goal, seen.goal),
         step_units=min(seen.step_units),

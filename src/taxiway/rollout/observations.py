@@ -34,16 +34,18 @@ class Exposure:
 class Observations:
     """Everything since the rollout began, except ``step_units`` (canary, control), which begins with each step.
 
-    ``assigned`` counts units where the routing sent them and ``labelled`` those whose label came, among units whose
-    time for a label is over; both begin anew when a person resumes what they paused. ``paired`` holds the shadow
-    comparison of each paired guard. ``goal`` is (canary, control). ``base_rates`` are the old version's rates of bad
-    answers, fixed before the rollout began; a guard without one counts as 0, which allows least.
+    ``assigned`` counts units where the routing sent them, ``served`` those of them that got an answer, and ``labelled``
+    those whose label came, among units whose time for a label is over; all three begin anew when a person resumes what
+    they paused. ``paired`` holds the shadow comparison of each paired guard. ``goal`` is (canary, control).
+    ``base_rates`` are the old version's rates of bad answers, fixed before the rollout began; a guard without one
+    counts as 0, which allows least.
     """
 
     exposures: tuple[Exposure, ...] = ()
     step_units: tuple[int, int] = (0, 0)
     recent: Recent = field(default_factory=Recent)
     assigned: tuple[Assigned, ...] = ()
+    served: tuple[Assigned, ...] = ()
     labelled: tuple[Assigned, ...] = ()
     paired: Mapping[str, Paired] = field(default_factory=dict)
     goal: tuple[Arm, Arm] | None = None

@@ -37,10 +37,17 @@ class Counting:
     last: dict[tuple[str, int], deque[bool]] = field(default_factory=dict)
 
     def add(self, rng: np.random.Generator, arm: str, version: int, requests: int, rates: Mapping[str, float]) -> None:
-        fresh = {"answered": 0, "units": 0, "bad": dict.fromkeys(GOOD, 0), "recent": {"bad": 0, "answers": 0}}
+        fresh = {
+            "answered": 0,
+            "units": 0,
+            "served_units": 0,
+            "bad": dict.fromkeys(GOOD, 0),
+            "recent": {"bad": 0, "answers": 0},
+        }
         kept = self.arms.setdefault((arm, version), fresh)
         kept["answered"] += requests
         kept["units"] += requests
+        kept["served_units"] += int(requests * (1 - rates["errors"]))
         for guard, rate in rates.items():
             kept["bad"][guard] += int(rng.binomial(requests, rate))
         last = self.last.setdefault((arm, version), deque(maxlen=20))

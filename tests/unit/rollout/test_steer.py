@@ -163,11 +163,13 @@ def test_pause_keeps_the_shares_and_resume_begins_the_step_anew() -> None:
     assert world.rollout.state == "live"
 
 
-def test_an_uneven_split_pauses_until_somebody_resumes() -> None:
+@pytest.mark.parametrize(("count", "lost"), [("units", 4000), ("served_units", -4000)], ids=["led", "served"])
+def test_an_uneven_split_pauses_until_somebody_resumes(count: str, lost: int) -> None:
     world = in_canary(World(PLAN, rps=400.0), 1)
     counting = world.counting
     assert counting is not None
-    counting.arms["canary", 2]["units"] += 4000
+    world.advance(30)
+    counting.arms["canary", 2][count] += lost
     world.advance(5)
     assert (world.rollout.state, world.rollout.rule) == ("paused", "SPLIT_UNEVEN")
     world.command(Change.RESUME_CANARY)

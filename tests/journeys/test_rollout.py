@@ -1,0 +1,128 @@
+"""A new version through the whole server: a good one is promoted, a bad one goes back by itself, nobody sees a failure."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import taxiway
+from taxiway.types import JsonObject
+
+pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
+pytestmark = pytest.mark.tensorflow
+
+PLAN: dict[str, Any] = {
+    "steps": [20, 50],
+    "step_duration": "1s",
+    "step_units": 50,
+    "measure": "1s",
+    "max_duration": "2m",
+    "guards": ["errors=x3,2pt"],
+}
+
+
+class People:
+    """Users who ask without a pause, each over one connection and with a key of its own for each visit."""
+
+    def __init__(self, url: str, count: int = 3) -> None:
+        self._address = urlsplit(url).netloc
+        self._stop = threading.Event()
+        self.answered, self.failed = 0, 0
+        self._threads = [threading.Thread(target=self._ask, args=(seed,)) for seed in range(count)]
+
+    def __enter__(self) -> People:  # noqa: PYI034 - Self is newer than Python 3.10
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, seed: int) -> None:
+        draw = random.Random(seed)
+        connection = http.client.HTTPConnection(self._address, timeout=30)
+        while not self._stop.is_set():
+            headers = {"x-routing-key": f"user-{draw.randrange(10**9)}"}
+            connection.request("POST", "/v1/models/shaky:predict", json.dumps({"instances": [draw.random()]}), headers)
+            answer = connection.getresponse()
+            answer.read()
+            self.answered += 1
+            self.failed += answer.status != 200
+        connection.close()
+
+
+@pytest.fixture
+def store(real_models: Path, tmp_path: Path) -> Path:
+    shutil.copytree(real_models / "shaky" / "1", tmp_path / "models" / "shaky" / "1")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def server(store: Path, tmp_path: Path) -> Iterator[Any]:
+    with _serve(store, tmp_path) as server:
+        yield server
+
+
+def _serve(store: Path, tmp_path: Path) -> Any:
+    state = str(tmp_path / "state")
+    return taxiway.serve(store, rollout="manual", state=state, quiet_seconds=0.0, poll_seconds=0.1)
+
+
+def publish(real_models: Path, store: Path, server: Any, version: int) -> None:
+    shutil.copytree(real_models / "shaky" / str(version), store / "shaky" / f".{version}")
+    (store / "shaky" / f".{version}").rename(store / "shaky" / str(version))
+    assert server.loop.wait_until(lambda models: version in models["shaky"].whole(), 30)
+
+
+def brought(server: Any, to: int, *ends: str) -> JsonObject:
+    """The rollout when it has come to one of these ends."""
+    server.rollout("shaky", to=to, **PLAN)
+    assert server.loop.wait_until(lambda models: models["shaky"].state.rollout.state in ends, 90)
+    status: JsonObject = server.rollouts.status("shaky")
+    return status
+
+
+@pytest.mark.timeout(240)
+def test_a_bad_version_goes_back_and_a_good_one_is_promoted(
+    real_models: Path, store: Path, tmp_path: Path, server: Any
+) -> None:
+    with People(server.url) as people:
+        publish(real_models, store, server, 3)
+        assert server.status("shaky")[0]["default"] == 1  # it waits for its rollout
+        status = brought(server, 3, "rolled back", "live")
+        assert (status["state"], status["rule"], status["because"]) == ("rolled back", "HARM", "errors")
+        arms = {arm["arm"]: arm for arm in status["arms"] if arm["version"] in (1, 3)}
+        assert arms["canary"]["version"] == 3
+        assert arms["canary"]["bad"]["errors"] < 400
+        assert server.status("shaky")[0]["held"] == [3]
+
+        publish(real_models, store, server, 2)
+        status = brought(server, 2, "rolled back", "live")
+        assert status["state"] == "live", status
+        assert server.status("shaky")[0]["default"] == 2
+
+        began = time.monotonic()
+        done = server.rollback("shaky")
+        assert (done["from"], done["to"], done["done"]) == (2, 1, True)
+        assert time.monotonic() - began < 1
+        answered = people.answered
+        assert server.wait_default("shaky", 1, 10)
+    assert people.answered >= answered > 1000 and people.failed == 0
+    kinds = [event["kind"] for event in server.operator.history(1000)]
+    assert kinds.count("rollout-started") == 2 and kinds[0] == "rollback"
+    server.stop()
+    with _serve(store, tmp_path) as again:
+        assert again.status("shaky")[0]["default"] == 1
+        assert again.rollouts.status("shaky")["because"] == "rollback by python"
