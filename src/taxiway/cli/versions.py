@@ -52,7 +52,7 @@ def diff(model: str, before: str, after: str | None, store: str, as_json: bool) 
     output.print_value(diff_versions(model, before, after, store), as_json, _show_diff)
 
 
-@versions.command("label", epilog="Example: taxiway versions label digits stable 2 --store models/")
+@versions.command("label", epilog="Example: taxiway versions label digits stable=2 --store models/")
 @click.argument("model")
 @click.argument("label", required=False)
 @click.argument("version", type=int, required=False)
@@ -63,10 +63,19 @@ def diff(model: str, before: str, after: str | None, store: str, as_json: bool) 
 def label(
     *, model: str, label: str | None, version: int | None, remove: bool, expect: int | None, store: str, as_json: bool
 ) -> None:
-    """Put LABEL on a VERSION of MODEL, or list its labels. A version with a label is never pruned."""
+    """Put LABEL on a VERSION of MODEL, or list its labels; LABEL=VERSION says the same.
+
+    Requests may name the label instead of a number: servers of the store load the version and follow the label. A
+    version with a label is never pruned.
+    """
     from taxiway.publish.versions import label_version, shelf_of
     from taxiway.stores import read_labels
 
+    if label is not None and version is None and "=" in label:
+        label, _, number = label.partition("=")
+        if not number.isdecimal():
+            raise click.UsageError(f"{number!r} is no version")
+        version = int(number)
     if label is None:
         labels = dict(read_labels(shelf_of(model, store)).versions)
     elif (version is None) != remove:

@@ -17,7 +17,7 @@ from pathlib import Path
 from taxiway.clock import Clock
 from taxiway.errors import Internal, TaxiwayError
 from taxiway.serve.plan import Found
-from taxiway.serve.source import Observation
+from taxiway.serve.source import Observation, ReadLabels
 from taxiway.settings import ServerSettings
 from taxiway.stores import MANIFEST_FILE, Entry, Shelf, cached_versions, is_cloud, open_store, pull
 
@@ -95,10 +95,14 @@ class StoreSource:
         settings: how often to ask, and how long a version without a manifest must not have changed.
         cache: says what can be served while the store has not answered yet.
         clock: time.
+        labels: says how the labels of the versions are read, if at all.
     """
 
-    def __init__(self, location: str, settings: ServerSettings, cache: Cache, clock: Clock) -> None:
+    def __init__(
+        self, location: str, settings: ServerSettings, cache: Cache, clock: Clock, labels: ReadLabels | None = None
+    ) -> None:
         self.path = location
+        self._labels = labels
         self._url = location.rstrip("/")
         self._every_seconds = settings.store_poll_seconds
         self._quiet_seconds = settings.quiet_seconds
@@ -129,7 +133,8 @@ class StoreSource:
 
     def _ask(self, answer: Future[Observation]) -> None:
         try:
-            answer.set_result(Observation(self._found()))
+            found = self._found()
+            answer.set_result(Observation(found, labels=self._labels() if self._labels is not None else {}))
         except TaxiwayError as error:
             answer.set_result(Observation(problem=error.message))
         except Exception as error:  # the one who waits for the answer must get one
@@ -145,7 +150,9 @@ class StoreSource:
         self._said = seen.problem
         if not seen.problem:
             return seen
-        return Observation(self._last.found if self._last is not None else self._cached(), seen.problem)
+        if self._last is None:
+            return Observation(self._cached(), seen.problem)
+        return Observation(self._last.found, seen.problem, self._last.labels)
 
     def _cached(self) -> tuple[Found, ...]:
         versions = sorted(cached_versions(self._cache.folder(self._url)))

@@ -19,7 +19,9 @@ __all__ = ["Model", "shares", "status", "table"]
 
 @dataclass
 class Model:
-    """One model. ``observed`` is None until its source was looked at; ``leaving`` when it is no longer configured."""
+    """One model. ``observed`` is None until its source was looked at; ``leaving`` when it is no longer configured;
+    ``labels`` are those that requests may use now.
+    """
 
     name: str
     settings: ModelSettings
@@ -31,12 +33,34 @@ class Model:
     kept: dict[int, float] = field(default_factory=dict)
     default: int | None = None
     leaving: bool = False
+    labels: dict[str, int] = field(default_factory=dict)
 
     def view(self) -> View:
         """What a decision about it is made from."""
         found = self.observed.found if self.observed is not None and not self.leaving else ()
-        waits = not self.settings.rollout.once
-        return View(self.settings.versions, found, self.records, self.state, self.default, self.kept, waits)
+        return View(
+            self.settings.versions,
+            found,
+            self.records,
+            self.state,
+            self.default,
+            self.kept,
+            waits=not self.settings.rollout.once,
+            labelled=frozenset({*self.labels_wanted().values(), *self.labels.values()}),
+        )
+
+    def labels_wanted(self) -> dict[str, int]:
+        """The store's labels, and over them those of the configuration."""
+        return {**(self.observed.labels if self.observed is not None else {}), **self.settings.labels}
+
+    def settle_labels(self) -> None:
+        """Move each label to where it is wanted when that version serves; until then it stays where it was."""
+        serving = self.serving()
+        moved = {
+            label: version if version in serving else self.labels.get(label)
+            for label, version in self.labels_wanted().items()
+        }
+        self.labels = {label: version for label, version in moved.items() if version is not None and version in serving}
 
     def move(self, version: int, **changes: Any) -> None:
         """Change a version's record."""
@@ -103,7 +127,7 @@ def table(models: dict[str, Model], was_ready: bool = False) -> JsonObject:
     reasons = [f"{model.name}: {model.reason()}" for model in models.values() if model.default is None]
     return {
         "models": {name: _entry(model) for name, model in models.items()},
-        "labels_used": any(model.settings.labels for model in models.values()),
+        "labels_used": any(model.labels_wanted() for model in models.values()),
         "ready": not models or (serving and (settled or was_ready)),
         "reason": "; ".join(reasons),
     }
@@ -116,7 +140,8 @@ def _entry(model: Model) -> JsonObject:
         **({} if route is None else {"route": route}),
         "default": model.default,
         "versions": {str(version): model.loaded[version].id for version in serving},
-        "labels": {label: v for label, v in model.settings.labels.items() if v in serving},
+        # One whose version cannot serve still points to it: "not found" says more than "unrecognized".
+        "labels": {label: model.labels.get(label, version) for label, version in model.labels_wanted().items()},
         "ready": model.default is not None,
         "reason": model.reason(),
         "statuses": [_wire_status(record) for _, record in sorted(model.records.items(), reverse=True)],
@@ -175,7 +200,7 @@ def status(model: Model, now: float) -> JsonObject:
         "source": model.settings.source,
         "held": sorted(model.state.held),
         "pinned": model.state.pin.version if model.state.pin else None,
-        "labels": dict(model.settings.labels),
+        "labels": model.labels_wanted(),
         "rollout": None if rollout is None else {"to": rollout.target, "state": rollout.state, "over": rollout.over},
         "versions": [_version(model, v, found[v].waiting if v in found else "", now) for v in numbers],
     }

@@ -220,13 +220,14 @@ class Loop:
     def _merged(model: Model, seen: Observation) -> Observation:
         """A directory that cannot be read says nothing about its versions: those known before are still there."""
         if seen.problem and model.observed is not None:
-            return Observation(model.observed.found, seen.problem)
+            return Observation(model.observed.found, seen.problem, model.observed.labels)
         return seen
 
     def _advance(self, model: Model, now: float) -> None:
         if model.observed is None and not model.leaving:
             return
         self._choose(model, now)
+        model.settle_labels()
         for action in plan(model.view(), now):
             self._act(model, action)
         self._adopt(model)

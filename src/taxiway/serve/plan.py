@@ -41,7 +41,9 @@ class Found:
 class View:
     """All that is known of a model when a decision is made.
 
-    ``kept`` holds, by version, until when it stays loaded; ``waits`` says that new versions wait for a rollout.
+    ``kept`` holds, by version, until when it stays loaded; ``waits`` says that new versions wait for a rollout;
+    ``labelled`` are the versions that requests may ask for by a label: they serve beside those of the policy, unless
+    that is a list of versions.
     """
 
     policy: Policy
@@ -51,6 +53,7 @@ class View:
     default: int | None = None
     kept: Mapping[int, float] = field(default_factory=dict)
     waits: bool = False
+    labelled: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,18 @@ Action = Load | Unload | Withdraw
 
 def wanted(view: View) -> set[int]:
     """The versions that should serve, held ones left out."""
-    there = {f.version for f in view.found if not f.waiting or _under_way(view, f.version)} - view.state.held
+    # Whoever lists versions one by one means these and no others.
+    labelled = _there(view) & view.labelled if view.policy.numbers is None else set()
+    return _chosen(view) | labelled
+
+
+def _there(view: View) -> set[int]:
+    return {f.version for f in view.found if not f.waiting or _under_way(view, f.version)} - view.state.held
+
+
+def _chosen(view: View) -> set[int]:
+    """The versions that the policy, a rollback and a rollout choose."""
+    there = _there(view)
     candidates = _admitted(view, there)
     policy, wish = view.policy, view.state.wish
     pin = active_pin(view, candidates)
@@ -196,7 +210,9 @@ def choose_default(view: View) -> int | None:
     if wish is not None and wish.default is not None:
         return _wished_default(view, wish, serving)
     free = serving - view.state.held
-    want = wanted(view) & serving
+    # A label makes a version askable by its name; it does not make it the one that answers everybody.
+    chosen = _chosen(view)
+    want = chosen & serving
     pin = view.state.pin
     if pin is not None:
         newer = {version for version in want if version > pin.above}
@@ -210,7 +226,7 @@ def choose_default(view: View) -> int | None:
         return max(want)
     if view.default in serving:
         return view.default
-    return max(free or serving, default=None)
+    return max((free or serving) - (view.labelled - chosen), default=None)
 
 
 def _wished_default(view: View, wish: Wish, serving: set[int]) -> int | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from taxiway.clock import Clock
 from taxiway.serve.completeness import Watch
 from taxiway.serve.plan import Found
 
-__all__ = ["DirectorySource", "Observation", "Poller", "discover", "version_of"]
+__all__ = ["DirectorySource", "Observation", "Poller", "ReadLabels", "discover", "version_of"]
 
 log = logging.getLogger(__name__)
 
@@ -21,19 +22,29 @@ log = logging.getLogger(__name__)
 _INT64 = range(-(2**63), 2**63)
 
 
+ReadLabels: TypeAlias = Callable[[], Mapping[str, int]]
+
+
 @dataclass(frozen=True)
 class Observation:
-    """One look: the versions found, or (``problem``) why there could be no look; then nothing is known to be gone."""
+    """One look: the versions found, or (``problem``) why there could be no look; then nothing is known to be gone.
+
+    ``labels`` are the store's: names for versions, which need not be there.
+    """
 
     found: tuple[Found, ...] = ()
     problem: str = ""
+    labels: Mapping[str, int] = field(default_factory=dict)
 
 
 class DirectorySource:
-    """A directory whose children named by a number are versions."""
+    """A directory whose children named by a number are versions; ``labels`` says how its labels are read, if at all."""
 
-    def __init__(self, path: str | os.PathLike[str], quiet_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], quiet_seconds: float, clock: Clock, labels: ReadLabels | None = None
+    ) -> None:
         self._clock = clock
+        self._labels = labels
         self.path = Path(path).absolute()
         self._quiet_seconds = quiet_seconds
         self._watches: dict[str, Watch] = {}
@@ -50,7 +61,8 @@ class DirectorySource:
             tuple(
                 Found(number, str(self.path / name), self._watches[name].look(self._clock, self._quiet_seconds))
                 for number, name in sorted(numbered.items())
-            )
+            ),
+            labels=self._labels() if self._labels is not None else {},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,12 +14,14 @@ from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
 from taxiway.serve.cloud import Cache, StoreSource
 from taxiway.serve.source import DirectorySource, Observation, discover, holds_versions
 from taxiway.settings import ModelSettings, ServerSettings, Settings
-from taxiway.stores import Shelf, is_cloud, models, open_store
+from taxiway.stores import Shelf, is_cloud, models, open_store, read_labels
 
 if TYPE_CHECKING:
     from taxiway.serve.loop import Loop
 
 __all__ = ["Place", "Source", "Watched", "Watching", "sort_paths"]
+
+log = logging.getLogger(__name__)
 
 Place: TypeAlias = Path | str
 """A directory on this machine, or a URL in an object store."""
@@ -126,9 +129,30 @@ class Watching:
 
 def source_of(place: Place, settings: ServerSettings, cache: Cache, clock: Clock) -> Source:
     """What watches a model's place."""
+    labels = _StoreLabels(place, clock).read
     if isinstance(place, str):
-        return StoreSource(place, settings, cache, clock)
-    return DirectorySource(place, settings.quiet_seconds, clock)
+        return StoreSource(place, settings, cache, clock, labels)
+    return DirectorySource(place, settings.quiet_seconds, clock, labels)
+
+
+class _StoreLabels:
+    """The labels of a model's store; those it last had while they cannot be read."""
+
+    def __init__(self, place: Place, clock: Clock) -> None:
+        self._place, self._clock = place, clock
+        self._shelf: Shelf | None = None
+        self._last: Mapping[str, int] = {}
+        self._said = ""
+
+    def read(self) -> Mapping[str, int]:
+        try:
+            self._shelf = self._shelf or Shelf(open_store(self._place, self._clock), "")
+            self._last, self._said = dict(read_labels(self._shelf).versions), ""
+        except TaxiwayError as error:
+            if error.message != self._said:
+                log.warning("The labels of %s stay as they were: %s", self._place, error.message)
+            self._said = error.message
+        return self._last
 
 
 def _place(path: PathLike) -> Place:

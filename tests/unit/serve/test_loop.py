@@ -185,7 +185,9 @@ def test_labels_point_to_what_serves() -> None:
     world.want(m=ModelSettings(versions=Policy(None, (1,)), labels={"stable": 1, "next": 2}))
     world.see("m", 1, 2)
     world.settle()
-    assert world.plane.table["models"]["m"]["labels"] == {"stable": 1}
+    # The list of versions is the operator's: what it leaves out is not found by a label either.
+    assert world.plane.table["models"]["m"]["labels"] == {"stable": 1, "next": 2}
+    assert world.states("m") == {1: "AVAILABLE"}
     assert world.plane.table["labels_used"] is True
 
 
