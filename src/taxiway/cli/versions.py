@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import click
 
 from taxiway.cli import output
 from taxiway.cli.store import signature_rows, store_option
+
+_PROFILE_ROWS = 12
 
 
 @click.group(epilog="Example: taxiway versions list digits --store models/")
@@ -150,7 +153,9 @@ def _show_manifest(document: dict[str, Any]) -> None:
 
 def _show_diff(document: dict[str, Any]) -> None:
     before, after = document["version"]
-    rows = [("size", *map(output.size_text, document["bytes"]), f"{document['bytes'][1] - document['bytes'][0]:+d} B")]
+    rows: list[tuple[str, ...]] = [
+        ("size", *map(output.size_text, document["bytes"]), f"{document['bytes'][1] - document['bytes'][0]:+d} B")
+    ]
     for section in ("metrics", "parameters", "lineage"):
         for name, pair in document[section].items():
             change = f"{pair['difference']:+.4g}" if "difference" in pair else ""
@@ -159,7 +164,29 @@ def _show_diff(document: dict[str, Any]) -> None:
     for section in ("signatures", "files"):
         for way, names in document[section].items():
             rows += [(f"{section.removesuffix('s')} {name}", "", "", way) for name in names]
+    rows += _profile_rows(document["profile"])
     output.print_table(["", f"VERSION {before}", f"VERSION {after}", "CHANGE"], rows)
+
+
+def _profile_rows(profile: dict[str, Any]) -> list[tuple[str, ...]]:
+    """What differs in the training rows, the largest changes first, as far as a person reads on."""
+
+    def change(pair: dict[str, Any]) -> float:
+        if "difference" not in pair:
+            return math.inf
+        return float(abs(pair["difference"]) / max(abs(pair["before"]), abs(pair["after"]), 1e-9))
+
+    ranked = sorted(profile.items(), key=lambda one: -change(one[1]))
+    rows: list[tuple[str, ...]] = [
+        (
+            f"profile {name}",
+            *("" if pair[side] is None else _short(pair[side]) for side in ("before", "after")),
+            f"{pair['difference']:+.4g}" if "difference" in pair else "",
+        )
+        for name, pair in ranked[:_PROFILE_ROWS]
+    ]
+    hidden = len(ranked) - len(rows)
+    return [*rows, *([(f"and {hidden} more of the profile (--json)", "", "", "")] if hidden else [])]
 
 
 def _show_labels(labels: dict[str, int]) -> None:

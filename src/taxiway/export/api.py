@@ -15,7 +15,7 @@ from taxiway.export.endpoints import endpoints_of
 from taxiway.export.examples import Classify, Examples, Regress, compare_parsing, derived, wishes_of
 from taxiway.export.profiled import ProfileRows, profile_of
 from taxiway.export.warm_up import Request, requests_of, write_warm_up
-from taxiway.export.write import write_beside, write_graph
+from taxiway.export.write import staged, write_beside, write_graph
 from taxiway.profile import Profile
 from taxiway.wire.saved_model import EXPORT_FILE, PROFILE_FILE, read_saved_model
 from taxiway.wire.signatures import Signature
@@ -108,7 +108,10 @@ def export(
     Raises:
         AlreadyExists: ``path`` holds something.
         InvalidArgument: the model, a signature, or the rows cannot be used; the message says why.
-        FailedPrecondition: the export would not answer as the model does.
+        FailedPrecondition: the export would not answer as the model does, or the place cannot be written.
+        ResourceExhausted: the disk is full.
+
+    Whatever is raised, ``path`` is as it was.
     """
     target = Path(path)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -126,13 +129,14 @@ def export(
         requests += asked
     profiled = profile_of(profile, endpoints) if profile is not None else None
     endpoints |= {one.endpoint.name: one.endpoint for one in parsing}
-    write_graph(endpoints, target)
-    known = {name: one.signature for name, one in endpoints.items()}
-    written = write_warm_up(target, requests, known) if requests else 0
-    said = {"schema": 1, "comparison": {name: one.as_json() for name, one in comparisons.items()}}
-    write_beside(target, EXPORT_FILE, said)
-    if profiled is not None:
-        write_beside(target, PROFILE_FILE, profiled.as_json())
+    with staged(target) as folder:
+        write_graph(endpoints, folder)
+        known = {name: one.signature for name, one in endpoints.items()}
+        written = write_warm_up(folder, requests, known) if requests else 0
+        said = {"schema": 1, "comparison": {name: one.as_json() for name, one in comparisons.items()}}
+        write_beside(folder, EXPORT_FILE, said)
+        if profiled is not None:
+            write_beside(folder, PROFILE_FILE, profiled.as_json())
     return Exported(target, read_saved_model(target).signatures, written, comparisons, profiled)
 
 

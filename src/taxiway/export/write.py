@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import secrets
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import InvalidArgument
+from taxiway.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, TaxiwayError
 from taxiway.export.endpoints import Endpoint
 from taxiway.wire.saved_model import SAVED_MODEL_FILE
 
-__all__ = ["write_beside", "write_graph"]
+__all__ = ["staged", "write_beside", "write_graph"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A directory to write into, which becomes ``target`` when the block ends well and is gone when it does not.
+
+    Raises:
+        ResourceExhausted: the disk is full.
+        FailedPrecondition: it cannot be written for another reason.
+    """
+    import tensorflow as tf
+
+    beside = target.parent / f".{target.name}-{secrets.token_hex(8)}"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        beside.rename(target)
+    except OSError as error:
+        raise _unwritten(target, error.errno in _FULL, error.strerror or str(error)) from None
+    except tf.errors.OpError as error:
+        full = isinstance(error, tf.errors.ResourceExhaustedError) or os.strerror(errno.ENOSPC) in str(error)
+        raise _unwritten(target, full, str(error.message).splitlines()[0]) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _unwritten(target: Path, full: bool, why: str) -> TaxiwayError:
+    if full:
+        return ResourceExhausted(f"No room is left to export to {target}: {why}.", hint="Make room and try again.")
+    return FailedPrecondition(f"{target} cannot be written: {why}.")
 
 
 def write_beside(target: Path, name: str, document: Mapping[str, Any]) -> None:

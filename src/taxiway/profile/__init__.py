@@ -5,7 +5,18 @@ Whoever watches a version reads the profile and counts what requests bring into 
 
 from __future__ import annotations
 
-from taxiway.profile.document import Categories, Histogram, Numbers, Profile, Scores, Summary, Tensor, read_profile
+from taxiway.profile.document import (
+    Categories,
+    Histogram,
+    Numbers,
+    Profile,
+    Scores,
+    Summary,
+    Tensor,
+    parse_profile,
+    read_profile,
+)
+from taxiway.profile.figures import figures
 from taxiway.profile.measure import MAX_ROWS, measure, row_limit, score_rows, thinned
 
 __all__ = [
@@ -17,7 +28,9 @@ __all__ = [
     "Scores",
     "Summary",
     "Tensor",
+    "figures",
     "measure",
+    "parse_profile",
     "read_profile",
     "row_limit",
     "score_rows",

@@ -17,7 +17,18 @@ from taxiway.types import JsonObject
 from taxiway.wire.saved_model import PROFILE_FILE, read_beside
 from taxiway.wire.tensors import Array
 
-__all__ = ["SCHEMA", "Categories", "Histogram", "Numbers", "Profile", "Scores", "Summary", "Tensor", "read_profile"]
+__all__ = [
+    "SCHEMA",
+    "Categories",
+    "Histogram",
+    "Numbers",
+    "Profile",
+    "Scores",
+    "Summary",
+    "Tensor",
+    "parse_profile",
+    "read_profile",
+]
 
 SCHEMA = 1
 
@@ -188,11 +199,19 @@ def read_profile(directory: str | os.PathLike[str]) -> Profile | None:
         Unimplemented: a newer Taxiway wrote it.
     """
     document = read_beside(directory, PROFILE_FILE)
-    if document is None:
-        return None
+    return None if document is None else parse_profile(document, f"{directory}/{PROFILE_FILE}")
+
+
+def parse_profile(document: JsonObject, where: str) -> Profile:
+    """The profile that a document is.
+
+    Raises:
+        DataLoss: it is none.
+        Unimplemented: a newer Taxiway wrote it.
+    """
     schema = document.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
-        raise Unimplemented(f"The profile in {directory} has schema {schema}; this Taxiway reads {SCHEMA}.")
+        raise Unimplemented(f"{where} has schema {schema}; this Taxiway reads {SCHEMA}.")
     try:
         return Profile(
             rows=int(document["rows"]),
@@ -202,7 +221,7 @@ def read_profile(directory: str | os.PathLike[str]) -> Profile | None:
             scores=None if document["scores"] is None else _scores(document["scores"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataLoss(f"{directory}/{PROFILE_FILE} is no profile: {type(error).__name__}: {error}") from None
+        raise DataLoss(f"{where} is no profile: {type(error).__name__}: {error}") from None
 
 
 def _summary(document: JsonObject) -> Summary:

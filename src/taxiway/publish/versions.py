@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import DataLoss, NotFound
+from taxiway.profile import Profile, figures, parse_profile
 from taxiway.stores import (
     Manifest,
     Shelf,
@@ -80,13 +82,27 @@ def show_version(model: str, version: str | int | None = None, store: StorePath 
 def diff_versions(
     model: str, before: str | int, after: str | int | None = None, store: StorePath = "models/"
 ) -> dict[str, Any]:
-    """What differs between two versions of a model; see :func:`taxiway.stores.diff`.
+    """What differs between two versions of a model, their training rows among it; see :func:`taxiway.stores.diff`.
 
     Raises:
         NotFound: there is no such version, or it has no manifest.
     """
     shelf = shelf_of(model, store)
-    return diff(shelf.manifest(resolve(shelf, before)), shelf.manifest(resolve(shelf, after)))
+    one, other = (shelf.manifest(resolve(shelf, version)) for version in (before, after))
+    return diff(one, other, (figures(_profile(shelf, one)), figures(_profile(shelf, other))))
+
+
+def _profile(shelf: Shelf, manifest: Manifest) -> Profile | None:
+    if not manifest.profile:
+        return None
+    name = shelf.at(shelf.name_of(manifest.version), manifest.profile)
+    where, document = f"{shelf.store.location}/{name}", shelf.store.read(name)
+    if document is None:
+        raise DataLoss(f"{where} is in the manifest and not there.")
+    try:
+        return parse_profile(dict(json.loads(document.data)), where)
+    except (ValueError, TypeError) as error:
+        raise DataLoss(f"{where} is not JSON: {error}") from None
 
 
 def label_version(

@@ -13,13 +13,17 @@ __all__ = ["diff"]
 _WHEN = {"created_at"}
 
 
-def diff(before: Manifest, after: Manifest) -> dict[str, Any]:
+def diff(before: Manifest, after: Manifest, profiles: tuple[JsonObject, JsonObject] | None = None) -> dict[str, Any]:
     """The differences of ``after`` from ``before``.
+
+    Args:
+        before, after: what they are made of.
+        profiles: figures of their training rows by name, where they have them.
 
     Returns:
         A document: ``signatures`` and ``files`` (``added``, ``removed``, ``changed``: names), ``bytes`` (both sums),
-        and for ``metrics``, ``parameters`` (the training run's) and ``lineage`` what changed, each name with its value
-        ``before`` and ``after``, None where it is missing; numbers also with their ``difference``.
+        and for ``metrics``, ``parameters`` (the training run's), ``lineage`` and ``profile`` what changed, each name
+        with its value ``before`` and ``after``, None where it is missing; numbers also with their ``difference``.
     """
     parameters = [_parameters(one.lineage) for one in (before, after)]
     rest = [{k: v for k, v in one.lineage.items() if k not in _WHEN | {"parameters"}} for one in (before, after)]
@@ -33,6 +37,7 @@ def diff(before: Manifest, after: Manifest) -> dict[str, Any]:
         "metrics": _values(before.metrics, after.metrics),
         "parameters": _values(*parameters),
         "lineage": _values(*rest),
+        "profile": _values(*profiles) if profiles is not None else {},
     }
 
 

@@ -28,7 +28,7 @@ _STAGING = ".staging-"
 _REMOVED = ".removed-"
 _WRITING = ".writing-"
 _STALE_SECONDS = 86_400
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DirectoryStore:

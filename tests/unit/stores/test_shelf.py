@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from taxiway.cli.main import main
 from taxiway.errors import Aborted, AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from taxiway.profile import measure
 from taxiway.publish import diff_versions, label_version, list_versions, prune_versions, publish, show_version
 from taxiway.stores import Shelf, Store, Use, open_store, pull, uses
 from taxiway.stores.labels import Labels, change_labels, read_labels, resolve, set_label
 from taxiway.stores.prune import judge
 from taxiway.stores.uses import USE_SECONDS
 from taxiway.testing.clock import FakeClock
+from taxiway.wire.saved_model import PROFILE_FILE
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
 ROOT = Path(__file__).parents[3]
@@ -226,6 +231,27 @@ def test_a_diff_names_what_changed(tmp_path: Path, saved_model: Path) -> None:
     assert found["parameters"] == {"rate": {"before": 0.1, "after": 0.2, "difference": 0.1}}
     assert found["signatures"] == {"added": [], "removed": [], "changed": []}
     json.dumps(found)
+
+
+def test_a_diff_lays_the_training_rows_side_by_side(
+    tmp_path: Path, saved_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = tmp_path / "models"
+    publish(saved_model, "m", url)
+    profile = saved_model / PROFILE_FILE
+    profile.parent.mkdir()
+    for ages, kinds in ((np.arange(10) / 4, ["a", "b"] * 5), (np.arange(10) / 2, ["a"] * 9 + ["c"])):
+        profile.write_text(json.dumps(measure({"age": ages, "kind": np.array(kinds)}).as_json()))
+        publish(saved_model, "m", url)
+    found = diff_versions("m", 2, 3, url)["profile"]
+    assert found["age mean"] == {"before": 1.125, "after": 2.25, "difference": 1.125}
+    assert found["kind = c"] == {"before": None, "after": 0.1}
+    assert "rows" not in found and diff_versions("m", 1, 2, url)["profile"]["rows"]["before"] is None
+    assert main(["versions", "diff", "m", "2", "3", "--store", str(url)]) == 0
+    assert re.search(r"profile age mean +1\.125 +2\.25 +\+1\.125", capsys.readouterr().out)
+    (url / "m" / "3" / PROFILE_FILE).write_text("{")
+    with pytest.raises(DataLoss, match="is not JSON"):
+        diff_versions("m", 2, 3, url)
 
 
 def test_a_version_goes_from_a_bucket_to_a_directory(gcs: str, saved_model: Path, tmp_path: Path) -> None:
