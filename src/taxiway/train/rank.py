@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound
+from taxiway.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    TaxiwayError,
+    Unavailable,
+)
+from taxiway.train.cluster.failure import lost_peer
 from taxiway.train.cluster.serving import START_SECONDS, serve
 from taxiway.train.cluster.tf_config import Cluster, Task, task_from_environment
 from taxiway.train.devices import apply_runtime
@@ -42,6 +50,7 @@ def take_part(
 
     Raises:
         InvalidArgument: TF_CONFIG does not fit the request.
+        Unavailable: another rank is gone.
         TaxiwayError: what :func:`taxiway.train.session.train_here` raises.
     """
 
@@ -64,7 +73,16 @@ def take_part(
         return
     from taxiway.train.session import train_here
 
-    train_here(request, found, run_dir, place_of(), say, progress)
+    try:
+        train_here(request, found, run_dir, place_of(), say, progress)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        if task is None or isinstance(error, TaxiwayError) or not lost_peer(said):
+            raise
+        raise Unavailable(
+            f"This rank lost a peer: {said.splitlines()[0]}",
+            hint="Start every rank again: the run goes on from its last checkpoint.",
+        ) from error
 
 
 def fitted(request: TrainRequest, task: Task) -> TrainRequest:

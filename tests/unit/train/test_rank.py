@@ -12,8 +12,8 @@ import pytest
 
 from taxiway.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
 from taxiway.train.cluster.serving import await_servers, watch_chief
-from taxiway.train.cluster.tf_config import Cluster, Task
-from taxiway.train.rank import fitted, share_request
+from taxiway.train.cluster.tf_config import Cluster, Task, tf_config_text
+from taxiway.train.rank import fitted, share_request, take_part
 from taxiway.train.request import TrainRequest, read_request, write_request
 
 ROOT = Path(__file__).parents[3]
@@ -103,6 +103,23 @@ with ended_if_late(cluster, 0.2): threading.Event().wait()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 1
     assert "error: Not every rank started within 0.2 seconds: worker 1 (127.0.0.1:1) did not." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("Collective ops is aborted: stopped sending heartbeats\nmore", Unavailable), ("bad row", ValueError)],
+)
+def test_a_rank_whose_peer_is_gone_says_so(
+    said: str, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError(said)
+
+    (tmp_path / "job.py").write_text("def build_model(params): ...\ndef datasets(context): ...\n")
+    monkeypatch.setattr("taxiway.train.session.train_here", fails)
+    monkeypatch.setenv("TF_CONFIG", tf_config_text(Task("worker", 1, WORKERS)))
+    with pytest.raises(kind, match=said.splitlines()[0]):
+        take_part(TrainRequest(job=str(tmp_path / "job.py")), tmp_path, lambda line: None)
 
 
 def test_the_chief_waits_for_its_servers() -> None:
