@@ -24,6 +24,9 @@ Sums = dict[str, float]
 # Sums that begin anew with each step, and when somebody resumes what was paused.
 _STEP, _SPLIT = "step.", "split."
 _UNITS = ("units", "served_units", "labelled")
+_COMPARED = "shadow.compared"
+# Of a copy, as of a request: the server's own faults.
+_FAULTS = ("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,14 @@ def look(seen: Seen, outcomes: Mapping[str, Any] | None, experiment: str, target
     """What was seen when the data plane's document of ``experiment`` is added; None, or another one's, adds nothing."""
     if outcomes is None or outcomes["experiment"] != experiment:
         return seen
-    epoch, raw = f"{experiment} {outcomes['began_unix_ms']}", _flat(outcomes)
+    epoch, raw = f"{experiment} {outcomes['began_unix_ms']}", _flat(outcomes, target)
     before = seen.raw if epoch == seen.epoch else {}
     total = dict(seen.total)
     for name, count in raw.items():
         more = count - before.get(name, 0)
         total[name] = total.get(name, 0) + more
         arm, _, what = name.partition(".")
-        if arm in (CANARY, CONTROL) and what in _UNITS:
+        if (arm in (CANARY, CONTROL) and what in _UNITS) or name == _COMPARED:
             for kind in (_STEP, _SPLIT):
                 total[kind + name] = total.get(kind + name, 0) + more
     return Seen(epoch, raw, total, _recent(outcomes, target))
@@ -79,13 +82,17 @@ def anew(seen: Seen) -> Seen:
     return _without(_without(seen, _STEP), _SPLIT)
 
 
-def observations(seen: Seen, base_rates: Mapping[str, float]) -> Observations:
-    """What a judgement is made from. Canary and control are equally large: each has one half of what is compared."""
+def observations(seen: Seen, base_rates: Mapping[str, float], *, shadow: bool = False) -> Observations:
+    """What a judgement is made from. Canary and control are equally large: each has one half of what is compared.
+
+    While there is only a ``shadow``, a step's units are the requests whose answers were compared.
+    """
     total = seen.total
+    compared = int(total.get(_STEP + _COMPARED, 0))
     canary, control = _tally(total, CANARY), _tally(total, CONTROL)
     return Observations(
         exposures=(Exposure(canary, control),) if canary.answered or control.answered else (),
-        step_units=_pair(total, _STEP, "units"),
+        step_units=(compared, compared) if shadow else _pair(total, _STEP, "units"),
         recent=seen.recent,
         assigned=(Assigned(_pair(total, _SPLIT, "units"), (0.5, 0.5)),),
         served=(Assigned(_pair(total, _SPLIT, "served_units"), (0.5, 0.5)),),
@@ -96,7 +103,7 @@ def observations(seen: Seen, base_rates: Mapping[str, float]) -> Observations:
     )
 
 
-def _flat(outcomes: Mapping[str, Any]) -> Sums:
+def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:
     """The counts as ``ARM.WHAT``. An arm on several versions is one arm per version only after a promotion."""
     flat: Sums = {}
     for arm in outcomes["arms"]:
@@ -104,6 +111,10 @@ def _flat(outcomes: Mapping[str, Any]) -> Sums:
         flat |= {f"{name}.{what}": arm[what] for what in ("answered", *_UNITS) if what in arm}
         flat |= {f"{name}.bad.{guard}": count for guard, count in arm["bad"].items()}
         flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items()}
+    for shadow in outcomes.get("shadows", []):
+        if shadow["version"] == target:
+            answered, errors = _shadow_answers(shadow)
+            flat |= {_COMPARED: shadow["compared"], "shadow.answered": answered, "shadow.bad.errors": errors}
     for guard, counts in (outcomes.get("paired") or {}).items():
         flat |= {f"paired.{guard}.{what}": count for what, count in counts.items()}
     return flat
@@ -114,8 +125,17 @@ def _recent(outcomes: Mapping[str, Any], target: int) -> Recent:
     arms = {(arm["arm"], arm["version"]): arm for arm in outcomes["arms"]}
     arm = arms.get((STABLE, target)) or arms.get((CANARY, target))
     if arm is None:
-        return Recent()
+        # Only copies went to it: of them the last twenty are not known, and all together are as telling.
+        shadows = [_shadow_answers(each) for each in outcomes.get("shadows", []) if each["version"] == target]
+        answered, errors = shadows[0] if shadows else (0, 0)
+        return Recent(errors, answered, errors)
     return Recent(arm["recent"]["bad"], arm["recent"]["answers"], arm["bad"].get("errors", 0))
+
+
+def _shadow_answers(shadow: Mapping[str, Any]) -> tuple[int, int]:
+    """How many copies were run, and how many of them ended with a fault."""
+    codes = shadow["codes"]
+    return sum(codes.values()), sum(codes.get(kind, 0) for kind in _FAULTS)
 
 
 def _tally(total: Mapping[str, float], arm: str) -> Tally:

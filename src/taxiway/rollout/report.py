@@ -75,6 +75,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
 def _arms(seen: Seen, source: int, target: int, share: float, default: int | None) -> list[dict[str, Any]]:
     rest = 1 - 2 * share
     arms = [(CANARY, CANARY, target, share), (CONTROL, CONTROL, source, share)]
+    arms += [("shadow", "shadow", target, 0.0)]
     arms += [
         (STABLE, f"{STABLE}:{version}", version, rest if version == default else 0.0) for version in (source, target)
     ]

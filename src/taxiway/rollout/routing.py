@@ -46,7 +46,8 @@ def wish(sides: Sides, plan: RolloutPlan, state: State, step: int, slow_us: Mapp
     if state in (State.SHADOW, State.CANARY, State.PAUSED):
         arms = [] if step < 0 else _arms(sides, plan.steps[step])
         route = _route(sides, plan, state, arms, slow_us)
-        if step < 0:
+        if plan.shadow:
+            # On through the canary: what compares both versions' answers to the same requests goes on learning.
             route["shadow"] = {"version": sides.target, "share_ppm": _ppm(plan.shadow)}
         return _wish(sides.source, both, sides.above, route)
     if state is State.PROMOTING:

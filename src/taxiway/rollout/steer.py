@@ -80,7 +80,8 @@ def view(record: Rollout, sight: Sight, *, brief: bool = False) -> View:
     seen = look(Seen.read(record.seen), sight.outcomes, experiment(record.id, state), record.target)
     judgement = Judgement((), braked=state is State.LIVE and brake(seen.recent))
     if state in _COMPARED and not record.over:
-        judgement = judge(plan, observations(seen, baseline.base_rates), brief=brief)
+        seen_so_far = observations(seen, baseline.base_rates, shadow=record.step < 0)
+        judgement = judge(plan, seen_so_far, brief=brief)
     return View(record, plan, state, baseline, seen, judgement)
 
 

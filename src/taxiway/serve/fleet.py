@@ -155,6 +155,8 @@ def _route(model: Model, serving: list[int]) -> JsonObject | None:
         return None
     route = dict(wish.route)
     led_to = {arm["version"] for arm in route["arms"]}
+    if route.get("shadow"):
+        led_to.add(route["shadow"]["version"])
     return route if led_to <= set(serving) and wish.default in (None, model.default) else None
 
 

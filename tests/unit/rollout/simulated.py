@@ -34,6 +34,7 @@ class Counting:
     experiment: str
     began: float
     arms: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    shadow: dict[str, Any] | None = None
     last: dict[tuple[str, int], deque[bool]] = field(default_factory=dict)
 
     def add(self, rng: np.random.Generator, arm: str, version: int, requests: int, rates: Mapping[str, float]) -> None:
@@ -65,7 +66,22 @@ class Counting:
             }
             for (arm, version), counts in self.arms.items()
         ]
-        return {"experiment": self.experiment, "began_unix_ms": int(self.began * 1000), "arms": arms}
+        document = {"experiment": self.experiment, "began_unix_ms": int(self.began * 1000), "arms": arms}
+        if self.shadow is None:
+            return document
+        paired = {"accuracy": {key: self.shadow[key] for key in ("better", "worse", "same")}}
+        return {**document, "shadows": [self.shadow], "paired": paired}
+
+    def copy(self, version: int, requests: int, accuracy: tuple[int, int], errors: int) -> None:
+        """Compare so many copies: how many of them only the new, and only the old version answers right."""
+        kept = self.shadow or {"version": version, "compared": 0, "codes": {}, "better": 0, "worse": 0, "same": 0}
+        better, worse = accuracy
+        for key, more in (("better", better), ("worse", worse), ("same", requests - better - worse)):
+            kept[key] += more
+        kept["compared"] += requests - errors
+        for code, more in (("OK", requests - errors), ("INTERNAL", errors)):
+            kept["codes"][code] = kept["codes"].get(code, 0) + more
+        self.shadow = kept
 
 
 class World:

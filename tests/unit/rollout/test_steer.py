@@ -330,3 +330,36 @@ def test_whatever_happens_only_transitions_of_the_table_are_made(
 def test_paired_guards_keep_what_they_watch() -> None:
     plan = RolloutPlan("m", 2, guards=(KNOWN_GUARDS["accuracy"],), shadow=0.1)
     assert read_document(plan_document(plan)).guards[0].watch is Watch.PAIRED
+
+
+SHADOWED = replace(QUICK, guards=(KNOWN_GUARDS["accuracy"],), shadow=0.5)
+
+
+def shadowed(accuracy: tuple[int, int], errors: int = 0) -> World:
+    """A rollout that copies half of the requests, after a minute; of each hundred, how many tell the versions apart."""
+    world = World(SHADOWED)
+    world.run(60, 5, lambda w: w.rollout.state == "shadow")
+    route = None if world.state.wish is None else world.state.wish.route
+    assert route is not None and route["shadow"] == {"version": 2, "share_ppm": 500_000} and route["arms"] == []
+    for _ in range(12):
+        world.serve(100)
+        assert world.counting is not None
+        if not world.rollout.over:
+            world.counting.copy(2, 100, accuracy, errors)
+        world.advance(5)
+    return world
+
+
+def test_a_shadow_that_is_as_right_lets_the_canary_begin_and_is_asked_on() -> None:
+    world = shadowed((2, 2))
+    assert "TO_SHADOW" in changes(world) and world.rollout.state in ("canary", "promoting", "live")
+    assert world.rollout.seen["total"]["shadow.compared"] >= 600
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "errors", "rule"), [((1, 9), 0, "HARM"), ((0, 0), 80, "BRAKE")], ids=["less right", "failing"]
+)
+def test_a_bad_shadow_never_answers_a_request(accuracy: tuple[int, int], errors: int, rule: str) -> None:
+    world = shadowed(accuracy, errors)
+    assert (world.rollout.state, world.rollout.rule) == ("rolled back", rule)
+    assert "TO_CANARY" not in changes(world) and world.state.held == {2}
