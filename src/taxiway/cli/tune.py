@@ -46,6 +46,7 @@ def tune() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the search, and of the trials.")
 @click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of every trial.")
 @click.option("--params", "file", type=click.Path(path_type=Path), help="A TOML file of such parameters.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A runtime setting; see taxiway devices.")
 @click.option("--keep-models", type=int, metavar="N", help="How many trials keep their model: the best; 1.")
 @click.option("--heartbeat-seconds", type=int, metavar="S", help="How often a trial says that it is alive; 10.")
 @click.option("--study-dir", type=click.Path(path_type=Path), help="The study's own directory; resumed if it is there.")
@@ -55,9 +56,10 @@ def start(
     *, job: str | None, space: Path | None, resume: Path | None, parallel: int, as_json: bool, **options: Any
 ) -> None:
     """Train JOB (MODULE:ATTRIBUTE, or path/to/folder:module) again and again to find good parameters."""
+    from taxiway.train.devices import read_assignments
     from taxiway.tune import api
 
-    file, given = options.pop("file"), options.pop("given")
+    file, given, settings = options.pop("file"), options.pop("given"), options.pop("settings")
     if resume is not None:
         study = api.resume(resume, parallel=parallel, say=output.print_note)
     elif job is None or space is None:
@@ -65,8 +67,8 @@ def start(
     else:
         devices = tuple(filter(None, options.pop("devices").split(",")))
         study = api.tune(
-            job, space, parallel=parallel, params=job_params(file, given), devices=devices, say=output.print_note,
-            **options,
+            job, space, parallel=parallel, params=job_params(file, given), devices=devices,
+            runtime=read_assignments(settings), say=output.print_note, **options,
         )  # fmt: skip
     output.print_value(study.as_json(), as_json, _show_end)
 

@@ -18,7 +18,7 @@ from taxiway.tune.api import describe
 from taxiway.tune.study import alone
 
 pytest.importorskip("optuna")
-pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 SPACE = Space({"rate": Float(0.01, 0.2)})
 GOAL = "minimize:val_loss"
 
