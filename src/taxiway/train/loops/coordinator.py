@@ -12,12 +12,31 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from taxiway.errors import FailedPrecondition
 from taxiway.train.loops.replicas import ReplicaLoop
 
-__all__ = ["CoordinatorLoop"]
+__all__ = ["CoordinatorLoop", "check_optimizer"]
 
 # Batches under way for each worker: one that computes, and some that hide the way there.
 _AHEAD = 4
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Hold an optimizer to what is right when steps overlap.
+
+    Raises:
+        FailedPrecondition: it sums gradients over several steps, or scales the loss by how the last steps went.
+    """
+    if getattr(optimizer, "gradient_accumulation_steps", None):
+        raise FailedPrecondition(
+            "An optimizer that accumulates gradients over steps cannot be used with parameter servers: steps overlap.",
+            hint="Leave gradient_accumulation_steps out, or --strategy multi-worker.",
+        )
+    if hasattr(optimizer, "inner_optimizer"):
+        raise FailedPrecondition(
+            f"{type(optimizer).__name__} cannot be used with parameter servers: steps overlap.",
+            hint="mixed_bfloat16 instead of mixed_float16, or --strategy multi-worker.",
+        )
 
 
 class CoordinatorLoop(ReplicaLoop):
@@ -27,12 +46,16 @@ class CoordinatorLoop(ReplicaLoop):
         model: the model.
         strategy: the strategy.
         workers: how many workers there are.
+
+    Raises:
+        FailedPrecondition: the optimizer keeps what steps that overlap would spoil.
     """
 
     def __init__(self, model: Any, strategy: Any, workers: int) -> None:
         import tensorflow as tf
 
         super().__init__(model, strategy)
+        check_optimizer(model.optimizer)
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
         self._ahead = _AHEAD * workers
         with strategy.scope():
