@@ -20,9 +20,20 @@ class _Tune(click.Group):
             args = ["start", *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        inner = self.commands["start"]
+        context = click.Context(inner, info_name="start", parent=ctx)
+        options = [one for one in inner.params if isinstance(one, click.Option)]
+        records = [found for one in options if (found := one.get_help_record(context)) is not None]
+        with formatter.section("Options of start"):
+            formatter.write_dl(records)
+
 
 @click.group(
-    cls=_Tune, epilog="Example: taxiway tune examples/digits:job --space examples/digits/space.toml --trials 20"
+    cls=_Tune,
+    subcommand_metavar="JOB | COMMAND [ARGS]...",
+    epilog="Example: taxiway tune examples/digits:job --space examples/digits/space.toml --trials 20",
 )
 def tune() -> None:
     """Find good parameters of a job: taxiway tune JOB is short for taxiway tune start JOB."""
@@ -55,7 +66,10 @@ def tune() -> None:
 def start(
     *, job: str | None, space: Path | None, resume: Path | None, parallel: int, as_json: bool, **options: Any
 ) -> None:
-    """Train JOB (MODULE:ATTRIBUTE, or path/to/folder:module) again and again to find good parameters."""
+    """Begin a study of JOB.
+
+    JOB is MODULE:ATTRIBUTE, or path/to/folder:module, and is trained again and again.
+    """
     from taxiway.train.devices import read_assignments
     from taxiway.tune import api
 

@@ -214,3 +214,9 @@ def test_a_call_without_job_or_space_or_study(tmp_path: Path, capsys: pytest.Cap
     assert main(["tune", "show", str(tmp_path)]) == 1 and "There is no study" in capsys.readouterr().err
     with pytest.raises(NotFound, match="it has no study.json"):
         resume(tmp_path)
+
+
+def test_the_help_of_the_command_shows_the_options_of_a_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "JOB | COMMAND" in text and "--parallel" in text and "show " in text
