@@ -35,6 +35,7 @@ _OPTIONS = {
     "--undecided": ("undecided", "hold|ship", "What to do when the time is over.  [default: hold]"),
     "--rollback-window": ("rollback_window", "DURATION", "How long the old version stays loaded.  [default: 24h]"),
     "--measure": ("measure", "DURATION", "How long to measure the traffic first, at most.  [default: 10s]"),
+    "--promote": ("promote", "by hand|by itself", "Who promotes an experiment's better arm.  [default: by hand]"),
     "--key": ("key", "HEADER|input:NAME", "What says whose a request is.  [default: x-routing-key]"),
 }
 
@@ -50,6 +51,9 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--to", type=int, metavar="VERSION", help="The new version.  [default: the newest]")
 @click.option("--plan", "file", metavar="FILE", help="A plan as TOML; what is said beside it counts more.")
 @click.option("--guard", "guards", multiple=True, metavar="NAME[=xRATIO,POINTSpt]", help="What must not get worse.")
+@click.option(
+    "--arm", "arms", multiple=True, metavar="NAME=VERSION:PERCENT", help="An experiment: an arm of it, instead of --to."
+)
 @_plan_options
 @click.option(
     "--wait",
@@ -63,7 +67,15 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @output.server_option
 @output.json_option
 def start(
-    model: str, *, to: int | None, file: str | None, guards: tuple[str, ...], server: str, as_json: bool, **given: Any
+    model: str,
+    *,
+    to: int | None,
+    file: str | None,
+    guards: tuple[str, ...],
+    arms: tuple[str, ...],
+    server: str,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Begin a rollout of MODEL beside the version that answers.
 
@@ -71,10 +83,12 @@ def start(
     would work. Then the new version answers a part of the requests that grows step by step, beside an equal part that
     the old one answers for comparison. Evidence of harm puts the old version back and holds the new one; proof that
     there is none promotes it.
+
+    With --arm, several versions are tried at once until --goal tells which is better; see `rollout promote MODEL ARM`.
     """
     wait_seconds = given.pop("wait_seconds")
     plan = {key: value for key, value in given.items() if value is not None}
-    plan |= {"guards": list(guards)} if guards else {}
+    plan |= {key: list(texts) for key, texts in (("guards", guards), ("arms", arms)) if texts}
     if file is not None:
         plan = {**_of_file(file, model), **plan}
         to = plan.pop("to", None) if to is None else to
@@ -136,6 +150,16 @@ def _status(server: str, model: str) -> dict[str, Any]:
     return found
 
 
+@rollout.command("promote", epilog="Example: taxiway rollout promote digits")
+@click.argument("model")
+@click.argument("arm", required=False)
+@output.server_option
+@output.json_option
+def promote(model: str, arm: str | None, server: str, as_json: bool) -> None:
+    """Let the new version of MODEL, or of an experiment ARM, answer all requests, without waiting for evidence."""
+    output.print_value(AdminClient(server).change(model, "promote", arm=arm), as_json, show)
+
+
 def _command(verb: str, does: str) -> None:
     @rollout.command(verb, help=does, epilog=f"Example: taxiway rollout {verb} digits")
     @click.argument("model")
@@ -147,5 +171,4 @@ def _command(verb: str, does: str) -> None:
 
 _command("pause", "Keep the shares of MODEL's rollout as they are until it is resumed. Harm still ends it.")
 _command("resume", "Go on with the paused rollout of MODEL.")
-_command("promote", "Let the new version of MODEL answer all requests, without waiting for evidence.")
 _command("abort", "Put the old version of MODEL back and hold the new one.")

@@ -23,6 +23,8 @@ def show(rollout: dict[str, Any]) -> None:
         output.print_table(_GUARDS, [_guard(guard) for guard in rollout["guards"]], right=_GUARDS[1:5])
     if rollout["goal"]:
         output.print_line(f"goal: {_goal(rollout['goal'])}")
+    for name, goal in rollout.get("goals", {}).items():
+        output.print_line(f"goal of {name}: {_goal(goal)}")
     output.print_line()
     output.print_line(_reason(rollout))
     if rollout.get("journal_problem"):

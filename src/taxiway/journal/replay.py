@@ -104,7 +104,8 @@ def _adopt(state: ModelState, event: Event) -> ModelState:
 
 def _started(state: ModelState, event: Event) -> ModelState:
     rollout = rollouts.started(event)
-    return replace(state, held=state.held - {rollout.target}, rollout=rollout)
+    wanted = rollout.wish.versions - {rollout.source} if rollout.wish is not None else frozenset()
+    return replace(state, held=state.held - {rollout.target} - wanted, rollout=rollout)
 
 
 def _changed(state: ModelState, event: Event) -> ModelState:
@@ -113,7 +114,8 @@ def _changed(state: ModelState, event: Event) -> ModelState:
         return state
     after = replace(state, rollout=rollouts.changed(state.rollout, event))
     if data.get("hold") is not None:
-        after = replace(after, held=after.held | {int(data["hold"])})
+        hold = data["hold"] if isinstance(data["hold"], list) else [data["hold"]]
+        after = replace(after, held=after.held | {int(version) for version in hold})
     if "pin" in data:
         after = replace(after, pin=_pin(data["pin"]))
     return replace(after, live=int(data["live"])) if data.get("live") is not None else after

@@ -2,9 +2,9 @@
 
 | kind | data | effect |
 |---|---|---|
-| `rollout-started` | `from`, `to`, `above`, `plan`, `salt`, `wish` | a rollout begins, and `to` is held no longer |
+| `rollout-started` | `from`, `to`, `above`, `plan`, `salt`, `wish` | a rollout begins; what it wants is not held |
 | `rollout-changed` | `change`, `state`, `step`, `rule`, `because`, `wish`, `seen`, `verdict` | it is in `state` |
-| | and perhaps `plan`, `baseline`, `hold`, `pin`, `live` | the last three become the model's |
+| | and perhaps `plan`, `baseline`, `to`, `hold`, `pin`, `live` | the last three become the model's |
 | `rollout-look` | `rule`, `because`, `seen`, `verdict` | what was seen so far is `seen` |
 | `rollout-closed` | `because` | it asks for nothing any more |
 
@@ -95,6 +95,7 @@ def changed(rollout: Rollout, event: Event) -> Rollout:
     wish = _wish(data.get("wish"))
     return replace(
         looked(rollout, event),
+        target=int(data.get("to", rollout.target)),
         state=str(data["state"]),
         step=int(data["step"]),
         entered_at=event.at,

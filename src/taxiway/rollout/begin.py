@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
+from taxiway.rollout.arms import Experiment, experiment_document
 from taxiway.rollout.document import plan_document
 from taxiway.rollout.plan import RolloutPlan
-from taxiway.rollout.routing import Sides, wish
+from taxiway.rollout.routing import Sides, experiment_wish, wish
 from taxiway.rollout.states import State
 from taxiway.rollout.steer import Entry
 
-__all__ = ["started"]
+__all__ = ["Place", "started", "started_experiment"]
 
 
-def started(plan: RolloutPlan, *, source: int, newest: int, name: str, salt: str) -> Entry:
-    """The event that begins a rollout of ``plan`` beside version ``source``.
+@dataclass(frozen=True)
+class Place:
+    """Where a rollout begins.
 
-    Args:
-        plan: what is planned.
-        source: the version that answers.
-        newest: the newest version there; newer ones wait until it is over.
-        name: the rollout's own, never used before: what is counted is counted under it.
-        salt: hashed before each routing key, so that two rollouts do not share the users out alike.
+    ``source`` answers, ``newest`` is the newest version there, and newer ones wait until it is over. ``name`` was never
+    used before: what is counted is counted under it. ``salt`` is hashed before each routing key, so that two rollouts
+    do not share the users out alike.
     """
-    above = max(newest, source, plan.to)
+
+    source: int
+    newest: int
+    name: str
+    salt: str
+
+
+def started(plan: RolloutPlan, place: Place) -> Entry:
+    """The event that begins a rollout of ``plan``."""
+    versions = _sides(place, plan.to, plan.to)
+    return _entry(versions, plan_document(plan), wish(versions, plan, State.PENDING, -1, {}))
+
+
+def started_experiment(tried: Experiment, place: Place) -> Entry:
+    """The event that begins an experiment."""
+    versions = _sides(place, tried.arms[0].version, max(arm.version for arm in tried.arms))
+    kept = replace(tried, control=replace(tried.control, version=place.source))
+    wanted = experiment_wish(versions, tried.plan, (*kept.arms, kept.control), State.PENDING, {})
+    return _entry(versions, experiment_document(kept), wanted)
+
+
+def _sides(place: Place, target: int, highest: int) -> Sides:
+    return Sides(place.name, place.salt, place.source, target, max(place.newest, place.source, highest))
+
+
+def _entry(versions: Sides, plan: dict[str, Any], wanted: dict[str, Any] | None) -> Entry:
     data = {
-        "rollout": name,
-        "from": source,
-        "to": plan.to,
-        "above": above,
-        "plan": plan_document(plan),
-        "salt": salt,
-        "wish": wish(Sides(name, salt, source, plan.to, above), plan, State.PENDING, -1, {}),
+        "rollout": versions.name,
+        "from": versions.source,
+        "to": versions.target,
+        "above": versions.above,
+        "plan": plan,
+        "salt": versions.salt,
+        "wish": wanted,
     }
     return Entry("rollout-started", data)

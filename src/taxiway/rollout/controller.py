@@ -72,10 +72,10 @@ class Controller:
             raise FailedPrecondition(text or "the rollout failed", hint=would_work or f"taxiway status {model}")
         return status
 
-    def change(self, model: str, verb: str, who: str) -> JsonObject:
+    def change(self, model: str, verb: str, who: str, arm: str | None = None) -> JsonObject:
         """Do what somebody asks for; see :class:`taxiway.serve.rollouts.Rollouts`."""
         _libraries()
-        self._loop.ask(lambda: self._change(self._model(model), verb, who))
+        self._loop.ask(lambda: self._change(self._model(model), verb, who, arm))
         return self.status(model)
 
     def status(self, model: str) -> JsonObject:
@@ -113,8 +113,9 @@ class Controller:
                 log.warning("%s: the rollout stands still: %s", name, error.message)
 
     def _begin(self, model: Model, values: Mapping[str, object], who: str) -> Rollout:
+        from taxiway.rollout.arms import parse_experiment
         from taxiway.rollout.baseline import check_guards
-        from taxiway.rollout.begin import started
+        from taxiway.rollout.begin import Place, started, started_experiment
         from taxiway.rollout.parse import parse_plan
 
         source = model.default
@@ -131,13 +132,16 @@ class Controller:
         given = {"to": max(model.whole() - {source}, default=source), **_defaults(model), **values, "model": model.name}
         if "steps" in values or "at_most_affected" in values:
             given = {k: v for k, v in given.items() if k not in ("steps", "at_most_affected") or k in values}
-        plan = parse_plan(given, "the plan")
+        tried = parse_experiment(given, "the plan") if "arms" in given else None
+        plan = parse_plan(given, "the plan") if tried is None else tried.plan
         check_guards(plan)
-        _check_version(model, plan.to, source)
-        model.try_afresh(plan.to)
+        for version in [plan.to] if tried is None else [arm.version for arm in tried.arms]:
+            _check_version(model, version, source)
+            model.try_afresh(version)
         name = f"{model.name}-{plan.to}-{secrets.token_hex(4)}"
         newest = max(model.whole() | {plan.to})
-        entry = started(plan, source=source, newest=newest, name=name[-100:], salt=secrets.token_hex(8))
+        place = Place(source, newest, name[-100:], secrets.token_hex(8))
+        entry = started(plan, place) if tried is None else started_experiment(tried, place)
         self._keep(model, entry, who)
         record = model.state.rollout
         assert record is not None  # the event has just begun it
@@ -158,7 +162,7 @@ class Controller:
             return
         self._begin(model, {"to": max(newer)}, "server")
 
-    def _change(self, model: Model, verb: str, who: str) -> None:
+    def _change(self, model: Model, verb: str, who: str, arm: str | None) -> None:
         from taxiway.rollout.steer import command
 
         record = model.state.rollout
@@ -174,7 +178,7 @@ class Controller:
         }
         if verb not in changes:
             raise InvalidArgument(f"a rollout cannot {verb}", hint=f"one of {', '.join(changes)}")
-        self._keep(model, command(record, self._sight(model), changes[verb]), who)
+        self._keep(model, command(record, self._sight(model), changes[verb], arm), who)
 
     def _status(self, model: Model) -> JsonObject:
         from taxiway.rollout.report import report
@@ -191,16 +195,16 @@ class Controller:
     def _sight(self, model: Model) -> Any:
         from taxiway.rollout.steer import Sight
 
-        record = model.state.rollout
-        found = None if record is None else model.records.get(record.target)
-        serves = found is not None and found.state is VersionState.AVAILABLE
-        gave_up = found is not None and found.state is VersionState.END and found.error is not None
+        found = [model.records.get(version) for version in _brought(model.state.rollout)]
+        serves = all(one is not None and one.state is VersionState.AVAILABLE for one in found)
+        failed = [one.error[1] for one in found if one is not None and one.error is not None]
+        gave_up = any(one is not None and one.error is not None and one.state is VersionState.END for one in found)
         return Sight(
             now=self._clock.now(),
             outcomes=self._plane.outcomes(model.name),
             default=model.default,
             loaded=True if serves else False if gave_up else None,
-            problem=found.error[1] if found is not None and found.error is not None else "",
+            problem=failed[0] if failed else "",
             newest=max(model.whole(), default=0),
             waits=not model.settings.rollout.once,
         )
@@ -231,6 +235,14 @@ def _libraries() -> None:
 
 def _under_way(rollout: Rollout | None) -> TypeGuard[Rollout]:
     return rollout is not None and not rollout.over
+
+
+def _brought(rollout: Rollout | None) -> set[int]:
+    """The versions that a rollout brings: those it wants in memory beside the old one."""
+    if rollout is None:
+        return set()
+    wanted = rollout.wish.versions - {rollout.source} if rollout.wish is not None else frozenset()
+    return set(wanted) or {rollout.target}
 
 
 def _is_past(models: Mapping[str, Model], name: str, rollout: str) -> bool:

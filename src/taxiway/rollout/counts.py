@@ -18,7 +18,7 @@ from taxiway.rollout.evidence.ratio import Assigned
 from taxiway.rollout.observations import Exposure, Observations, Tally
 from taxiway.rollout.routing import CANARY, CONTROL, STABLE
 
-__all__ = ["Seen", "anew", "begin_step", "look", "observations"]
+__all__ = ["Seen", "anew", "begin_step", "goal_of", "look", "observations", "tally_of", "units_of"]
 
 Sums = dict[str, float]
 # Sums that begin anew with each step, and when somebody resumes what was paused.
@@ -66,7 +66,7 @@ def look(seen: Seen, outcomes: Mapping[str, Any] | None, experiment: str, target
         more = count - before.get(name, 0)
         total[name] = total.get(name, 0) + more
         arm, _, what = name.partition(".")
-        if (arm in (CANARY, CONTROL) and what in _UNITS) or name == _COMPARED:
+        if (what in _UNITS and not arm.startswith(STABLE)) or name == _COMPARED:
             for kind in (_STEP, _SPLIT):
                 total[kind + name] = total.get(kind + name, 0) + more
     return Seen(epoch, raw, total, _recent(outcomes, target))
@@ -101,6 +101,21 @@ def observations(seen: Seen, base_rates: Mapping[str, float], *, shadow: bool = 
         goal=_goal(total),
         base_rates=base_rates,
     )
+
+
+def tally_of(seen: Seen, arm: str) -> Tally:
+    """One arm's answers; an arm of an experiment is called NAME:VERSION here."""
+    return _tally(seen.total, arm)
+
+
+def goal_of(seen: Seen, arm: str) -> Arm | None:
+    """One arm's values of the goal; None before there are two."""
+    return _arm(seen.total, f"{arm}.goal.")
+
+
+def units_of(seen: Seen, since: str, arm: str, what: str) -> int:
+    """One arm's units since the beginning of the ``step.``, or since the ``split.`` is asked for."""
+    return int(seen.total.get(f"{since}{arm}.{what}", 0))
 
 
 def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:

@@ -55,12 +55,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Move:
-    """Make ``change``; a step or the first canary says which step of the plan comes."""
+    """Make ``change``; a step or the first canary says which step of the plan comes.
+
+    Of an experiment, ``arm`` is the one that is dropped, or promoted.
+    """
 
     change: Change
     rule: Rule
     because: str = ""
     step: int | None = None
+    arm: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from taxiway.rollout.counts import Seen
+from taxiway.rollout.counts import Seen, tally_of
 from taxiway.rollout.decide import Action, Move, Rule
 from taxiway.rollout.routing import CANARY, CONTROL, STABLE
 from taxiway.rollout.states import State
 from taxiway.rollout.verdict import GoalVerdict, Judgement, Verdict
 
 if TYPE_CHECKING:
+    from taxiway.rollout.arms import Experiment
     from taxiway.rollout.steer import Sight, View
 
 __all__ = ["judgement_document", "report"]
@@ -58,9 +59,12 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "who": record.who,
         "started_at": record.started_at,
         "entered_at": record.entered_at,
-        "arms": _arms(now.seen, record.source, record.target, share, sight.default),
-        "guards": [_with_time(guard, compared) for guard in verdict.get("guards", [])],
+        "arms": _arms(now.seen, record.source, record.target, share, sight.default)
+        if now.experiment is None
+        else _tried(now.seen, now.experiment, record.source),
+        "guards": [_with_time(guard, compared) for guard in _guards(now, verdict)],
         "goal": verdict.get("goal"),
+        "goals": {name: _goal(each.goal) for name, each in now.arms.items() if each.goal is not None},
         "split_uneven": verdict.get("split_uneven", False),
         "labels_uneven": verdict.get("labels_uneven", False),
         "requests_per_second": round(rps, 3),
@@ -72,6 +76,21 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
     }
 
 
+def _guards(now: View, verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The guards; of an experiment each once an arm, as ``ARM NAME``."""
+    if not now.arms:
+        return list(verdict.get("guards", []))
+    found = {name: judgement_document(judgement)["guards"] for name, judgement in now.arms.items()}
+    return [{**guard, "name": f"{name} {guard['name']}"} for name, guards in found.items() for guard in guards]
+
+
+def _tried(seen: Seen, tried: Experiment, source: int) -> list[dict[str, Any]]:
+    """The arms of an experiment and its control."""
+    rows = [(arm.name, f"{arm.name}:{arm.version}", arm.version, arm.share) for arm in tried.arms]
+    rows.append((CONTROL, CONTROL, source, tried.control.share))
+    return [_arm(seen, *row) for row in rows]
+
+
 def _arms(seen: Seen, source: int, target: int, share: float, default: int | None) -> list[dict[str, Any]]:
     rest = 1 - 2 * share
     arms = [(CANARY, CANARY, target, share), (CONTROL, CONTROL, source, share)]
@@ -79,21 +98,21 @@ def _arms(seen: Seen, source: int, target: int, share: float, default: int | Non
     arms += [
         (STABLE, f"{STABLE}:{version}", version, rest if version == default else 0.0) for version in (source, target)
     ]
-    found = []
-    for arm, name, version, part in arms:
-        counts = {
-            what.removeprefix(f"{name}."): int(count)
-            for what, count in seen.total.items()
-            if what.startswith(f"{name}.")
-        }
-        if part or counts.get("answered"):
-            bad = {what.removeprefix("bad."): count for what, count in counts.items() if what.startswith("bad.")}
-            answered, units = counts.get("answered", 0), counts.get("units", 0)
-            found.append(
-                {"arm": arm, "version": version, "share": _percent(part), "answered": answered, "units": units}
-                | {"bad": bad}
-            )
-    return found
+    found = [_arm(seen, arm, name, version, part) for arm, name, version, part in arms]
+    return [row for row in found if row["share"] or row["answered"]]
+
+
+def _arm(seen: Seen, arm: str, counted: str, version: int, share: float) -> dict[str, Any]:
+    """One arm's row; ``counted`` is what its counts begin with."""
+    tally = tally_of(seen, counted)
+    return {
+        "arm": arm,
+        "version": version,
+        "share": _percent(share),
+        "answered": tally.answered,
+        "units": int(seen.total.get(f"{counted}.units", 0)),
+        "bad": dict(tally.bad),
+    }
 
 
 def _with_time(guard: Mapping[str, Any], compared: float) -> dict[str, Any]:

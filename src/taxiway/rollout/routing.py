@@ -6,14 +6,14 @@ canary's or the control's is ever anything else before the rollout ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from taxiway.rollout.plan import RolloutPlan
 from taxiway.rollout.states import State
 
-__all__ = ["CANARY", "CONTROL", "STABLE", "Sides", "experiment", "wish"]
+__all__ = ["CANARY", "CONTROL", "STABLE", "Sides", "Variant", "experiment", "experiment_wish", "wish"]
 
 CANARY, CONTROL, STABLE = "canary", "control", "stable"
 _CONTROL_BEGINS_PPM = 500_000
@@ -28,6 +28,34 @@ class Sides:
     source: int
     target: int
     above: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An arm of an experiment: its share of the units, which begin at ``begin_ppm``."""
+
+    name: str
+    version: int
+    share: float
+    begin_ppm: int
+
+    @property
+    def share_ppm(self) -> int:
+        """The share in millionths."""
+        return _ppm(self.share)
+
+
+def experiment_wish(
+    sides: Sides, plan: RolloutPlan, arms: Sequence[Variant], state: State, slow_us: Mapping[str, int]
+) -> dict[str, Any]:
+    """As :func:`wish`, for an experiment before an arm is promoted; ``arms`` with its control."""
+    shown = [
+        {"name": arm.name, "version": arm.version, "share_ppm": arm.share_ppm, "begin_ppm": arm.begin_ppm}
+        for arm in arms
+        if state in (State.CANARY, State.PAUSED)
+    ]
+    versions = sorted({sides.source, *(arm.version for arm in arms)})
+    return _wish(sides.source, versions, sides.above, _route(sides, plan, state, shown, slow_us))
 
 
 def wish(sides: Sides, plan: RolloutPlan, state: State, step: int, slow_us: Mapping[str, int]) -> dict[str, Any] | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from taxiway.errors import TaxiwayError
+from taxiway.errors import InvalidArgument, TaxiwayError
 from taxiway.journal import Rollout
+from taxiway.rollout.arms import Experiment, decide_arms, experiment_document, judge_arms, parse_experiment
 from taxiway.rollout.baseline import Baseline, measured, prepare
 from taxiway.rollout.counts import Seen, anew, begin_step, look, observations
 from taxiway.rollout.decide import Action, Move, Progress, Rule, Stay, decide
@@ -16,7 +17,7 @@ from taxiway.rollout.evidence.brake import brake
 from taxiway.rollout.judge import judge
 from taxiway.rollout.plan import RolloutPlan
 from taxiway.rollout.report import judgement_document
-from taxiway.rollout.routing import Sides, experiment, wish
+from taxiway.rollout.routing import Sides, experiment, experiment_wish, wish
 from taxiway.rollout.states import Change, State, follow
 from taxiway.rollout.verdict import Judgement
 
@@ -27,6 +28,7 @@ LOOK_SECONDS = 1.0
 # A look that changes nothing is kept once a minute; one that changed a finding, so often at most.
 _KEPT_SECONDS, _CHANGED_SECONDS = 60.0, 5.0
 _COMPARED = frozenset({State.SHADOW, State.CANARY, State.PAUSED})
+_SHARED = frozenset({State.PENDING, State.WARMING, State.CANARY, State.PAUSED})
 _BEGINS_STEP = frozenset({Change.TO_SHADOW, Change.TO_CANARY, Change.STEP})
 _RESUMES = frozenset({Change.RESUME_SHADOW, Change.RESUME_CANARY})
 
@@ -67,6 +69,8 @@ class View:
     baseline: Baseline
     seen: Seen
     judgement: Judgement
+    experiment: Experiment | None = None
+    arms: Mapping[str, Judgement] = field(default_factory=dict)
 
 
 def sides(record: Rollout) -> Sides:
@@ -76,13 +80,30 @@ def sides(record: Rollout) -> Sides:
 
 def view(record: Rollout, sight: Sight, *, brief: bool = False) -> View:
     """What the record says together with what is seen now; ``brief`` as for :func:`.judge.judge`."""
-    plan, state, baseline = read_document(record.plan), State(record.state), Baseline.read(record.baseline)
+    tried = parse_experiment(record.plan, "the journal") if "arms" in record.plan else None
+    plan = read_document(record.plan) if tried is None else tried.plan
+    state, baseline = State(record.state), Baseline.read(record.baseline)
     seen = look(Seen.read(record.seen), sight.outcomes, experiment(record.id, state), record.target)
     judgement = Judgement((), braked=state is State.LIVE and brake(seen.recent))
-    if state in _COMPARED and not record.over:
+    arms: dict[str, Judgement] = {}
+    if state in _COMPARED and not record.over and tried is not None:
+        arms = judge_arms(tried, seen, baseline.base_rates, sight.outcomes, brief=brief)
+        judgement = _together(arms)
+    elif state in _COMPARED and not record.over:
         seen_so_far = observations(seen, baseline.base_rates, shadow=record.step < 0)
         judgement = judge(plan, seen_so_far, brief=brief)
-    return View(record, plan, state, baseline, seen, judgement)
+    return View(record, plan, state, baseline, seen, judgement, tried, arms)
+
+
+def _together(arms: Mapping[str, Judgement]) -> Judgement:
+    """All arms' judgements as one, to be shown."""
+    return Judgement(
+        verdicts=tuple(verdict for judgement in arms.values() for verdict in judgement.verdicts),
+        braked=any(judgement.braked for judgement in arms.values()),
+        split_uneven=any(judgement.split_uneven for judgement in arms.values()),
+        labels_uneven=any(judgement.labels_uneven for judgement in arms.values()),
+        step_units=min((judgement.step_units for judgement in arms.values()), default=0),
+    )
 
 
 def steer(record: Rollout, sight: Sight) -> Entry | None:
@@ -114,21 +135,29 @@ def next_action(now: View, sight: Sight) -> Action:
     """What would be done at this look."""
     record = now.record
     progress = Progress(now.state, record.step, record.started_at, record.entered_at, _outcome(now, sight))
+    if now.experiment is not None and now.arms:
+        return decide_arms(now.experiment, progress, now.arms, sight.now)
     action = decide(now.plan, progress, now.judgement, sight.now)
     if isinstance(action, Move) and action.change is Change.UNABLE and sight.problem:
         return replace(action, because=sight.problem)
     return action
 
 
-def command(record: Rollout, sight: Sight, change: Change, because: str = "") -> Entry:
-    """The event of somebody's ``change``.
+def command(record: Rollout, sight: Sight, change: Change, arm: str | None = None) -> Entry:
+    """The event of somebody's ``change``; to promote in an experiment takes an ``arm``.
 
     Raises:
         FailedPrecondition: not in the state it is in.
+        InvalidArgument: an arm that the experiment does not have, or none where one must be named.
     """
     now = view(record, sight)
     follow(now.state, change)
-    return _change(now, sight, Move(change, Rule.BY_HAND, because))
+    if change is Change.PROMOTE:
+        names = [each.name for each in now.experiment.arms] if now.experiment is not None else [None]
+        if arm not in names:
+            known = ", ".join(name or "none; a rollout has no arms to choose from" for name in names)
+            raise InvalidArgument("no such arm" if arm else "which arm is to be promoted?", hint=f"arms: {known}")
+    return _change(now, sight, Move(change, Rule.BY_HAND, arm=arm))
 
 
 def _outcome(now: View, sight: Sight) -> bool | None:
@@ -144,7 +173,8 @@ def _outcome(now: View, sight: Sight) -> bool | None:
 
 
 def _prepared(now: View, sight: Sight) -> View:
-    plan, baseline = prepare(now.plan, sight.outcomes or {}, sight.now, LOOK_SECONDS)
+    proof = now.experiment is None
+    plan, baseline = prepare(now.plan, sight.outcomes or {}, sight.now, LOOK_SECONDS, proof=proof)
     return replace(now, plan=plan, baseline=baseline)
 
 
@@ -164,7 +194,12 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
         # What was decided is done; why it was decided is what people ask for afterwards.
         rule, because, verdict = record.rule, record.because, dict(record.verdict)
     step = record.step if move.step is None else move.step
-    seen = begin_step(now.seen) if change in _BEGINS_STEP else anew(now.seen) if change in _RESUMES else now.seen
+    target, before = record.target, now
+    if now.experiment is not None and move.arm is not None:
+        target, now = _with_arm(now, move)
+    # The shares of an experiment that loses an arm are others from then on.
+    again = change in _RESUMES or (change is Change.STEP and move.arm is not None)
+    seen = anew(now.seen) if again else begin_step(now.seen) if change in _BEGINS_STEP else now.seen
     data = {
         "rollout": record.id,
         "change": change.name,
@@ -172,25 +207,54 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
         "step": step,
         "rule": rule,
         "because": because,
-        "wish": wish(sides(record), now.plan, state, step, now.baseline.slow_us),
+        "wish": _wish(now, replace(sides(record), target=target), state, step),
         "seen": seen.document(),
         "verdict": verdict,
         **_decided(now, sight, change),
     }
+    if target != record.target:
+        data |= {"to": target}
+    if now.experiment is not None and before.experiment is not None and move.arm is not None:
+        data |= {"plan": experiment_document(now.experiment)}
+        if change is Change.STEP:
+            data |= {"hold": [arm.version for arm in before.experiment.arms if arm.name == move.arm]}
     if now.state is State.WARMING:
-        data |= {"plan": plan_document(now.plan), "baseline": now.baseline.document()}
+        document = plan_document(now.plan) if now.experiment is None else dict(record.plan)
+        data |= {"plan": document, "baseline": now.baseline.document()}
     return Entry("rollout-changed", data)
+
+
+def _with_arm(now: View, move: Move) -> tuple[int, View]:
+    """The rollout's version when an arm is promoted, and the experiment without it when it is dropped."""
+    assert now.experiment is not None
+    arms = now.experiment.arms
+    version = next(arm.version for arm in arms if arm.name == move.arm)
+    if move.change is Change.PROMOTE:
+        return version, now
+    left = tuple(arm for arm in arms if arm.name != move.arm)
+    target = left[0].version if left else now.record.target
+    return target, replace(now, experiment=replace(now.experiment, arms=left or arms))
+
+
+def _wish(now: View, versions: Sides, state: State, step: int) -> dict[str, Any] | None:
+    tried, slow_us = now.experiment, now.baseline.slow_us
+    if tried is None or state not in _SHARED:
+        return wish(versions, now.plan, state, step, slow_us)
+    control = replace(tried.control, version=versions.source)
+    return experiment_wish(versions, now.plan, (*tried.arms, control), state, slow_us)
 
 
 def _decided(now: View, sight: Sight, change: Change) -> dict[str, Any]:
     """What becomes the model's own state by a change: what is held, what is pinned, what is live."""
     record, newest = now.record, max(sight.newest, now.record.above)
+    arms = now.experiment.arms if now.experiment is not None else ()
+    brought = sorted({record.target, *(arm.version for arm in arms)})
     if change is Change.ROLL_BACK:
-        back: dict[str, Any] = {"hold": record.target, "pin": {"version": record.source, "above": newest}}
+        back: dict[str, Any] = {"hold": brought, "pin": {"version": record.source, "above": newest}}
         return {**back, "live": record.source} if sight.waits else back
     if change is Change.UNABLE:
         # Where nothing waits for a rollout, it would be taken over as soon as this one is gone.
-        return {} if sight.waits else {"hold": record.target}
+        return {} if sight.waits else {"hold": brought}
     if change is Change.PROMOTED:
         older = record.target < record.above
         pin = {"version": record.target, "above": record.above} if older else None

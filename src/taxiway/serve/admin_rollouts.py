@@ -25,7 +25,13 @@ def _status(call: Call) -> JsonObject:
 
 
 def _change(verb: str) -> Callable[[Call], JsonObject]:
-    return lambda call: call.handle.rollouts.change(call.model, verb, call.who)
+    def change(call: Call) -> JsonObject:
+        arm = call.body.get("arm")
+        if arm is not None and not isinstance(arm, str):
+            raise InvalidArgument("arm must be a name")
+        return call.handle.rollouts.change(call.model, verb, call.who, arm)
+
+    return change
 
 
 _VERBS = {
@@ -34,6 +40,8 @@ _VERBS = {
     "promote": "Let the new version answer all requests, without waiting for evidence.",
     "abort": "Put the old version back and hold the new one.",
 }
+
+_OF = {"promote": {"arm": ("string", "Of an experiment, which arm.")}}
 
 ROLLOUT_ROUTES = (
     Operation(
@@ -50,7 +58,7 @@ ROLLOUT_ROUTES = (
     ),
     Operation("GET", "/api/v1/models/{model}/rollout", "The latest rollout as it stands.", _status, {}),
     *(
-        Operation("POST", f"/api/v1/models/{{model}}:{verb}", summary, _change(verb), {"who": WHO})
+        Operation("POST", f"/api/v1/models/{{model}}:{verb}", summary, _change(verb), {**_OF.get(verb, {}), "who": WHO})
         for verb, summary in _VERBS.items()
     ),
 )

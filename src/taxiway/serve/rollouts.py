@@ -32,8 +32,8 @@ class Rollouts(Protocol):
         """
         ...
 
-    def change(self, model: str, verb: str, who: str) -> JsonObject:
-        """``pause``, ``resume``, ``promote`` or ``abort`` the model's rollout; its status.
+    def change(self, model: str, verb: str, who: str, arm: str | None = None) -> JsonObject:
+        """``pause``, ``resume``, ``promote`` (of an experiment an ``arm``) or ``abort`` the rollout; its status.
 
         Raises:
             NotFound, FailedPrecondition: there is none, or not as it stands.

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from taxiway.journal import Event, ModelState, Rollout, apply
-from taxiway.rollout.begin import started
+from taxiway.rollout.arms import Experiment
+from taxiway.rollout.begin import Place, started, started_experiment
 from taxiway.rollout.plan import RolloutPlan
 from taxiway.rollout.states import Change
 from taxiway.rollout.steer import Entry, Sight, command, steer
@@ -55,6 +56,13 @@ class Counting:
         last.extend(rng.random(min(requests, 20)) < rates["errors"])
         kept["recent"] = {"bad": sum(map(bool, last)), "answers": len(last)}
 
+    def worth(self, arm: str, version: int, values: Any) -> None:
+        """Add what the answers of an arm brought."""
+        kept = self.arms[arm, version].setdefault("goal", {"count": 0, "sum": 0.0, "sum_squares": 0.0})
+        kept["count"] += len(values)
+        kept["sum"] += float(values.sum())
+        kept["sum_squares"] += float((values**2).sum())
+
     def document(self) -> dict[str, Any]:
         arms = [
             {
@@ -87,10 +95,14 @@ class Counting:
 class World:
     """One model, version 1 serving, and the rollout that ``plan`` says.
 
-    ``rates`` gives the chances of bad answers by arm and version; ``loaded`` is what became of loading the new version.
+    ``values`` says what goal an answer brings on average, by arm. ``rates`` gives the chances of bad answers by arm and version; ``loaded`` is what became of loading the new version.
     """
 
-    def __init__(self, plan: RolloutPlan, rates: Rates = alike, *, seed: int = 0, rps: float = 100.0) -> None:
+    values: Mapping[str, float] = {}
+
+    def __init__(
+        self, plan: RolloutPlan | Experiment, rates: Rates = alike, *, seed: int = 0, rps: float = 100.0
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.rates, self.rps = rates, rps
         self.now = BEGAN
@@ -100,7 +112,8 @@ class World:
         self.state = ModelState()
         self.counting: Counting | None = None
         self.newest = 2
-        self.keep(started(plan, source=1, newest=2, name="r1", salt="salt"))
+        place = Place(1, 2, "r1", "salt")
+        self.keep(started_experiment(plan, place) if isinstance(plan, Experiment) else started(plan, place))
 
     @property
     def rollout(self) -> Rollout:
@@ -114,7 +127,7 @@ class World:
             return wish.default
         if self.state.pin is not None:
             return self.state.pin.version
-        return 1 if 2 in self.state.held else 2
+        return 1 if self.rollout.target in self.state.held else self.rollout.target
 
     def keep(self, entry: Entry, who: str = "test") -> None:
         event = Event(entry.kind, "m", who, self.now, entry.data, len(self.events) + 1)
@@ -138,6 +151,8 @@ class World:
         got = self.rng.multinomial(requests, [share for *_, share in arms])
         for (arm, version, _), count in zip(arms, got, strict=True):
             self.counting.add(self.rng, arm, version, int(count), self.rates(arm, version))
+            if arm in self.values:
+                self.counting.worth(arm, version, self.rng.normal(self.values[arm], 1.0, int(count)))
         return {arm: int(count) for (arm, *_), count in zip(arms, got, strict=True)}
 
     def restart(self) -> None:
@@ -151,8 +166,8 @@ class World:
             self.keep(entry, "controller")
         return entry
 
-    def command(self, change: Change) -> None:
-        self.keep(command(self.rollout, self.sight(), change), "ann")
+    def command(self, change: Change, arm: str | None = None) -> None:
+        self.keep(command(self.rollout, self.sight(), change, arm), "ann")
 
     def advance(self, seconds: float) -> dict[str, int]:
         """Let time pass, with its requests, and look."""

@@ -277,3 +277,29 @@ def test_the_admin_api_names_what_it_takes(serving: Begin) -> None:
         paths
     )
     assert "get" in paths["/api/v1/models/{model}/rollout"]
+
+
+def test_an_experiment_by_command(serving: Begin, capsys: pytest.CaptureFixture[str]) -> None:
+    server = serving(rollout="manual", versions=1)
+    where = ["--server", str(server.handle.start_admin())]
+    for version in (2, 3):
+        server.publish(version)
+    assert server.handle.loop.wait_until(lambda models: {2, 3} <= models["digits"].whole(), 10)
+    arms = ["--arm", "b=2:20", "--arm", "c=3:20", "--goal", "revenue", "--measure", "5s", "--wait", "0"]
+    assert main(["rollout", "start", "digits", *arms, *where]) == 0
+    server.controller.look()
+    status = server.go_on(20, until=("canary",))
+    assert [(arm["arm"], arm["version"], arm["share"]) for arm in status["arms"]] == [
+        ("b", 2, 20.0),
+        ("c", 3, 20.0),
+        ("control", 1, 20.0),
+    ]
+    assert server.plane.serving("digits") == [1, 2, 3]
+    server.go_on(10)
+    capsys.readouterr()
+    assert main(["rollout", "status", "digits", *where]) == 0
+    assert "b errors" in capsys.readouterr().out
+    assert main(["rollout", "promote", "digits", *where]) == 2
+    assert "hint: arms: b, c" in capsys.readouterr().err
+    assert main(["rollout", "promote", "digits", "c", *where]) == 0
+    assert server.handle.wait_default("digits", 3, 10)
