@@ -1,4 +1,4 @@
-"""The whole main job, on real handwritten digits: train, publish, serve, ask, replace under load, put back.
+"""The whole main job, on real handwritten digits: train, look, publish, serve, ask, replace under load, put back.
 
     python -m examples.digits.demo
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,8 @@ from examples.digits.story import Story, drawn, table
 ROOT = Path(__file__).parents[2]
 MODEL = "digits"
 FIRST_PORT = 8500
+_EPOCH = re.compile(r"epoch (\d+)/\d{2,}  ")
+_SHOWN = ("epoch ", "[worker 0] epoch ", "[launcher] ", "finished ", "error: ", "hint: ")
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -71,22 +74,49 @@ def tell(story: Story, folder: Path, seconds: float) -> None:
 
 
 def trained(story: Story, folder: Path) -> Cases:
-    """Train two models; the first is version 1 in the store, the better one waits beside it."""
-    story.step("Train on 1,437 real handwritten digits, publish version 1")
-    training = ["--store", str(folder / "models"), "--candidate", str(folder / "candidate")]
-    training += ["--cases", str(folder / "cases.npz")]
-    with (folder / "training.log").open("w") as log:
+    """Train two runs; the first is version 1 in the store, the better one waits. What Keras answers for both."""
+    story.step("Train on 1,437 real handwritten digits")
+    first = run_trained(story, folder / "runs" / "first", ["--epochs", "3"])
+    story.step("Publish that run as version 1")
+    taxiway_command(story, ["publish", shown(first), MODEL, "--store", shown(folder / "models")])
+    story.step("Train a better one: the same job, two processes that train as one")
+    options = ["--epochs", "12", "--strategy", "multi-worker", "--workers", "2", "--global-batch", "64"]
+    better = run_trained(story, folder / "runs" / "better", [*options, "--param", "rate=0.01"])
+    taxiway_command(story, ["runs", "list", "--runs", shown(folder / "runs")])
+    file = folder / "cases.npz"
+    lines_of(story, ["examples.digits.expected", str(file), str(first), str(better)], folder / "expected.log")
+    with np.load(file) as kept:
+        return Cases(kept["images"], kept["labels"], {1: kept["version_1"], 2: kept["version_2"]})
+
+
+def run_trained(story: Story, run: Path, options: Sequence[str]) -> Path:
+    """Train the job into a run's directory, as one would type it, and say where its report is."""
+    argv = ["train", "examples/digits:job", *options, "--run-dir", shown(run)]
+    story.command(["taxiway", *argv])
+    lines_of(story, ["taxiway", *argv], run.parent.parent / f"{run.name}.log")
+    for file in (run / "report.html", run / "curves.svg"):
+        if not file.is_file():
+            raise Unhappy(f"the run has no {file.name}")
+    story.good(f"look at {shown(run / 'report.html')}")
+    story.good(f"or only at its picture, {shown(run / 'curves.svg')}")
+    return run
+
+
+def lines_of(story: Story, module: Sequence[str], log: Path) -> None:
+    """Run a Python module and show what it says as it goes, of many epochs every fifth; Unhappy when it fails."""
+    with log.open("w") as kept:
         run = subprocess.Popen(
-            [sys.executable, "-m", "examples.digits.train", *training],
-            cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=log, text=True,
+            [sys.executable, "-m", *module],
+            cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         assert run.stdout is not None
         for line in run.stdout:
-            story.say(line.rstrip())
+            kept.write(line)
+            epoch = _EPOCH.search(line)
+            if line.startswith(_SHOWN) and (epoch is None or epoch[1] == "1" or int(epoch[1]) % 5 == 0):
+                story.say(line.rstrip())
     if run.wait() != 0:
-        raise Unhappy(f"training ended with {run.returncode}; see {folder / 'training.log'}")
-    with np.load(folder / "cases.npz") as kept:
-        return Cases(kept["images"], kept["labels"], {1: kept["first"], 2: kept["better"]})
+        raise Unhappy(f"{' '.join(module[:2])} ended with {run.returncode}; see {shown(log)}")
 
 
 @contextmanager
@@ -163,8 +193,9 @@ def changed_under_load(
     time.sleep(seconds)
     moments = [("before: version 1", time.perf_counter())]
 
-    story.step("Publish the better one while they ask")
-    taxiway_command(story, ["publish", shown(folder / "candidate"), MODEL, "--store", shown(folder / "models")])
+    story.step("Publish the better run while they ask")
+    better = folder / "runs" / "better"
+    taxiway_command(story, ["publish", shown(better), MODEL, "--store", shown(folder / "models")])
     moments.append(("while version 2 takes over", arrived(story, askers, 2, moments[-1][1])))
     with taxiway.Client(url) as client:
         read = client.predict(MODEL, {"image": cases.images[:5]})["probabilities"].argmax(axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import TextIO
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from examples.digits.asking import Asked, percentile
 
+_COMMAND_COLUMNS = 88
 _SHADES = " .:-=+*#%@"
 
 
@@ -42,8 +44,9 @@ class Story:
         self._print(line)
 
     def command(self, argv: Sequence[str]) -> None:
-        """A command as one would type it."""
-        self._print(f"         {self._painted('$ ' + ' '.join(argv), '33')}")
+        """A command as one would type it, on several lines when it is long."""
+        for line in folded(argv):
+            self._print(f"         {self._painted(line, '33')}")
 
     def good(self, line: str) -> None:
         """Something that went as it should."""
@@ -58,6 +61,18 @@ class Story:
 
     def _print(self, line: str) -> None:
         print(line, file=self._out, flush=True)
+
+
+def folded(argv: Sequence[str]) -> list[str]:
+    """A command's lines: all but the last end in the backslash that goes on with the next."""
+    lines = textwrap.wrap(
+        "$ " + " ".join(argv),
+        _COMMAND_COLUMNS,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
 def drawn(images: NDArray[np.float32], captions: Sequence[str]) -> list[str]:

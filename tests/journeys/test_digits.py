@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import soak_swaps
+from taxiway.stores import read_manifest
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,14 +20,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_the_demo_tells_its_story_without_a_failed_request(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "examples.digits.demo", "--folder", str(tmp_path / "demo"), "--seconds", "1"]
-    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=580)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "version 2 answers everyone" in run.stdout
     assert "version 1 answers everyone" in run.stdout
     assert "none failed" in run.stdout
+    for name in ("first", "better"):
+        report = tmp_path / "demo" / "runs" / name / "report.html"
+        assert f"look at {report}" in run.stdout and "<svg" in report.read_text()
+        manifest = read_manifest(tmp_path / "demo" / "models" / "digits" / ("1" if name == "first" else "2"))
+        assert manifest.lineage["run"] == name and manifest.lineage["job"] == "examples/digits:job"
+        assert 0.5 < float(manifest.metrics["val_accuracy"]) <= 1.0
     assert "\x1b" not in run.stdout
     # The folder of this test has a longer name than anyone's.
     assert max(len(line) for line in run.stdout.splitlines() if str(tmp_path) not in line) <= 100

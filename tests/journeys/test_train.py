@@ -61,9 +61,43 @@ def weights(run_dir: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = asked(tmp_path_factory.mktemp("alone") / "run", strategy="one-device")
-    finished(started(run_dir))
+    """A run of two epochs, trained by the command as one types it."""
+    run_dir = tmp_path_factory.mktemp("alone") / "run"
+    argv = ["train", "examples/digits:job", "--strategy", "one-device", "--epochs", "2", "--global-batch", "96"]
+    done = subprocess.run(
+        [sys.executable, "-m", "taxiway", *argv, "--seed", "3", "--profile", "2:3", "--run-dir", str(run_dir)],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "epoch 2/2  loss " in done.stderr and f"report {run_dir / 'report.html'}" in done.stdout
+    assert not set("\x1b\b\r") & set(done.stdout + done.stderr)
     return run_dir
+
+
+def points(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard reads: (epoch, value) of each line."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    found = {}
+    for part in ("train", "validation"):
+        events = EventAccumulator(str(run_dir / "tensorboard" / part), {"tensors": 0}).Reload()
+        for tag in set(events.Tags()["tensors"]) - {"parameters"}:
+            found[f"{part}/{tag}"] = [(one.step, float(make_ndarray(one.tensor_proto))) for one in events.Tensors(tag)]
+    return found
+
+
+def lines(run_dir: Path) -> dict[str, list[tuple[int, Any]]]:
+    """What TensorBoard should read."""
+    found: dict[str, list[tuple[int, Any]]] = {}
+    for entry in history(run_dir):
+        for name, value in entry.items():
+            if name != "epoch":
+                part = "validation" if name.startswith("val_") else "train"
+                line = found.setdefault(f"{part}/{name.removeprefix('val_')}", [])
+                line.append((int(entry["epoch"]), pytest.approx(value, rel=1e-6)))
+    return found
 
 
 @pytest.mark.strategy("one-device", "exports")
@@ -71,6 +105,28 @@ def test_a_run_is_finished_with_a_model_and_its_record(alone: Path) -> None:
     record = json.loads((alone / "run.json").read_text())
     assert record["status"] == "finished" and record["data"]["of"] == "every row"
     assert (alone / "model" / "saved_model.pb").is_file()
+
+
+def test_a_run_has_curves_and_a_report_that_says_its_metrics(alone: Path) -> None:
+    last = history(alone)[-1]
+    page, curves = (alone / "report.html").read_text(), (alone / "curves.svg").read_text()
+    assert all(f"{last[name]:.4g}" in page for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
+    assert "<svg" in page and "2 of 2 epochs" in page and f"taxiway publish {alone} digits" in page
+    assert all(f">{name}</text>" in curves for name in ("loss", "accuracy", "training", "validation"))
+    assert (alone / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tensorboard_reads_each_epoch_and_the_profile(alone: Path) -> None:
+    assert points(alone) == lines(alone)
+    assert set(points(alone)) == {
+        "train/loss",
+        "train/accuracy",
+        "train/learning_rate",
+        "validation/loss",
+        "validation/accuracy",
+    }
+    (profile,) = (alone / "tensorboard" / "plugins" / "profile").glob("*/*.xplane.pb")
+    assert profile.stat().st_size > 0
 
 
 @pytest.mark.strategy("multi-worker", "same-loss", "exports")
@@ -96,6 +152,9 @@ def test_a_killed_run_ends_in_the_same_weights(alone: Path, tmp_path: Path) -> N
     finished(started(run_dir))
     assert weights(run_dir) == weights(alone)
     assert history(run_dir) == history(alone)
+    assert points(run_dir) == lines(run_dir) and "2 of 2 epochs" in (run_dir / "report.html").read_text()
+    record = json.loads((run_dir / "run.json").read_text())
+    assert record["started_at"] <= record["resumed_at"] <= record["finished_at"]
 
 
 @pytest.mark.strategy("mirrored", "devices")

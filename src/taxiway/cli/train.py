@@ -60,8 +60,9 @@ def train(
 
 
 def _show(document: dict[str, Any]) -> None:
-    figures = "  ".join(f"{name} {value:.4g}" for name, value in document["metrics"].items())
-    output.print_line(f"{document['status']} {document['path']}: {figures}")
+    from taxiway.train.history import described
+
+    output.print_line(f"{document['status']} {document['path']}: {described(document['metrics'])}")
     if document["report"]:
         output.print_line(f"report {document['report']}")
 

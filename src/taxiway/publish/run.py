@@ -15,7 +15,8 @@ __all__ = ["MODEL_FOLDER", "RUN_FILE", "Run", "read_run"]
 RUN_FILE = "run.json"
 MODEL_FOLDER = "model"
 _JOB_FILE = "job.json"
-_KEPT = ("strategy", "replicas", "code", "data", "environment", "trial")
+_KEPT = ("strategy", "replicas", "epochs", "finished_at", "code", "data", "environment", "trial")
+_ASKED = ("job", "seed", "global_batch")
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,12 @@ def read_run(directory: Path) -> Run:
     if status != "finished":
         raise FailedPrecondition(
             f"The run in {directory} is {status}, not finished.",
-            hint=str(record.get("error") or "Wait for it; what failed is not published."),
+            hint=str(record.get("error") or f"Wait for it, or go on with it: taxiway train --resume {directory}"),
         )
     lineage = {"run": record.get("id", directory.resolve().name), "parameters": record.get("params", {})}
     if (directory / _JOB_FILE).is_file():
-        lineage["job"] = _read(directory / _JOB_FILE).get("job")
+        asked = _read(directory / _JOB_FILE)
+        lineage |= {key: asked[key] for key in _ASKED if key in asked}
     lineage |= {key: record[key] for key in _KEPT if record.get(key)}
     return Run(lineage, record.get("metrics", {}))
 

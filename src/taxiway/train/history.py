@@ -6,7 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["RATE", "Entry", "best_entry", "figure", "first_choice", "metric_names", "metrics_of", "series"]
+__all__ = [
+    "RATE",
+    "Entry",
+    "best_entry",
+    "described",
+    "figure",
+    "figure_text",
+    "first_choice",
+    "metric_names",
+    "metrics_of",
+    "series",
+]
 
 Entry = Mapping[str, Any]
 """One epoch of ``metrics.jsonl``: ``epoch`` from 1, ``seconds``, maybe ``learning_rate``, and the metrics."""
@@ -25,6 +36,20 @@ def metric_names(history: Sequence[Entry]) -> list[str]:
     """The metrics' names without ``val_``, the loss first, the others in the order of their appearance."""
     found = dict.fromkeys(name.removeprefix(VALIDATION) for entry in history for name in metrics_of(entry))
     return sorted(found, key=lambda name: name != "loss")
+
+
+def described(entry: Entry) -> str:
+    """The metrics of an epoch in one line: ``loss 0.1253 (val 0.1353)  accuracy 0.9702 (val 0.9694)``."""
+    texts = []
+    for name in metric_names([entry]):
+        mine, validation = figure_text(entry.get(name)), figure_text(entry.get(VALIDATION + name))
+        texts.append(f"{name} {mine} (val {validation})" if mine and validation else f"{name} {mine or validation}")
+    return "  ".join(texts)
+
+
+def figure_text(value: Any) -> str:
+    """A number for people: four digits that count; nothing for None."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def series(history: Sequence[Entry], name: str) -> tuple[list[int], list[float]]:

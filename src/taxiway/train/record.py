@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import taxiway
 from taxiway.errors import DataLoss
 from taxiway.train.job import Job
 from taxiway.types import JsonObject
@@ -35,7 +36,7 @@ __all__ = [
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
-_PACKAGES = ("taxiway", "tensorflow", "tensorflow-cpu", "keras", "numpy")
+_PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
 def timestamp(seconds: float | None = None) -> str:
@@ -77,7 +78,7 @@ def replace_text(path: Path, text: str) -> None:
 
 def environment() -> dict[str, Any]:
     """Where this trains: versions, system, machine."""
-    versions = {}
+    versions = {"taxiway": taxiway.__version__}
     for name in _PACKAGES:
         try:
             versions[name] = metadata.version(name)

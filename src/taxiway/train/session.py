@@ -14,7 +14,7 @@ from taxiway.train.alive import trainer
 from taxiway.train.context import Context
 from taxiway.train.data import Source
 from taxiway.train.devices import apply_runtime
-from taxiway.train.history import RATE, metrics_of
+from taxiway.train.history import RATE, described, metrics_of
 from taxiway.train.job import Job
 from taxiway.train.loops import Loop
 from taxiway.train.place import Place, resolved_strategy, start_strategy
@@ -173,8 +173,7 @@ class _Session:
         folder = self._run_dir / CHECKPOINTS
         checkpoints.save(folder, checkpoints.values(self._variables), names, self._history, stopped)
         record.write_metrics(self._run_dir, self._history)
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in metrics_of(entry).items())
-        self._say(f"epoch {entry['epoch']}/{self._request.epochs}  {figures}  {entry['seconds']:.1f} s")
+        self._say(f"epoch {entry['epoch']}/{self._request.epochs}  {described(entry)}  {entry['seconds']:.1f} s")
         self._watch.keep(self._history)
 
     def _finish(self, model: Any, source: Source) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from examples.digits.asking import Asked, percentile
-from examples.digits.story import Story, drawn, table
+from examples.digits.story import Story, drawn, folded, table
 
 
 class _Terminal(io.StringIO):
@@ -30,6 +30,14 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = _Terminal()
     Story(terminal).bad("oh")
     assert "\x1b" not in terminal.getvalue()
+
+
+def test_a_long_command_is_folded_so_that_a_shell_reads_it_as_one() -> None:
+    argv = ["taxiway", "train", "examples/digits:job", *(f"--param name{n}={n}" for n in range(9))]
+    lines = folded(argv)
+    assert len(lines) > 1 and max(map(len, lines)) <= 90
+    assert " ".join(line.removesuffix(" \\").strip() for line in lines) == "$ " + " ".join(argv)
+    assert folded(["taxiway", "status"]) == ["$ taxiway status"]
 
 
 def test_five_digits_fit_the_page() -> None:

@@ -26,11 +26,13 @@ def run(saved_model: Path, tmp_path: Path) -> Path:
         "params": {"rate": 0.1},
         "code": {"git_commit": "abc"},
         "data": {},
+        "epochs": 5,
+        "finished_at": "2026-11-21T10:05:00Z",
         "environment": {"python": "3.11"},
         "metrics": {"val_accuracy": 0.9},
     }
     (path / "run.json").write_text(json.dumps(record))
-    (path / "job.json").write_text(json.dumps({"job": "examples/digits:job"}))
+    (path / "job.json").write_text(json.dumps({"job": "examples/digits:job", "seed": 3, "workers": 2}))
     return path
 
 
@@ -47,7 +49,9 @@ def test_a_run_is_published_with_its_lineage(run: Path, tmp_path: Path) -> None:
         "replicas": 2,
         "code": {"git_commit": "abc"},
     }
-    assert "data" not in manifest.lineage
+    assert (manifest.lineage["seed"], manifest.lineage["epochs"]) == (3, 5)
+    assert manifest.lineage["finished_at"] == "2026-11-21T10:05:00Z"
+    assert "data" not in manifest.lineage and "workers" not in manifest.lineage
 
 
 def test_what_did_not_finish_is_not_published(run: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from taxiway.train.history import RATE, VALIDATION, Entry, best_entry, first_choice, metric_names
+from taxiway.train.history import RATE, VALIDATION, Entry, best_entry, figure_text, first_choice, metric_names
 from taxiway.train.job import name_of
 from taxiway.train.report.board import BOARD
 from taxiway.train.report.style import STYLE
@@ -18,7 +18,8 @@ __all__ = ["page"]
 
 MAX_EPOCHS_SHOWN = 500
 _OUTCOMES = {"finished": "good", "failed": "bad"}
-_TAKEN = "The best epoch is the one with the lowest {}; the exported model is that of the last epoch."
+_BEST = "The best epoch is the one with the lowest {}."
+_EXPORTED = " The exported model is that of the last epoch."
 
 
 def page(run: Run, curves: str | None, remark: str = "") -> str:
@@ -61,11 +62,11 @@ def _outcome(run: Run, record: Mapping[str, Any], history: Sequence[Entry]) -> s
     return (
         f'<header><p class="kind">Training run of {_text(run.request.job)}</p><h1>{_text(run.id)}</h1>'
         f'<p><span class="status {kind}">{_text(run.status)}</span> {_text(" · ".join(told))}</p>{error}</header>\n'
-        + _key_figures(history)
+        + _key_figures(history, run.status == "finished")
     )
 
 
-def _key_figures(history: Sequence[Entry]) -> str:
+def _key_figures(history: Sequence[Entry], finished: bool) -> str:
     best = best_entry(history)
     if best is None:
         return '<p class="remark">No epoch was finished.</p>'
@@ -78,10 +79,10 @@ def _key_figures(history: Sequence[Entry]) -> str:
     named = {VALIDATION: "validation", "": "training"}
     heads = [f"{title}, {named[one]}" for title, _ in shown for one in prefixes]
     rows = [
-        [name.replace("_", " "), *(_number(entry.get(one + name)) for _, entry in shown for one in prefixes)]
+        [name.replace("_", " "), *(figure_text(entry.get(one + name)) for _, entry in shown for one in prefixes)]
         for name in metric_names(history)
     ]
-    note = _TAKEN.format(first_choice(history).replace("val_", "validation "))
+    note = _BEST.format(first_choice(history).replace("val_", "validation ")) + (_EXPORTED if finished else "")
     return f'<section>{_table(["", *heads], rows, "key")}<p class="remark">{_text(note)}</p></section>'
 
 
@@ -119,7 +120,7 @@ def _epochs(history: Sequence[Entry]) -> str:
     names.sort(key=lambda name: name == RATE)
     shown = history[-MAX_EPOCHS_SHOWN:]
     rows = [
-        [str(entry["epoch"]), *(_number(entry.get(one)) for one in names), _number(entry.get("seconds"))]
+        [str(entry["epoch"]), *(figure_text(entry.get(one)) for one in names), figure_text(entry.get("seconds"))]
         for entry in shown
     ]
     before = f'<p class="remark">The last {len(shown)} of {len(history)}.</p>' if len(shown) < len(history) else ""
@@ -155,10 +156,6 @@ def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _number(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _duration(seconds: float) -> str:
