@@ -62,6 +62,8 @@ def tune() -> None:
 @click.option("--heartbeat-seconds", type=int, metavar="S", help="How often a trial says that it is alive; 10.")
 @click.option("--study-dir", type=click.Path(path_type=Path), help="The study's own directory; resumed if it is there.")
 @click.option("--studies", default="studies", show_default=True, help="Where a new study's directory is made.")
+@click.option("--on", default="local", show_default=True, help="Where the processes run: local, or ray.")
+@click.option("--ray-address", metavar="ADDRESS", help="HOST:PORT of a Ray cluster, or auto; else one is started.")
 @output.json_option
 def start(
     *, job: str | None, space: Path | None, resume: Path | None, parallel: int, as_json: bool, **options: Any
@@ -75,7 +77,9 @@ def start(
 
     file, given, settings = options.pop("file"), options.pop("given"), options.pop("settings")
     if resume is not None:
-        study = api.resume(resume, parallel=parallel, say=output.print_note)
+        study = api.resume(
+            resume, parallel=parallel, on=options["on"], ray_address=options["ray_address"], say=output.print_note
+        )
     elif job is None or space is None:
         raise InvalidArgument(f"No {'job' if job is None else 'space'} was named.", hint="taxiway tune start --help")
     else:

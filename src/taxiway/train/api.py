@@ -19,7 +19,7 @@ from taxiway.train.report.progress import Progress
 from taxiway.train.request import TrainRequest, write_request
 from taxiway.train.runs import Run
 
-__all__ = ["resume", "run_request", "train"]
+__all__ = ["is_on_ray", "resume", "run_request", "train"]
 
 
 def train(
@@ -59,7 +59,7 @@ def train(
     Raises:
         TaxiwayError: the job, the request or the devices do not fit; the message says which.
     """
-    ray = _is_ray(on, ray_address)
+    ray = is_on_ray(on, ray_address)
     if ray and not isinstance(job, str):
         raise InvalidArgument("Ray's ranks cannot share a job that is an object.", hint="Name it: module:attribute")
     asked = TrainRequest(job=job if isinstance(job, str) else name_of(job), **request)
@@ -89,7 +89,7 @@ def resume(
 ) -> Run:
     """Go on with a run that was interrupted, from its newest checkpoint; ``on`` as of :func:`train`."""
     run = Run(Path(run_dir))
-    if _is_ray(on, ray_address):
+    if is_on_ray(on, ray_address):
         return _run_on_ray(run.path, run.request, ray_address, say, policy)
     return run_request(run.path, run.request, None, say, policy, progress)
 
@@ -143,7 +143,16 @@ def _launched(
     return Run(run_dir)
 
 
-def _is_ray(on: str, ray_address: str | None) -> bool:
+def is_on_ray(on: str, ray_address: str | None) -> bool:
+    """Whether processes run on Ray.
+
+    Args:
+        on: ``local`` or ``ray``.
+        ray_address: of the cluster; None when none was given.
+
+    Raises:
+        InvalidArgument: they name no place, or two.
+    """
     if on not in ("local", "ray"):
         raise InvalidArgument(f"There is no place {on!r} to train on.", hint="local or ray")
     if ray_address is not None and on != "ray":

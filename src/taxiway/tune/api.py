@@ -6,10 +6,12 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument
+from taxiway.train.api import is_on_ray
 from taxiway.train.job import name_of
 from taxiway.train.request import TrainRequest
 from taxiway.tune.claim import Ledger
@@ -36,6 +38,8 @@ def tune(
     parallel: int = 1,
     studies: str | os.PathLike[str] = "studies",
     study_dir: str | os.PathLike[str] | None = None,
+    on: str = "local",
+    ray_address: str | None = None,
     say: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Study:
@@ -46,9 +50,11 @@ def tune(
             with ``build_model`` and ``datasets``, whose trials are trained in this process.
         space: a :class:`Space`, a dictionary, or the path of a TOML file.
         goal: a :class:`Goal` or ``"maximize:val_accuracy"``; what the file says otherwise.
-        parallel: how many trials are trained at a time, each by a process of this machine.
+        parallel: how many trials are trained at a time, each by a process.
         studies: where a new study's directory is made.
         study_dir: the study's own directory; one that holds the same study is resumed.
+        on: where the processes run: ``local``, or ``ray`` for the machines of a Ray cluster.
+        ray_address: which one: ``auto`` or ``HOST:PORT``; one is started on this machine when nothing says which.
         say: told of progress, a line at a time.
         options: ``trials``, ``seconds``, ``max_failed`` of :class:`Budget`; ``algorithm``, ``early_stopping`` of
             :class:`Search`; ``keep_models``, ``heartbeat_seconds``; and the fields of
@@ -63,20 +69,29 @@ def tune(
     """
     require_optuna()
     described = describe(job, space, goal=goal, **options)
-    if not isinstance(job, str) and parallel != 1:
+    where = _Where(parallel, is_on_ray(on, ray_address), ray_address)
+    if not isinstance(job, str) and (parallel != 1 or where.ray):
         raise InvalidArgument(
             "Several processes cannot share a job that is an object.", hint="Name it: module:attribute"
         )
     directory = Path(study_dir) if study_dir is not None else new_directory(Path(studies), name_of(job))
     write_description(directory, described)
-    return _run(directory, described, parallel, None if isinstance(job, str) else job, say)
+    return _run(directory, described, where, None if isinstance(job, str) else job, say)
 
 
-def resume(study_dir: str | os.PathLike[str], *, parallel: int = 1, say: Callable[[str], None] | None = None) -> Study:
-    """Go on with a study that was interrupted, or that ended because too many trials failed."""
+def resume(
+    study_dir: str | os.PathLike[str],
+    *,
+    parallel: int = 1,
+    on: str = "local",
+    ray_address: str | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Study:
+    """Go on with a study that was interrupted, or ended because too many trials failed; places as of :func:`tune`."""
     require_optuna()
     directory = Path(study_dir)
-    return _run(directory, read_description(directory), parallel, None, say)
+    where = _Where(parallel, is_on_ray(on, ray_address), ray_address)
+    return _run(directory, read_description(directory), where, None, say)
 
 
 def describe(
@@ -105,18 +120,29 @@ def describe(
     )
 
 
+@dataclass(frozen=True)
+class _Where:
+    parallel: int
+    ray: bool
+    address: str | None
+
+
 def _run(
-    directory: Path, description: Description, parallel: int, job: Any, say: Callable[[str], None] | None
+    directory: Path, description: Description, where: _Where, job: Any, say: Callable[[str], None] | None
 ) -> Study:
     told = say if say is not None else lambda line: None
     seconds = description.budget.seconds
     until = None if seconds is None else time.time() + seconds
-    pool = Pool(directory, parallel, until)
+    pool = Pool(directory, where.parallel, until)
     with alone(directory), contextlib.closing(Ledger(directory)) as ledger:
         # Whoever worked on it is gone, however it went; nobody else has begun.
         ledger.reopen()
         try:
-            if job is None:
+            if where.ray:
+                from taxiway.tune.ray_cluster.launch import RayPool, run_on_ray
+
+                run_on_ray(RayPool(directory, where.parallel, until, where.address), told)
+            elif job is None:
                 run_pool(pool, told, ledger.release)
             else:
                 work(directory, job=job, until=until, say=_watched(told))

@@ -16,7 +16,7 @@ from taxiway.tune.attempt import Outcome, UnknownMetric, attempt, forget_model, 
 from taxiway.tune.claim import Claim, Ledger, Next
 from taxiway.tune.trials import Trial, best_of, finished, ranked
 
-__all__ = ["PROGRESS", "work"]
+__all__ = ["PROGRESS", "finish_trial", "params_text", "work"]
 
 # Lines for the one who watches begin with it; everything else is for the log.
 PROGRESS = "study: "
@@ -59,14 +59,14 @@ def _work(ledger: Ledger, job: Any, name: str, say: Callable[[str], None]) -> No
             continue
         with ledger.alive(claim):
             try:
-                say(f"trial {claim.trial.number}: {_params(claim.trial)}")
+                say(f"trial {claim.trial.number}: {params_text(claim.trial)}")
                 outcome = attempt(ledger.directory, ledger.description, claim.trial, claim.handle, loaded, say)
             except UnknownMetric as error:
                 # The next trial would say so too.
                 ledger.finish(claim, value=None, error=error.message)
                 ledger.end(error)
                 raise
-        _finish(ledger, claim, outcome, say)
+        finish_trial(ledger, claim, outcome, say)
 
 
 def _loaded(ledger: Ledger, job: Any) -> Job:
@@ -81,7 +81,8 @@ def _loaded(ledger: Ledger, job: Any) -> Job:
         raise
 
 
-def _finish(ledger: Ledger, claim: Claim, outcome: Outcome, say: Callable[[str], None]) -> None:
+def finish_trial(ledger: Ledger, claim: Claim, outcome: Outcome, say: Callable[[str], None]) -> None:
+    """Note down how a trial ended, and say so; models that are not among the best are removed."""
     with ledger.locked():
         ours = ledger.finish(claim, value=outcome.value, stopped=outcome.stopped, error=outcome.error)
         trials = ledger.trials()
@@ -115,8 +116,9 @@ def _progress(ledger: Ledger, trials: list[Trial], number: int) -> str:
     figure = "no number" if one.value is None else f"{one.value:.4g}"
     early = f"  stopped after epoch {max(one.epochs, default=0)}" if one.state.value == "stopped" else ""
     so_far = f"  best {best.value:.4g} (trial {best.number})" if best is not None and best.value is not None else ""
-    return f"{count}  trial {number}  {description.goal.metric} {figure}{early}  {_params(one)}{so_far}"
+    return f"{count}  trial {number}  {description.goal.metric} {figure}{early}  {params_text(one)}{so_far}"
 
 
-def _params(trial: Trial) -> str:
+def params_text(trial: Trial) -> str:
+    """``rate=0.003 units=64``."""
     return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.params.items())

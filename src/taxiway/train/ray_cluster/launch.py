@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from taxiway.train.ray_cluster import needs
 from taxiway.train.ray_cluster.attempt import SETTINGS, Ended, conduct, failure_of
 from taxiway.train.ray_cluster.connect import Connection, connected
 from taxiway.train.ray_cluster.follow import Follower
+from taxiway.train.ray_cluster.interrupts import interrupts
 from taxiway.train.ray_cluster.rank import log_of, started_mark
 from taxiway.train.request import TrainRequest
 
@@ -67,7 +66,7 @@ class _Launch:
     ) -> None:
         self._connection, self._ray = connection, connection.ray
         self._run_dir, self._workers, self._policy = run_dir, request.workers, policy
-        self._write, self._interrupted = write, threading.Event()
+        self._write = write
         self._logs = {f"worker {rank}": log_of(run_dir, rank) for rank in range(request.workers)}
 
     def run(self) -> Report:
@@ -75,7 +74,7 @@ class _Launch:
         if problem is not None:
             raise problem
         failures: list[Failure] = []
-        with self._interrupts():
+        with interrupts() as self._interrupted:
             while ended := self._attempt(bool(failures)):
                 failures.append(failure_of(ended))
                 problem = needs.end_of(
@@ -181,20 +180,6 @@ class _Launch:
     def _pause(self, seconds: float) -> None:
         if self._interrupted.wait(seconds):
             raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the ranks first, where signals can be handled: in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, lambda *_: self._interrupted.set()) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _say(self, text: str) -> None:
         self._write(f"[launcher] {text}")

@@ -14,7 +14,7 @@ from taxiway.train.cluster.failure import error_line, lost_peer
 from taxiway.train.cluster.ports import listens
 from taxiway.train.cluster.tf_config import Task, task_from_environment
 
-__all__ = ["RankFailed", "log_of", "started_mark", "train_rank"]
+__all__ = ["RankFailed", "all_output_to", "check_shared", "log_of", "started_mark", "train_rank"]
 
 WRONG_REQUEST = 2
 _LOOK_SECONDS = 0.2
@@ -58,18 +58,13 @@ def train_rank(config: Mapping[str, Any]) -> None:
 
     run_dir, task = Path(config["run_dir"]), task_from_environment()
     assert task is not None, "the backend sets TF_CONFIG"
-    if not (run_dir / config["token"]).is_file():
-        raise RankFailed(
-            f"the run directory {run_dir} is not the driver's on {socket.gethostname()}; it must be on storage that "
-            "every machine of the cluster shares",
-            wrong=True,
-        )
+    check_shared(run_dir, config["token"])
     threading.Thread(target=_mark_started, args=(run_dir, config["token"], task), daemon=True).start()
     log = log_of(run_dir, task.index)
     log.parent.mkdir(exist_ok=True)
     with log.open("ab") as file:
         before = file.tell()
-        with _all_output_to(file.fileno()):
+        with all_output_to(file.fileno()):
             print(f"on {socket.gethostname()}, process {os.getpid()}")
             code = worker.main(["--run-dir", str(run_dir)])
     if code:
@@ -78,6 +73,20 @@ def train_rank(config: Mapping[str, Any]) -> None:
             # Whoever died first is the cause, and Ray notices a death later than its neighbours do.
             threading.Event().wait(_LINGER_SECONDS)
         raise RankFailed(line, wrong=code == WRONG_REQUEST)
+
+
+def check_shared(directory: Path, token: str) -> None:
+    """Hold that a directory is the driver's, who has written a file of that name into it.
+
+    Raises:
+        RankFailed: it is another one.
+    """
+    if not (directory / token).is_file():
+        raise RankFailed(
+            f"the directory {directory} is not the driver's on {socket.gethostname()}; it must be on storage that "
+            "every machine of the cluster shares",
+            wrong=True,
+        )
 
 
 def _mark_started(run_dir: Path, token: str, task: Task) -> None:
@@ -90,7 +99,7 @@ def _mark_started(run_dir: Path, token: str, task: Task) -> None:
 
 
 @contextlib.contextmanager
-def _all_output_to(descriptor: int) -> Iterator[None]:
+def all_output_to(descriptor: int) -> Iterator[None]:
     """Send what Python, TensorFlow and the job print to one file, past Ray's own."""
     kept = [os.dup(number) for number in (1, 2)]
     for number in (1, 2):
