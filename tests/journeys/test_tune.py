@@ -106,14 +106,16 @@ def trapped(process: subprocess.Popen[str], folder: Path) -> int:
 
 
 def left(study: Path) -> list[str]:
-    """Command lines of processes that work on a study."""
+    """Command lines of the processes that work on a study: they run in the folder that holds it."""
     found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
+    for place in Path("/proc").glob("[0-9]*"):
         try:
-            found.append(place.read_bytes().replace(b"\0", b" ").decode())
+            line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if "taxiway.tune.worker" in line and (place / "cwd").readlink() == study.parent.resolve():
+                found.append(line)
         except OSError:
             continue
-    return [line for line in found if "taxiway.tune.worker" in line and str(study) in line]
+    return found
 
 
 def states(study: Study) -> list[str]:
@@ -176,6 +178,7 @@ def test_an_interrupt_leaves_nothing_running_and_the_study_goes_on(tmp_path: Pat
     folder = laid_out(tmp_path)
     process = begun(folder, 1)
     trapped(process, folder)
+    assert len(left(folder / "study")) == 1
     process.send_signal(signal.SIGINT)
     code, _, err = ended(process)
     assert code == 130 and "interrupted" in err
