@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from taxiway.train.cluster.ports import free_addresses
 from taxiway.train.request import TrainRequest, write_request
 
 # Each process imports TensorFlow, which takes half a minute on a busy machine of two cores.
@@ -127,17 +126,6 @@ def test_tensorboard_reads_each_epoch_and_the_profile(alone: Path) -> None:
     }
     (profile,) = (alone / "tensorboard" / "plugins" / "profile").glob("*/*.xplane.pb")
     assert profile.stat().st_size > 0
-
-
-@pytest.mark.strategy("multi-worker", "same-loss", "exports")
-def test_two_workers_train_as_one_process_does(alone: Path, tmp_path: Path) -> None:
-    run_dir = asked(tmp_path / "run", strategy="multi-worker", workers=2)
-    cluster = {"worker": list(free_addresses(2))}
-    tasks = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": n}}) for n in range(2)]
-    finished(*(started(run_dir, task) for task in tasks))
-    for mine, theirs in zip(history(run_dir), history(alone), strict=True):
-        assert mine == pytest.approx(theirs, rel=1e-5)
-    assert (run_dir / "model" / "saved_model.pb").is_file()
 
 
 @pytest.mark.strategy("one-device", "resumes")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.train.cluster.serving import await_servers, ended_if_late
-from taxiway.train.cluster.tf_config import Cluster, task_from_environment
+from taxiway.train.cluster.tf_config import TF_CONFIG, Cluster, task_from_environment
 from taxiway.train.request import TrainRequest
 
 __all__ = ["ALONE", "CLUSTERS", "Place", "chosen_devices", "place_of", "resolved_strategy", "start_strategy"]
 
 CLUSTERS = frozenset({"multi-worker", "parameter-server"})
+_DEVICE = re.compile(r"[A-Z]+:\d+")
 
 
 @dataclass(frozen=True)
@@ -95,21 +98,27 @@ def chosen_devices(name: str, wanted: Sequence[str], available: Sequence[str]) -
 
     Raises:
         NotFound: one is not there. TensorFlow would build a mirrored strategy on it and then wait for ever.
-        InvalidArgument: one is named twice.
+        InvalidArgument: one is named twice, or is no name of a device.
     """
     named = tuple(one.upper().removeprefix("/").removeprefix("DEVICE:") for one in wanted)
-    missing = [one for one in named if one not in available]
-    if missing:
-        raise NotFound(
-            f"There is no device {', '.join(missing)}.", hint=f"There is {', '.join(available)}; taxiway devices"
-        )
+    if odd := [one for one in named if not _DEVICE.fullmatch(one)]:
+        raise InvalidArgument(f"{', '.join(odd)} is no name of a device.", hint="Such as CPU:0 or GPU:1.")
     if len(set(named)) < len(named):
         raise InvalidArgument(f"A device is named twice: {', '.join(named)}.")
+    missing = [one for one in named if one not in available]
+    if missing:
+        only_cpus = all(one.startswith("CPU") for one in missing)
+        advice = f"--set logical_cpus={max(map(_number, missing)) + 1} divides it." if only_cpus else "taxiway devices"
+        raise NotFound(f"There is no device {', '.join(missing)}.", hint=f"There is {', '.join(available)}; {advice}")
     if named:
         return named
     gpus = tuple(one for one in available if one.startswith("GPU"))
     cpus = tuple(one for one in available if one.startswith("CPU"))
     return (gpus or cpus)[:1] if name == "one-device" else gpus or cpus
+
+
+def _number(device: str) -> int:
+    return int(device.partition(":")[2])
 
 
 def start_strategy(name: str, request: TrainRequest) -> Any:
@@ -125,6 +134,9 @@ def start_strategy(name: str, request: TrainRequest) -> Any:
 
     if name == "parameter-server":
         return _parameter_servers()
+    if not os.environ.get(TF_CONFIG, "x"):
+        # TensorFlow takes an empty one for broken JSON.
+        del os.environ[TF_CONFIG]
     if name == "multi-worker":
         strategy = _multi_worker()
     elif name == "tpu":

@@ -91,7 +91,7 @@ class CoordinatorLoop(ReplicaLoop):
         iterations = self._model.optimizer.iterations
         iterations.assign(self._steps.numpy().astype(iterations.dtype))
 
-    def _train_replica(self, batch: Any) -> list[Any]:
+    def _train_replica(self, batch: Any) -> tuple[list[Any], list[Any]]:
         import tensorflow as tf
 
         iterations = self._model.optimizer.iterations

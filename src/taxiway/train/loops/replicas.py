@@ -4,6 +4,9 @@ metrics are wrong.
 The loss that Keras computes inside a strategy is divided by the number of replicas, and its optimizer adds the
 gradients of all replicas; so a step is that of one process on the global batch. Metrics are kept as sums: each replica
 says how its rows change a metric that is zero, and these changes add up, over replicas and over batches.
+
+What layers change themselves while they train, such as BatchNorm's moving statistics, is held back in each replica and
+given to every copy of the variable after the step: the mean over the replicas, as a mirrored strategy does it.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ class ReplicaLoop:
             )
         self._model, self._strategy = model, strategy
         self._metrics: Any = None
-        self._train = tf.function(lambda batch: self._reduced(self._train_replica, batch))
+        self._changed: list[Any] = []
+        self._train = tf.function(self._train_step)
         self._test = tf.function(lambda batch: self._reduced(self._test_replica, batch))
 
     def train(self, batches: Any, callbacks: Any) -> dict[str, float]:
@@ -104,26 +108,54 @@ class ReplicaLoop:
         found = self._strategy.run(replica, (batch,))
         return [self._strategy.reduce("SUM", one, axis=None) for one in found]
 
-    def _train_replica(self, batch: Any) -> list[Any]:
+    def _train_step(self, batch: Any) -> list[Any]:
+        found, states = self._strategy.run(self._train_replica, (batch,))
+        for variable, state in zip(self._changed, states, strict=True):
+            variable.assign(self._agreed(variable, state))
+        return [self._strategy.reduce("SUM", one, axis=None) for one in found]
+
+    def _held_back(self) -> Any:
+        """A scope that takes what layers assign and leaves their variables alone."""
+        import keras
+        import tensorflow as tf
+
+        # In such a scope Keras looks for weights with a penalty among those that the scope holds, and nowhere else.
+        weights = [one for one in self._model.trainable_variables if one.regularizer is not None]
+        held = [(one, tf.convert_to_tensor(one.value)) for one in weights]
+        return keras.StatelessScope(state_mapping=held, collect_losses=True)
+
+    def _agreed(self, variable: Any, state: Any) -> Any:
+        """One value of all replicas' ones. What does not float, such as a seed's counter, is the same on each."""
+        import tensorflow as tf
+
+        if tf.as_dtype(variable.dtype).is_floating:
+            return self._strategy.reduce("MEAN", state, axis=None)
+        return self._strategy.experimental_local_results(state)[0]
+
+    def _train_replica(self, batch: Any) -> tuple[list[Any], list[Any]]:
         import keras
         import tensorflow as tf
 
         model = self._model
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, self._held_back() as scope:
             answers = model(inputs, training=True)
             loss = model.compute_loss(x=inputs, y=labels, y_pred=answers, sample_weight=weights, training=True)
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables)
         model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return self._sums(inputs, labels, answers, weights, loss)
+        states = [(one, scope.get_current_value(one)) for one in model.non_trainable_variables]
+        changed = [(one, state) for one, state in states if state is not None]
+        self._changed = [one for one, _ in changed]
+        return self._sums(inputs, labels, answers, weights, loss), [state for _, state in changed]
 
     def _test_replica(self, batch: Any) -> list[Any]:
         import keras
 
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(batch)
-        answers = self._model(inputs, training=False)
-        loss = self._model.compute_loss(x=inputs, y=labels, y_pred=answers, sample_weight=weights, training=False)
+        with self._held_back():
+            answers = self._model(inputs, training=False)
+            loss = self._model.compute_loss(x=inputs, y=labels, y_pred=answers, sample_weight=weights, training=False)
         return self._sums(inputs, labels, answers, weights, loss)
 
     def _sums(self, inputs: Any, labels: Any, answers: Any, weights: Any, loss: Any) -> list[Any]:
