@@ -12,8 +12,10 @@ from taxiway.errors import InvalidArgument
 from taxiway.train.cluster.launcher import Launch, launch
 from taxiway.train.cluster.supervise import Policy
 from taxiway.train.cluster.tf_config import task_from_environment
+from taxiway.train.devices import RuntimeSettings, check_devices, physical_devices
 from taxiway.train.job import load_job, name_of
 from taxiway.train.place import CLUSTERS, check_batch, resolved_strategy
+from taxiway.train.placement import placed_strategy, table_of
 from taxiway.train.rank import fitted, share_request, take_part
 from taxiway.train.report.progress import Progress
 from taxiway.train.request import TrainRequest, write_request
@@ -130,7 +132,10 @@ def _launched(
         check_batch(request.global_batch, request.workers * seen)
     elif not request.parameter_servers:
         raise InvalidArgument(f"{name} needs a parameter server.", hint="--parameter-servers 1")
-    load_job(request.job, request.directory)
+    settings = RuntimeSettings.from_json({**request.runtime, "seed": request.seed})
+    check_devices(settings, [device.name for device in physical_devices()])
+    if table := table_of(load_job(request.job, request.directory), request.params):
+        placed_strategy(name, table)
     launch(
         Launch(
             run_dir=run_dir,

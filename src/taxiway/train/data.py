@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from taxiway.errors import InvalidArgument
 from taxiway.train.context import Context
-from taxiway.train.job import Job
+from taxiway.train.job import Job, Telling
 
 __all__ = ["Data", "Source"]
 
@@ -109,7 +109,8 @@ class Source:
         return *_some_rows(training), None if validation is None else _some_rows(validation)
 
     def _asked(self, context: Context) -> tuple[Any, Any]:
-        answer = self._job.datasets(context)
+        with Telling(f"{self._job.name}: datasets raised", self._job.source):
+            answer = self._job.datasets(context)
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             raise InvalidArgument(
                 f"{self._job.name}: datasets returned {_kind(answer)}, not (training, validation).",

@@ -6,7 +6,8 @@ A job is a module, or any object, with
     datasets(context)     → (training, validation); validation may be None
 
 and, when it wants to, ``callbacks(context)`` → Keras callbacks, ``to_export(model, params)`` → what is exported and
-how, ``data_fingerprint(params)`` → a text that changes with the data.
+how, ``data_fingerprint(params)`` → a text that changes with the data, and ``placement``, a table of layers' names and
+devices or ``placement(params)`` → one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -23,10 +25,10 @@ from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
 
-__all__ = ["Job", "load_job", "name_of"]
+__all__ = ["Job", "Telling", "first_line", "load_job", "name_of"]
 
 _REQUIRED = ("build_model", "datasets")
-_OPTIONAL = ("callbacks", "to_export", "data_fingerprint")
+_OPTIONAL = ("callbacks", "to_export", "data_fingerprint", "placement")
 _HINT = "A job has build_model(params) and datasets(context); see docs/guides/train.md."
 
 
@@ -41,6 +43,7 @@ class Job:
         callbacks: a context to Keras callbacks, if the job has any.
         to_export: a trained model and the parameters to what is exported.
         data_fingerprint: parameters to a text, if the job knows its data better than its bytes say.
+        placement: a table of layers' names and devices, or parameters to one, if the job has layers on devices.
         source: the file it was found in, when there is one.
     """
 
@@ -50,6 +53,7 @@ class Job:
     callbacks: Callable[..., Any] | None = None
     to_export: Callable[..., Any] | None = None
     data_fingerprint: Callable[..., Any] | None = None
+    placement: Callable[..., Any] | Mapping[str, str] | None = None
     source: Path | None = None
 
 
@@ -87,6 +91,8 @@ def _checked(name: str, thing: Any) -> Job:
     thing = thing() if isinstance(thing, type) else thing
     functions = {one: getattr(thing, one, None) for one in (*_REQUIRED, *_OPTIONAL)}
     for one, function in functions.items():
+        if one == "placement" and isinstance(function, Mapping):
+            continue
         if function is not None and not callable(function):
             raise InvalidArgument(f"{name}: {one} is a {type(function).__name__}, not a function.", hint=_HINT)
     code = getattr(functions["build_model"], "__code__", None)
@@ -135,7 +141,7 @@ def _module_beside(file: Path) -> ModuleType:
         raise NotFound(f"{file} is no Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with _Importing(str(file)):
+    with Telling(f"{file} cannot be imported"):
         spec.loader.exec_module(module)
     return module
 
@@ -150,7 +156,7 @@ def _module(name: str, root: Path) -> ModuleType:
         found = None
     if found is None:
         raise NotFound(f"There is no module {name} in {root.resolve()} or on Python's path.", hint=_HINT)
-    with _Importing(name):
+    with Telling(f"{name} cannot be imported"):
         return importlib.import_module(name)
 
 
@@ -159,7 +165,7 @@ def _attribute(module: ModuleType, path: str, name: str) -> Any:
     for part in filter(None, path.split(".")):
         if not hasattr(thing, part):
             if hasattr(thing, "__path__") and importlib.util.find_spec(f"{thing.__name__}.{part}"):
-                with _Importing(f"{thing.__name__}.{part}"):
+                with Telling(f"{thing.__name__}.{part} cannot be imported"):
                     thing = importlib.import_module(f"{thing.__name__}.{part}")
                 continue
             raise NotFound(f"{name}: {module.__name__} has no {part}.", hint=_HINT)
@@ -167,11 +173,16 @@ def _attribute(module: ModuleType, path: str, name: str) -> Any:
     return thing
 
 
-class _Importing:
-    """Turns what importing a job raises into one sentence with the line it comes from."""
+class Telling:
+    """Turns what a job's code raises into one sentence with the line of the job that it comes from.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    Args:
+        what: the sentence's beginning, such as ``digits: build_model raised``.
+        source: the job's file: of its lines the innermost is named; without it, the innermost line of all.
+    """
+
+    def __init__(self, what: str, source: Path | None = None) -> None:
+        self._what, self._source = what, source
 
     def __enter__(self) -> None:
         return None
@@ -179,11 +190,18 @@ class _Importing:
     def __exit__(self, kind: object, error: BaseException | None, trace: Any) -> None:
         if not isinstance(error, Exception) or isinstance(error, TaxiwayError):
             return
-        while trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        lines = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(trace)]
+        of_job = [one for one in lines if self._source is not None and Path(one[0]) == self._source]
+        file, line = (of_job or lines)[-1]
         if isinstance(error, SyntaxError):
-            where = f"{error.filename}:{error.lineno}"
-        raise InvalidArgument(
-            f"{self._name} cannot be imported: {type(error).__name__}: {error} ({where}).", hint=_HINT
-        ) from error
+            file, line = error.filename or file, error.lineno or line
+        told = f"{type(error).__name__}: {first_line(error)}".rstrip(" .:")
+        raise InvalidArgument(f"{self._what}: {told} ({file}:{line}).", hint=_HINT) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first. TensorFlow repeats the program in front of it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0] == "in user code:":
+        return next((line for line in lines[1:] if not line.startswith("File ") and "Error: " in line), lines[-1])
+    return lines[0] if lines else ""

@@ -15,9 +15,10 @@ from taxiway.train.context import Context
 from taxiway.train.data import Source
 from taxiway.train.devices import apply_runtime
 from taxiway.train.history import RATE, described, metrics_of
-from taxiway.train.job import Job
+from taxiway.train.job import Job, Telling, first_line
 from taxiway.train.loops import Loop
 from taxiway.train.place import Place, resolved_strategy, start_strategy
+from taxiway.train.placement import placed, placed_strategy, table_of
 from taxiway.train.report.looking_on import watch_over
 from taxiway.train.report.progress import Progress
 from taxiway.train.report.watch import Watch
@@ -58,7 +59,7 @@ def train_here(
     try:
         return session.run()
     except Exception as error:
-        sentence = error.message if isinstance(error, TaxiwayError) else f"{type(error).__name__}: {error}"
+        sentence = error.message if isinstance(error, TaxiwayError) else f"{type(error).__name__}: {first_line(error)}"
         session.note(status="failed", error=sentence, finished_at=record.timestamp())
         raise
     except KeyboardInterrupt:
@@ -90,9 +91,11 @@ class _Session:
 
         request = self._request
         runtime = apply_runtime(request.runtime, request.seed, self._say)
-        name = resolved_strategy(request, len(tf.config.list_physical_devices("GPU")), self._place.world > 1)
+        table = table_of(self._job, request.params)
+        gpus = 0 if table else len(tf.config.list_physical_devices("GPU"))
+        name = resolved_strategy(request, gpus, self._place.world > 1)
         self._check_cluster(name)
-        strategy = start_strategy(name, request)
+        strategy = placed_strategy(name, table) if table else start_strategy(name, request)
         self._context = Context(
             params=request.params, seed=request.seed, epoch=0, global_batch=request.global_batch,
             replicas=strategy.num_replicas_in_sync, rank=self._place.rank, world=self._place.world,
@@ -100,7 +103,7 @@ class _Session:
         keras.utils.set_random_seed(request.seed)
         source = Source(self._job, self._context)
         with strategy.scope():
-            model = build(self._job, request.params)
+            model = placed(table, self._model) if table else self._model()
             model.optimizer.build(model.trainable_variables)
         self._variables = [*model.variables, *model.optimizer.variables]
         self.note(
@@ -111,6 +114,9 @@ class _Session:
         self._resume(strategy)
         self._epochs(model, _loop(name, model, strategy, request), source)
         return self._finish(model, source)
+
+    def _model(self) -> Any:
+        return build(self._job, self._request.params)
 
     def _check_cluster(self, name: str) -> None:
         if name == "multi-worker" and self._place.world != max(self._request.workers, 1):
@@ -215,7 +221,8 @@ def build(job: Job, params: Mapping[str, Any]) -> Any:
     """
     import keras
 
-    answer = job.build_model(params)
+    with Telling(f"{job.name}: build_model raised", job.source):
+        answer = job.build_model(params)
     if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping):
         answer[0].compile(**answer[1])
         answer = answer[0]

@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", type=Path, required=True)
     run_dir = parser.parse_args(argv).run_dir
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from taxiway.train.job import first_line
     from taxiway.train.rank import take_part
     from taxiway.train.request import read_request
 
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2 if isinstance(error, InvalidArgument) else 1
     except Exception as error:  # noqa: BLE001 the job's own code may raise anything; its rank says what and where
         traceback.print_exc()
-        _print_error(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", None)
+        _print_error(f"{type(error).__name__}: {first_line(error)}", None)
         return 1
     return 0
 

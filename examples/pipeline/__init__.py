@@ -1,0 +1,1 @@
+"""A model in two stages on two devices, trained by micro-batches."""
