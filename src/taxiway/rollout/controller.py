@@ -46,7 +46,14 @@ class Controller:
         self._thread = threading.Thread(target=self._run, name="taxiway-rollouts", daemon=True)
 
     def start(self) -> None:
-        """Look once a second."""
+        """Look once a second.
+
+        Raises:
+            InvalidArgument, NotFound: the plan in a model's settings is none, or its file cannot be read.
+        """
+        for model in self._loop.ask(lambda: list(self._loop.models.values())):
+            if model.settings.rollout.plan is not None:
+                _check_defaults(model)
         self._thread.start()
 
     def stop(self) -> None:
@@ -260,6 +267,15 @@ def _defaults(model: Model) -> Mapping[str, object]:
     from taxiway.rollout.read import read_values
 
     return {**read_values(file), **values}
+
+
+def _check_defaults(model: Model) -> None:
+    """Whether the settings hold a plan; better to be told now than when the next version is published."""
+    from taxiway.rollout.arms import parse_experiment
+    from taxiway.rollout.parse import parse_plan
+
+    values = {**_defaults(model), "model": model.name, "to": 0}
+    (parse_experiment if "arms" in values else parse_plan)(values, f"the rollout of {model.name} in the settings")
 
 
 def _check_version(model: Model, to: int, source: int) -> None:

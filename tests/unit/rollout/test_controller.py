@@ -303,3 +303,17 @@ def test_an_experiment_by_command(serving: Begin, capsys: pytest.CaptureFixture[
     assert "hint: arms: b, c" in capsys.readouterr().err
     assert main(["rollout", "promote", "digits", "c", *where]) == 0
     assert server.handle.wait_default("digits", 3, 10)
+
+
+@pytest.mark.parametrize(
+    ("plan", "error", "said"),
+    [
+        ({"stepz": [1]}, InvalidArgument, "unknown key 'stepz' in the rollout of digits in the settings"),
+        ({"file": "nowhere.toml"}, NotFound, "no such file"),
+    ],
+)
+def test_settings_without_a_plan_that_can_work_keep_a_server_from_starting(
+    serving: Begin, plan: object, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        serving(rollout=plan, versions=1)

@@ -210,8 +210,8 @@ def test_another_version_that_answers_ends_the_watch() -> None:
 def test_looks_are_kept_once_a_minute_and_when_something_is_found() -> None:
     world = in_canary(World(replace(PLAN, step_seconds=600.0, max_seconds=9000.0)))
     begun = len(world.events)
-    world.run(590, 1)
-    assert 9 <= len(world.events) - begun <= 20
+    world.run(240, 2)
+    assert 4 <= len(world.events) - begun <= 12
 
 
 def test_a_restart_loses_no_more_than_the_last_look() -> None:
@@ -290,7 +290,7 @@ PLANS = st.builds(
 
 
 @given(plan=PLANS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_plan_survives_its_document(plan: RolloutPlan) -> None:
     assert read_document(plan_document(plan)) == plan
 
