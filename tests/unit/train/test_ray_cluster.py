@@ -28,6 +28,10 @@ LOST = "UnavailableError: Socket closed"
         ([Ended(0, False, LOST), Ended(2, False, "ValueError: no")], "worker 2 failed: ValueError: no."),
         ([Ended(1, False, LOST)], f"worker 1 failed: {LOST}."),
         ([Ended(-1, True, "timed out")], "Ray could not start the ranks: timed out."),
+        (
+            [Ended(-1, True, "ModuleNotFoundError: No module named 'taxiway'")],
+            "Ray failed: every machine of the cluster needs the same Taxiway: ModuleNotFoundError: No module named 'taxiway'.",
+        ),
     ],
 )
 def test_the_cause_is_the_rank_that_fell_first(ended: list[Ended], sentence: str) -> None:
@@ -54,6 +58,11 @@ def test_a_stream_leaves_out_what_a_thread_of_rays_writes() -> None:
     thread.start()
     thread.join()
     assert stream.getvalue() == "ours " and quiet.getvalue() == "ours "
+
+
+def test_a_machine_without_taxiway_is_not_asked_again() -> None:
+    failure = failure_of([Ended(-1, True, "ModuleNotFoundError: No module named 'taxiway'")])
+    assert needs.end_of([failure], Policy(), False, "log") is not None
 
 
 def test_a_death_is_tried_again_until_the_policy_says_no() -> None:

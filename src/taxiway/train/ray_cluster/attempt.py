@@ -96,6 +96,9 @@ def failure_of(ended: list[Ended]) -> Failure:
     """
     first = next((one for one in ended if one.rank < 0 or one.died), None)
     if first is not None:
+        if first.rank < 0 and "ModuleNotFoundError" in first.line:
+            said = f"every machine of the cluster needs the same Taxiway: {first.line}"
+            return Failure(FailureKind.RAISED, "Ray", said)
         if first.rank < 0:
             return Failure(FailureKind.DIED, "Ray", f"could not start the ranks: {first.line}")
         return Failure(FailureKind.DIED, f"worker {first.rank}", "is gone: it was killed, or its machine was lost")
