@@ -137,6 +137,19 @@ HEADERS: Json = {
 }
 
 
+FEEDBACK: Json = {
+    "operationId": "feedback",
+    "tags": ["models"],
+    "summary": "Say what became of an answer",
+    "description": "An addition. Answers are remembered for a while, while a route shares a model's requests out; 404 "
+    "says that this one is not, or no longer. What is said twice counts once.",
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Feedback"}}},
+    },
+}
+
+
 def _model_paths() -> Json:
     listed = _get("listModels", "Every model with its versions and labels", "ModelList", (400,))
     listed["description"] = "An addition. Where it is off, 400 as TensorFlow Serving has it: no model was named."
@@ -167,6 +180,10 @@ def _model_paths() -> Json:
                 },
             }
             paths[f"{base}:{verb}"] = {**shared, "post": asked}
+    paths["/v1/models/{model}:feedback"] = {
+        "parameters": [{"$ref": "#/components/parameters/model"}],
+        "post": FEEDBACK | {"responses": {"200": _answer("Heard", "It was heard."), **_errors(*_statuses())}},
+    }
     return paths
 
 

@@ -27,6 +27,7 @@ def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+LABEL = [{"type": "integer"}, {"type": "string"}]
 SIGNATURE_NAME = {"type": "string", "description": "The signature; `serving_default` when it is absent or empty."}
 EXAMPLES_REQUEST = _object(
     {"examples": _list(_ref("Example"), minItems=1)},
@@ -142,6 +143,20 @@ SCHEMAS: dict[str, Any] = {
         },
         {"name": {"type": "string"}, "coo_sparse": {"type": "object"}},
     ),
+    "Feedback": _object(
+        {"request_id": {"type": "string", "minLength": 1, "description": "The answer's `x-request-id`."}},
+        {
+            "label": {
+                "anyOf": [*LABEL, _list({"anyOf": LABEL}, minItems=1)],
+                "description": "The right class; of several rows, one for each.",
+            },
+            "value": {"type": "number", "description": "Any number that the answer led to."},
+            "correct": {"type": "boolean", "description": "Whether it was right."},
+        },
+        additionalProperties=False,
+        description="Exactly one of `label`, `value` and `correct` beside the id.",
+    ),
+    "Heard": _object({"counted": {"type": "boolean", "description": "False when the like was said before."}}),
     "ModelList": _object(
         {
             "models": _list(

@@ -1,4 +1,4 @@
-//! Turns TensorFlow Serving's messages into Rust types, without protoc.
+//! Turns TensorFlow Serving's messages and our own into Rust types, without protoc.
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,17 @@ const PROTOS: [&str; 8] = [
     "tensorflow_serving/apis/regression.proto",
 ];
 
+/// Our own service.
+const FEEDBACK: &str = "taxiway/v1/feedback.proto";
+
 const PROFILER: &str = "tsl/profiler/protobuf/profiler_service.proto";
 
 /// The services themselves and gRPC's own: what reflection tells of.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "tensorflow_serving/apis/model_service.proto",
     "tensorflow_serving/apis/prediction_service.proto",
     PROFILER,
+    FEEDBACK,
     "grpc/health/v1/health.proto",
     "grpc/reflection/v1/reflection.proto",
     "grpc/reflection/v1alpha/reflection.proto",
@@ -40,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".tensorflow.TensorProto", "::taxiway_engine::proto::TensorProto")
         .extern_path(".tensorflow.SignatureDef", "::taxiway_engine::proto::SignatureDef")
         .compile_fds(descriptors)?;
-    prost_build::Config::new().bytes(["."]).compile_fds(protox::compile(&SERVICES[3..], [&grpc])?)?;
+    prost_build::Config::new().bytes(["."]).compile_fds(protox::compile(&SERVICES[4..], [&grpc])?)?;
     let profile = PathBuf::from(std::env::var("OUT_DIR")?).join("profile");
     std::fs::create_dir_all(&profile)?;
     prost_build::Config::new()
@@ -48,6 +52,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .btree_map(["."])
         .out_dir(&profile)
         .compile_fds(protox::compile([PROFILER], [&root])?)?;
+    let own = PathBuf::from(std::env::var("OUT_DIR")?).join("own");
+    std::fs::create_dir_all(&own)?;
+    prost_build::Config::new().bytes(["."]).out_dir(&own).compile_fds(protox::compile([FEEDBACK], [&root])?)?;
     let services = protox::compile(SERVICES, [&root, &grpc])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("services.binpb"), services.encode_to_vec())?;

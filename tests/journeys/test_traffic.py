@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import taxiway
-from taxiway.errors import InvalidArgument, TaxiwayError
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.serve.server import NativeDataPlane, load_spec
 from taxiway.settings import ModelSettings, ServerSettings
 from taxiway.types import JsonObject
+from tests.waiting import eventually
 
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 pytestmark = pytest.mark.tensorflow
@@ -165,3 +166,46 @@ def test_no_request_fails_while_routes_change_a_hundred_times(shared: Shared) ->
     for name in ("canary", "control", "stable"):
         arm = shared.arm(name)
         assert arm["codes"].get("OK", 0) == arm["answered"] == arm["assigned"]
+
+
+def test_what_came_of_an_answer_finds_its_arm_over_both_protocols(shared: Shared) -> None:
+    shared.publish(canary("feedback", 500_000))
+    for number, url in enumerate(shared.urls.values()):
+        with taxiway.Client(url) as client:
+            for user in range(6):
+                answer = client.predict(MODEL, INPUTS, routing_key=f"user-{user}")
+                assert answer.request_id is not None
+                assert client.feedback(MODEL, answer.request_id, value=float(answer["y"][0]))
+                assert client.feedback(MODEL, answer.request_id, correct=answer.version == 2)
+                assert not client.feedback(MODEL, answer.request_id, correct=True)
+            # HTTP has one status for both.
+            with pytest.raises((FailedPrecondition, InvalidArgument), match="is no class"):
+                client.feedback(MODEL, client.predict(MODEL, INPUTS).request_id or "", label=1)
+            with pytest.raises(NotFound, match="is remembered"):
+                client.feedback(MODEL, f"unknown-{number}", label="cat")
+            with pytest.raises(InvalidArgument, match="exactly one"):
+                client.feedback(MODEL, "id", label=1, correct=True)
+    new, old = shared.arm("canary"), shared.arm("control")
+    assert new["judged"] + old["judged"] == 12
+    assert (new["wrong"], old["right"]) == (0, 0)
+    for arm, y in ((new, Y[2]), (old, Y[1])):
+        count = arm["judged"]
+        assert arm["goal"] == {"count": count, "sum": count * y, "sum_squares": count * y * y}
+
+
+def test_a_shadow_is_compared_behind_the_answers(shared: Shared) -> None:
+    shared.publish(canary("shadow", 0, arms=[], shadow={"version": 2, "share_ppm": 1_000_000}))
+    with taxiway.Client(shared.urls["rest"]) as client:
+        answers = [client.predict(MODEL, {"x": np.float32([0, number])}) for number in range(10)]
+    assert {(answer.version, answer.arm) for answer in answers} == {(1, None)}
+
+    def compared() -> JsonObject | None:
+        outcomes = shared.plane.outcomes(MODEL)
+        assert outcomes is not None
+        (shadow,) = outcomes["shadows"]
+        return shadow if shadow["compared"] == 10 else None
+
+    shadow = eventually(compared)
+    assert (shadow["sampled"], shadow["dropped"], shadow["codes"]) == (10, 0, {"OK": 10})
+    assert (shadow["rows"], shadow["differing_rows"], shadow["largest_difference"]) == (20, 20, 1.0)
+    assert {one["request_id"] for one in shadow["worst"]} <= {answer.request_id for answer in answers}

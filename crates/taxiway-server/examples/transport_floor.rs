@@ -28,6 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "io_threads": io_threads, "compute_threads": 1, "batch_threads": 1,
         "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false,
         "prometheus": null,
+        "traffic": {
+            "shadow_threads": 1, "max_shadow_requests": 64, "max_shadow_bytes": 1 << 20,
+            "feedback_capacity": 1 << 12, "feedback_window_ms": 3_600_000,
+        },
         "limits": {
             "max_body_bytes": 64 << 20, "max_inflated_bytes": 64 << 20, "max_tensor_bytes": 64 << 20,
             "max_connections": 1000, "max_queued_requests": 1000, "request_timeout_ms": 30_000, "grpc_timeout_ms": 30_000,

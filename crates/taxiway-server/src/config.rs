@@ -45,9 +45,33 @@ pub struct ServerConfig {
     pub tensor_content: bool,
     /// Whether Predict, Classify and Regress insist on the method name that a signature declares.
     pub method_name_check: bool,
+    /// What shadows and feedback may take.
+    pub traffic: TrafficConfig,
     /// Where REST has TensorFlow Serving's metrics; null for nowhere.
     #[serde(deserialize_with = "Option::deserialize")]
     pub prometheus: Option<Prometheus>,
+}
+
+/// What shadows and feedback may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrafficConfig {
+    /// Threads that run copies of requests on shadow versions, at a low priority.
+    pub shadow_threads: usize,
+    /// Copies that may wait for one; one more is dropped.
+    pub max_shadow_requests: usize,
+    /// The most memory that copies may hold.
+    pub max_shadow_bytes: usize,
+    /// Answers of arms that are remembered for feedback, and as many of the rest.
+    pub feedback_capacity: usize,
+    /// How long they are.
+    pub feedback_window_ms: u64,
+}
+
+impl TrafficConfig {
+    pub(crate) fn feedback_window(&self) -> Duration {
+        Duration::from_millis(self.feedback_window_ms)
+    }
 }
 
 /// TensorFlow Serving's metrics page.
@@ -179,8 +203,15 @@ impl ServerConfig {
             ("max_connections", limits.max_connections),
             ("max_queued_requests", limits.max_queued_requests),
         ];
-        match positive.into_iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(Error::invalid(format!("limits.{name} must be at least 1"))),
+        let traffic = [
+            ("shadow_threads", self.traffic.shadow_threads),
+            ("max_shadow_requests", self.traffic.max_shadow_requests),
+            ("feedback_capacity", self.traffic.feedback_capacity),
+        ];
+        let positive = positive.map(|limit| ("limits", limit)).into_iter();
+        let mut positive = positive.chain(traffic.map(|limit| ("traffic", limit)));
+        match positive.find(|(_, (_, value))| *value == 0) {
+            Some((section, (name, _))) => Err(Error::invalid(format!("{section}.{name} must be at least 1"))),
             None => self.http2.validate(),
         }
     }
@@ -234,6 +265,8 @@ mod tests {
         "age_grace_ms": 0, "max_receive_bytes": 0, "max_send_bytes": 1},
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "grpc_timeout_ms": 7, "header_timeout_ms": 5},
+        "traffic": {"shadow_threads": 1, "max_shadow_requests": 1, "max_shadow_bytes": 1, "feedback_capacity": 1,
+        "feedback_window_ms": 7},
         "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
 
     #[test]
@@ -264,6 +297,9 @@ mod tests {
         config.limits.max_connections = 0;
         assert!(config.validate().unwrap_err().message.contains("limits.max_connections"));
         config.limits.max_connections = 1;
+        config.traffic.feedback_capacity = 0;
+        assert!(config.validate().unwrap_err().message.contains("traffic.feedback_capacity"));
+        config.traffic.feedback_capacity = 1;
         config.http2.max_frame_bytes = 1000;
         let text = "http2.max_frame_bytes must be between 16384 and 16777215; was 1000";
         assert_eq!(config.validate().unwrap_err().message, text);

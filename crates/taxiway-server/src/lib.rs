@@ -49,6 +49,12 @@ pub(crate) mod grpc_proto {
     }
 }
 
+/// Our own messages, generated from `proto/taxiway/v1`.
+#[allow(missing_docs, clippy::all, unreachable_pub)]
+pub mod own_proto {
+    include!(concat!(env!("OUT_DIR"), "/own/taxiway.v1.rs"));
+}
+
 /// The messages of TensorFlow's profiler service, generated from `proto/tsl`.
 #[allow(missing_docs, clippy::all, unreachable_pub)]
 pub mod profile_proto {
@@ -59,7 +65,7 @@ pub mod profile_proto {
     }
 }
 
-pub use config::{Endpoint, Http2, Limits, Prometheus, ServerConfig, TlsConfig};
+pub use config::{Endpoint, Http2, Limits, Prometheus, ServerConfig, TlsConfig, TrafficConfig};
 pub use loaded::{Fresh, LoadedVersion};
 pub use reload::ReloadHandler;
 pub use server::{Addresses, Server};

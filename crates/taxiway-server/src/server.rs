@@ -26,7 +26,7 @@ use crate::metrics::{Counted, Gauges, Metrics, VersionMetrics};
 use crate::reload::{ReloadHandler, Reloads};
 use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
-use crate::traffic::Experiments;
+use crate::traffic::{Experiments, Memory, Shadows};
 use crate::transport::{Door, Listener, RequestIds, Scope, SocketFile, acceptor, serve_unix};
 use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
 
@@ -45,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) ids: RequestIds,
     pub(crate) reloads: Reloads,
     pub(crate) experiments: Experiments,
+    pub(crate) shadows: Shadows,
+    pub(crate) memory: Arc<Memory>,
     registry: Arc<Registry>,
     /// Whether gRPC's health service is served.
     pub(crate) health: bool,
@@ -100,11 +102,13 @@ impl Server {
             method_name_check: config.method_name_check,
             prometheus: config.prometheus.clone(),
             table: ArcSwap::default(),
-            pool: Pool::start(config.compute_threads(), config.limits.max_queued_requests)?,
+            pool: Pool::start("taxiway-run", config.compute_threads(), config.limits.max_queued_requests)?,
             metrics: Arc::default(),
             ids: RequestIds::new(),
             reloads: Reloads::new(),
             experiments: Experiments::default(),
+            shadows: Shadows::start(&config.traffic)?,
+            memory: Arc::new(Memory::new(&config.traffic)),
             registry: Arc::default(),
             health: config.grpc_health,
             profiler: config.grpc_profiler,
@@ -278,6 +282,7 @@ impl Server {
 
     /// What the requests of a model's experiment came to; null when it never had one.
     pub fn outcomes(&self, model: &str) -> Value {
+        self.core.memory.sweep(Instant::now());
         self.core.experiments.document(model).unwrap_or(Value::Null)
     }
 
@@ -311,6 +316,7 @@ impl Server {
         self.core.stop.send_replace(true);
         let finished = runtime.block_on(async { tokio::time::timeout(drain, connections.recv()).await.is_ok() });
         self.core.pool.close();
+        self.core.shadows.stop();
         if finished {
             self.core.pool.join();
         }
@@ -357,6 +363,8 @@ impl Core {
         let table = self.table.load();
         let gauges = Gauges {
             queued: self.pool.queued(),
+            feedback: self.memory.heard.all(),
+            shadows: self.shadows.counts(),
             leases: loaded.iter().map(|l| (l.name.clone(), l.version, l.claims.count())).collect(),
             ready: table.models().iter().map(|(name, model)| ((*name).to_owned(), model.readiness().ready)).collect(),
         };

@@ -8,16 +8,21 @@ from collections.abc import Sequence
 from types import TracebackType
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from taxiway.client.answer import Answer, Metadata, VersionStatus
 from taxiway.client.retry import Retrying
 from taxiway.client.tls import Tls
-from taxiway.client.transport import Call, Deadline, Target, Transport
+from taxiway.client.transport import Call, Deadline, Judgement, Target, Transport
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.wire.inputs import Inputs, check_outputs, named_arrays
 from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
 
-__all__ = ["Client"]
+__all__ = ["Client", "Label"]
+
+Label = int | str
+"""A class: its index, its number, or its name."""
 
 _GRPC_PORT = 8500
 _MAX_VERSIONS_KNOWN = 256
@@ -120,6 +125,40 @@ class Client:
             raise
         self._note(target, reply.version, deadline)
         return Answer(reply.outputs, model, reply.version, reply.request_id, reply.arm)
+
+    def feedback(
+        self,
+        model: str,
+        request_id: str,
+        *,
+        label: Label | Sequence[Label] | None = None,
+        value: float | None = None,
+        correct: bool | None = None,
+        timeout_seconds: float | None = None,
+    ) -> bool:
+        """Say what became of an answer, for as long as the server remembers it: while a route shares requests out.
+
+        Exactly one of the three is given.
+
+        Args:
+            model: the model that answered.
+            request_id: the answer's ``request_id``.
+            label: the right class, of each row where there are several: an index, a whole number, or a text.
+            value: any number that the answer led to.
+            correct: whether it was right, where its first output is no class.
+            timeout_seconds: for this call.
+
+        Returns:
+            Whether it counts; what was said before does not count twice.
+
+        Raises:
+            NotFound: the server does not know the answer, or no longer.
+            FailedPrecondition, InvalidArgument: the label cannot be compared with the answer.
+        """
+        if sum(each is not None for each in (label, value, correct)) != 1:
+            raise InvalidArgument("Feedback says exactly one of label, value and correct.")
+        judgement = Judgement(None if label is None else _texts(label), value, correct)
+        return self._transport.feedback(model, request_id, judgement, self._deadline(timeout_seconds))
 
     def status(
         self, model: str, *, version: int | None = None, timeout_seconds: float | None = None
@@ -243,6 +282,12 @@ def _target(model: str, version: int | None, label: str | None) -> Target:
     if version is not None and label is not None:
         raise InvalidArgument(f"Version {version} and label {label!r} are both given.", hint="Give one of them.")
     return Target(model, version, label)
+
+
+def _texts(label: Label | Sequence[Label]) -> list[str]:
+    """Labels as they are compared."""
+    labels = [label] if isinstance(label, (str, int, np.integer)) else list(label)
+    return [str(each) for each in labels]
 
 
 def _signature(metadata: Metadata, name: str) -> Signature:

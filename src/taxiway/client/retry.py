@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from taxiway.client.answer import Metadata, VersionStatus
-from taxiway.client.transport import Call, Deadline, Refused, Reply, Target, Transport
+from taxiway.client.transport import Call, Deadline, Judgement, Refused, Reply, Target, Transport
 from taxiway.clock import Clock
 
 __all__ = ["Retrying"]
@@ -51,6 +51,10 @@ class Retrying:
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """Ask, and ask again when it was refused."""
         return self._again(lambda: self._inner.models(deadline), deadline)
+
+    def feedback(self, model: str, request_id: str, judgement: Judgement, deadline: Deadline) -> bool:
+        """Say it, and again when it was refused."""
+        return self._again(lambda: self._inner.feedback(model, request_id, judgement, deadline), deadline)
 
     def close(self) -> None:
         """Close what it wraps."""

@@ -12,7 +12,7 @@ from taxiway.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from taxiway.wire.signatures import Signature
 from taxiway.wire.tensors import Array
 
-__all__ = ["Call", "Deadline", "Refused", "Reply", "Target", "Transport"]
+__all__ = ["Call", "Deadline", "Judgement", "Refused", "Reply", "Target", "Transport"]
 
 _MAX_TIMEOUT_SECONDS = 86_400.0
 
@@ -94,6 +94,21 @@ class Reply:
     arm: str | None = None
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of an answer; exactly one of the three.
+
+    Attributes:
+        labels: the right class of each row, as text.
+        value: a number that the answer led to.
+        correct: whether it was right.
+    """
+
+    labels: Sequence[str] | None = None
+    value: float | None = None
+    correct: bool | None = None
+
+
 class Transport(Protocol):
     """A protocol. Every method may be called from several threads; what goes wrong is a ``taxiway.errors`` kind.
 
@@ -115,6 +130,10 @@ class Transport(Protocol):
 
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """The names of the models served."""
+        ...
+
+    def feedback(self, model: str, request_id: str, judgement: Judgement, deadline: Deadline) -> bool:
+        """Say what became of an answer; False when the like was said before."""
         ...
 
     def close(self) -> None:

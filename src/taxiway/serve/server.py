@@ -43,6 +43,13 @@ _LIMITS = (
     "request_timeout_ms",
     "header_timeout_ms",
 )
+_TRAFFIC = (
+    "shadow_threads",
+    "max_shadow_requests",
+    "max_shadow_bytes",
+    "feedback_capacity",
+    "feedback_window_ms",
+)
 _HTTP2 = (
     "max_streams",
     "max_frame_bytes",
@@ -235,6 +242,7 @@ def _config(settings: ServerSettings, tls: TlsTexts | None) -> JsonObject:
             **_picked(settings, _LIMITS),
             "grpc_timeout_ms": settings.grpc_timeout_ms or settings.request_timeout_ms,
         },
+        "traffic": _picked(settings, _TRAFFIC),
         "cors": settings.cors,
         "model_list": settings.model_list,
         "tensor_content": settings.tensor_content,

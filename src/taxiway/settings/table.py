@@ -143,6 +143,13 @@ class ServerSettings:
     history_versions: int = row(16, "How many ended versions of a model are still listed.", least=0)
     io_threads: int = row(0, "Threads for connections; 0 is one a core.", least=0)
     compute_threads: int = row(0, "Threads that run models; 0 is one a core.", least=0)
+    shadow_threads: int = row(1, "Threads of low priority that run copies of requests on shadow versions.", least=1)
+    max_shadow_requests: int = row(256, "Copies of requests that may wait for one; more are dropped.", least=1)
+    max_shadow_bytes: int = row(256 << 20, "The most memory that such copies may hold.", least=0)
+    feedback_capacity: int = row(
+        100_000, "Answers that are remembered for feedback: so many of arms, and as many of the rest.", least=1
+    )
+    feedback_window_ms: int = row(3_600_000, "How long they are.", least=0)
     batch_threads: int = row(0, "Threads that run batches, for models with batching; 0 is one a core.", least=0)
     max_body_bytes: int = row(64 * MIB, "The longest request body.", least=1)
     max_inflated_bytes: int = row(100 * MIB, "The longest request body after decompression.", least=1)

@@ -11,6 +11,7 @@ from taxiway.types import JsonObject
 __all__ = ["FakeDataPlane", "FakeVersion", "no_outcomes"]
 
 
+_COUNTS = ("assigned", "keyless", "units", "served_units", "answered", "judged", "closed", "labelled")
 _QUANTILES = ("p50", "p90", "p95", "p99", "p999")
 
 
@@ -160,11 +161,15 @@ def no_outcomes(model: str, route: JsonObject, default: int) -> JsonObject:
             }
         ],
         "phases_forgotten": 0,
+        "shadows": [],
+        "paired": {},
     }
 
 
 def _nothing(arm: JsonObject, route: JsonObject) -> JsonObject:
-    counts = dict.fromkeys(("assigned", "keyless", "units", "served_units", "answered"), 0)
+    counts = dict.fromkeys(
+        ("assigned", "keyless", "units", "served_units", "answered", "judged", "closed", "labelled"), 0
+    )
     bad = dict.fromkeys(("errors", *route["slow_us"]), 0)
     return {"arm": arm["name"], "version": arm["version"], **counts, "bad": bad}
 
@@ -175,6 +180,9 @@ def _nobody(arm: JsonObject, route: JsonObject) -> JsonObject:
         **_nothing(arm, route),
         "codes": {},
         "nan": 0,
+        "right": 0,
+        "wrong": 0,
+        "goal": {"count": 0, "sum": 0.0, "sum_squares": 0.0},
         "recent": {"bad": 0, "answers": 0},
         "latency": latency,
     }

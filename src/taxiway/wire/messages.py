@@ -6,7 +6,7 @@ from typing import Any
 
 from taxiway.wire import message
 
-_PACKAGES = ("tensorflow", "tensorflow.profiler", "tensorflow.serving", "taxiway")
+_PACKAGES = ("tensorflow", "tensorflow.profiler", "tensorflow.serving", "taxiway", "taxiway.v1")
 
 
 def __getattr__(name: str) -> Any:

@@ -204,6 +204,32 @@ class Declaration(Message):
     name: str
     def __init__(self, *, name: str | None = ...) -> None: ...
 
+class Labels(Message):
+    @property
+    def label(self) -> MutableSequence[str]: ...
+    def __init__(self, *, label: Iterable[str] | None = ...) -> None: ...
+
+class FeedbackRequest(Message):
+    model: str
+    request_id: str
+    @property
+    def labels(self) -> Labels: ...
+    value: float
+    correct: bool
+    def __init__(
+        self,
+        *,
+        model: str | None = ...,
+        request_id: str | None = ...,
+        labels: Labels | None = ...,
+        value: float | None = ...,
+        correct: bool | None = ...,
+    ) -> None: ...
+
+class FeedbackResponse(Message):
+    counted: bool
+    def __init__(self, *, counted: bool | None = ...) -> None: ...
+
 class BytesList(Message):
     @property
     def value(self) -> MutableSequence[bytes]: ...

@@ -6,7 +6,7 @@ import pytest
 
 from taxiway.client.answer import Metadata, VersionStatus
 from taxiway.client.retry import Retrying
-from taxiway.client.transport import Call, Deadline, Refused, Reply, Target
+from taxiway.client.transport import Call, Deadline, Judgement, Refused, Reply, Target
 from taxiway.errors import DeadlineExceeded, Unavailable
 
 
@@ -46,6 +46,9 @@ class _Transport:
         raise NotImplementedError
 
     def status(self, target: Target, deadline: Deadline) -> tuple[VersionStatus, ...]:
+        raise NotImplementedError
+
+    def feedback(self, model: str, request_id: str, judgement: Judgement, deadline: Deadline) -> bool:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ SERVICES = {
     "tensorflow.ProfilerService",
     "tensorflow.serving.ModelService",
     "tensorflow.serving.PredictionService",
+    "taxiway.v1.FeedbackService",
 }
 
 

@@ -29,16 +29,16 @@ struct State {
 }
 
 impl Pool {
-    /// Starts `threads` threads, before which `max_queued` jobs may wait.
+    /// Starts `threads` threads called `name`, before which `max_queued` jobs may wait.
     ///
     /// # Errors
     /// `ResourceExhausted` when the system gives no thread.
-    pub(crate) fn start(threads: usize, max_queued: usize) -> Result<Pool> {
+    pub(crate) fn start(name: &str, threads: usize, max_queued: usize) -> Result<Pool> {
         let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), max_jobs: max_queued });
         let pool = Pool { queue: Arc::clone(&queue), threads: Mutex::default() };
         for number in 0..threads {
             let queue = Arc::clone(&queue);
-            let thread = std::thread::Builder::new().name(format!("taxiway-run-{number}"));
+            let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
             let thread = thread.spawn(move || queue.work()).map_err(|error| {
                 Error::new(ErrorKind::ResourceExhausted, format!("cannot start a compute thread: {error}"))
             })?;
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_queue_is_bounded_and_the_pool_survives_a_panic() {
-        let pool = Pool::start(1, 1).unwrap();
+        let pool = Pool::start("test", 1, 1).unwrap();
         pool.submit(|| panic!("a job's own fault")).unwrap();
         let (started, has_started) = mpsc::channel();
         let (gate, opened) = mpsc::channel::<()>();

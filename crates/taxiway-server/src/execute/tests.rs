@@ -48,7 +48,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn a_quick_version_runs_here_and_a_slow_one_on_the_pool() {
-    let pool = Pool::start(1, 1).unwrap();
+    let pool = Pool::start("test", 1, 1).unwrap();
     for (run_time, here) in [(QUICK, true), (SLOW, false), (None, false)] {
         let threads: Arc<std::sync::Mutex<Vec<ThreadId>>> = Arc::default();
         let seen = Arc::clone(&threads);
@@ -66,7 +66,7 @@ fn a_quick_version_runs_here_and_a_slow_one_on_the_pool() {
 #[test]
 fn no_work_begins_once_the_time_is_up() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
-    let pool = Pool::start(1, 1).unwrap();
+    let pool = Pool::start("test", 1, 1).unwrap();
     for run_time in [QUICK, SLOW] {
         let answer = || {
             RUNS.fetch_add(1, Ordering::Relaxed);
@@ -82,7 +82,7 @@ fn no_work_begins_once_the_time_is_up() {
 
 #[test]
 fn a_panic_and_a_wrong_number_of_outputs_are_faults_of_ours() {
-    let pool = Pool::start(1, 1).unwrap();
+    let pool = Pool::start("test", 1, 1).unwrap();
     for run_time in [QUICK, SLOW] {
         let panics = lease(|| panic!("out of cheese"), run_time);
         let error = wait(execute(&pool, &panics, run(&panics, never()))).unwrap_err();
@@ -104,7 +104,7 @@ fn a_panic_and_a_wrong_number_of_outputs_are_faults_of_ours() {
 #[test]
 fn a_request_given_up_while_it_waits_is_never_run() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
-    let pool = Pool::start(1, 8).unwrap();
+    let pool = Pool::start("test", 1, 8).unwrap();
     let (gate, opened) = std::sync::mpsc::channel::<()>();
     pool.submit(move || assert!(opened.recv().is_err())).unwrap();
     let lease = lease(

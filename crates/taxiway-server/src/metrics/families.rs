@@ -66,6 +66,10 @@ families! {
             "Open connections.";
         REFUSED_CONNECTIONS: Counter "taxiway_refused_connections_total" ""
             "Connections closed for being over the limit.";
+        FEEDBACK: Counter "taxiway_feedback_total" "outcome"
+            "Feedback about answers: counted, said again, or about a request that is unknown or too old.";
+        SHADOWS: Counter "taxiway_shadow_requests_total" "outcome"
+            "Requests picked for a shadow version: taken, or dropped because too many waited.";
         LEASES: Gauge "taxiway_leases" "model version"
             "Requests and tables that hold a loaded version.";
         MODEL_READY: Gauge "taxiway_model_ready" "model"

@@ -8,7 +8,8 @@ use super::*;
 use crate::traffic::Caller;
 
 fn gauges() -> Gauges {
-    Gauges { queued: 2, leases: vec![("m".into(), 3, 4)], ready: vec![("m".into(), true)] }
+    let (feedback, shadows) = ([("counted", 5), ("again", 0), ("unknown", 1)], [("taken", 6), ("dropped", 0)]);
+    Gauges { queued: 2, feedback, shadows, leases: vec![("m".into(), 3, 4)], ready: vec![("m".into(), true)] }
 }
 
 fn begin(metrics: &Metrics, protocol: Protocol) -> Tracked<'_> {
@@ -172,7 +173,7 @@ fn serving_page() -> String {
         let mut tracked = begin(&metrics, protocol);
         tracked.asks(api.unwrap());
         tracked.reached(&version);
-        let run = tracked.timed(async { Ok(Vec::new()) });
+        let run = tracked.timed(async { Ok(()) });
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run).unwrap();
         tracked.ended(&Ok(()));
     }

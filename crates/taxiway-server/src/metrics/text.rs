@@ -13,6 +13,10 @@ use super::{Histogram, Metrics, Protocol, VersionMetrics};
 pub(crate) struct Gauges {
     /// Requests waiting for a compute thread.
     pub(crate) queued: usize,
+    /// What came of feedback, and how often.
+    pub(crate) feedback: [(&'static str, u64); 3],
+    /// What came of picking requests for a shadow.
+    pub(crate) shadows: [(&'static str, u64); 2],
     /// Model, version and leases of every loaded version.
     pub(crate) leases: Vec<(String, i64, usize)>,
     /// Model, and whether it should get traffic.
@@ -95,6 +99,14 @@ fn now(page: &mut Page, metrics: &Metrics, gauges: &Gauges) {
     }
     page.begin(&family::REFUSED_CONNECTIONS);
     page.sample(&[], metrics.refused_connections.load(Ordering::Relaxed));
+    page.begin(&family::FEEDBACK);
+    for (outcome, count) in gauges.feedback {
+        page.sample(&[&outcome], count);
+    }
+    page.begin(&family::SHADOWS);
+    for (outcome, count) in gauges.shadows {
+        page.sample(&[&outcome], count);
+    }
     page.begin(&family::LEASES);
     for (model, version, leases) in &gauges.leases {
         page.sample(&[model, version], leases);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::HeaderValue;
-use taxiway_engine::{Error, ErrorKind, Tensor};
+use taxiway_engine::{Error, ErrorKind};
 
 use super::serving::ModelCounts;
 use super::{Api, Metrics, Protocol, VersionMetrics};
@@ -59,26 +59,19 @@ impl<'a> Tracked<'a> {
         self.model = Some(self.metrics.named(model));
     }
 
-    /// Waits for a run of the version that was reached, counts how long it took when it went well, and lets an
-    /// experiment see the answer.
-    pub(crate) async fn timed(
-        &mut self,
-        run: impl Future<Output = Result<Vec<Tensor>, Error>>,
-    ) -> Result<Vec<Tensor>, Error> {
+    /// Waits for a run of the version that was reached, and counts how long it took when it went well.
+    pub(crate) async fn timed<T>(&self, run: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let began = Instant::now();
         let ran = run.await?;
         if let (Some(api), Some(version)) = (self.api, &self.version) {
             version.model_counts.ran(api, began.elapsed());
         }
-        self.answered(&ran);
         Ok(ran)
     }
 
-    /// The version's outputs, for the experiment that led the request, if one did.
-    pub(crate) fn answered(&mut self, outputs: &[Tensor]) {
-        if let Some(exposure) = &mut self.exposure {
-            exposure.answered(outputs);
-        }
+    /// The request's part in an experiment, when it has one.
+    pub(crate) fn exposure(&mut self) -> Option<&mut Exposure> {
+        self.exposure.as_mut()
     }
 
     /// The request has found its version.

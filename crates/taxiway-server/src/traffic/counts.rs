@@ -13,7 +13,7 @@ use super::sketch::{Merged, Sketch};
 use crate::render::http_status;
 
 /// How many times an experiment may call slow.
-pub(super) const MAX_SLOW: usize = 4;
+pub(super) const MAX_SLOW: usize = 8;
 
 /// OK and every error kind, by gRPC's number.
 const CODES: usize = ErrorKind::ALL.len() + 1;
@@ -90,6 +90,9 @@ pub(super) struct Tally {
     answered: AtomicU64,
     errors: AtomicU64,
     slow: [AtomicU64; MAX_SLOW],
+    judged: AtomicU64,
+    closed: AtomicU64,
+    labelled: AtomicU64,
 }
 
 impl Tally {
@@ -98,6 +101,15 @@ impl Tally {
         self.assigned.fetch_add(1, Relaxed);
         add_if(&self.keyless, !keyed);
         add_if(&self.units, first);
+    }
+
+    pub(super) fn judged(&self, verdict: &Verdict) {
+        add_if(&self.judged, matches!(verdict, Verdict::Rows { .. }));
+    }
+
+    pub(super) fn closed(&self, labelled: bool) {
+        self.closed.fetch_add(1, Relaxed);
+        add_if(&self.labelled, labelled);
     }
 
     pub(super) fn ended(&self, ended: Ended, first: bool, slow: &[(String, Duration)]) {
@@ -128,6 +140,9 @@ pub(super) fn tallied(parts: &Parts<impl AsRef<Tally>>, slow: &[(String, Duratio
         ("units", parts.sum(|part| &part.as_ref().units)),
         ("served_units", parts.sum(|part| &part.as_ref().served_units)),
         ("answered", parts.sum(|part| &part.as_ref().answered)),
+        ("judged", parts.sum(|part| &part.as_ref().judged)),
+        ("closed", parts.sum(|part| &part.as_ref().closed)),
+        ("labelled", parts.sum(|part| &part.as_ref().labelled)),
     ];
     let counts = counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count)));
     counts.chain([("bad".to_owned(), Value::from(bad))]).collect()
@@ -153,6 +168,43 @@ struct ArmPart {
     codes: [AtomicU64; CODES],
     nan: AtomicU64,
     latency: Sketch,
+    right: AtomicU64,
+    wrong: AtomicU64,
+    values: Moments,
+}
+
+/// Of numbers: how many, their sum, and that of their squares. The sums are the bits of floats.
+#[derive(Default)]
+struct Moments {
+    count: AtomicU64,
+    sum: AtomicU64,
+    sum_squares: AtomicU64,
+}
+
+impl Moments {
+    fn add(&self, value: f64) {
+        self.count.fetch_add(1, Relaxed);
+        for (sum, by) in [(&self.sum, value), (&self.sum_squares, value * value)] {
+            let added = sum.fetch_update(Relaxed, Relaxed, |bits| Some((f64::from_bits(bits) + by).to_bits()));
+            debug_assert!(added.is_ok(), "there is always a next sum");
+        }
+    }
+}
+
+/// What feedback says of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Verdict {
+    Rows { right: u64, wrong: u64 },
+    Value(f64),
+}
+
+impl Verdict {
+    /// Of rows, each right or wrong.
+    pub(super) fn of(rows: impl Iterator<Item = bool>) -> Verdict {
+        let count = |(right, wrong), is_right| if is_right { (right + 1, wrong) } else { (right, wrong + 1) };
+        let (right, wrong) = rows.fold((0, 0), count);
+        Verdict::Rows { right, wrong }
+    }
 }
 
 impl AsRef<Tally> for ArmPart {
@@ -181,6 +233,34 @@ impl ArmCounts {
         self.recent.add(ended.is_bad());
     }
 
+    pub(super) fn judged(&self, verdict: &Verdict) {
+        let part = self.parts.own();
+        part.tally.judged(verdict);
+        match verdict {
+            Verdict::Value(value) => part.values.add(*value),
+            Verdict::Rows { right, wrong } => {
+                part.right.fetch_add(*right, Relaxed);
+                part.wrong.fetch_add(*wrong, Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn closed(&self, labelled: bool) {
+        self.parts.own().tally.closed(labelled);
+    }
+
+    /// Sums of what feedback gave as numbers.
+    fn values(&self) -> Value {
+        let float = |bits: fn(&ArmPart) -> &AtomicU64| -> f64 {
+            self.parts.iter().map(|part| f64::from_bits(bits(part).load(Relaxed))).sum()
+        };
+        json!({
+            "count": self.parts.sum(|part| &part.values.count),
+            "sum": float(|part| &part.values.sum),
+            "sum_squares": float(|part| &part.values.sum_squares),
+        })
+    }
+
     pub(super) fn document(&self, slow: &[(String, Duration)]) -> Value {
         let codes: Map<String, Value> = (0..CODES)
             .map(|code| (kind(code).map_or("OK", ErrorKind::name), self.parts.sum(|part| &part.codes[code])))
@@ -193,6 +273,9 @@ impl ArmCounts {
             ("version".to_owned(), json!(self.version)),
             ("codes".to_owned(), codes.into()),
             ("nan".to_owned(), self.parts.sum(|part| &part.nan).into()),
+            ("right".to_owned(), self.parts.sum(|part| &part.right).into()),
+            ("wrong".to_owned(), self.parts.sum(|part| &part.wrong).into()),
+            ("goal".to_owned(), self.values()),
             ("recent".to_owned(), self.recent.document()),
             ("latency".to_owned(), Merged::of(self.parts.iter().map(|part| &part.latency)).document()),
         ]);

@@ -17,6 +17,28 @@ pub(crate) struct RouteDocument {
     pub(crate) arms: Vec<ArmDocument>,
     /// By the name of a guard, the time in microseconds above which an answer is slow.
     pub(crate) slow_us: BTreeMap<String, u64>,
+    /// Which version gets copies; none when there is none.
+    #[serde(default)]
+    pub(crate) shadow: Option<ShadowDocument>,
+}
+
+/// A version that answers copies of what the default version answered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShadowDocument {
+    pub(crate) version: i64,
+    /// In millionths of those requests.
+    pub(crate) share_ppm: u32,
+    /// How far two numbers may be apart and still agree, times the default version's where that is above 1.
+    #[serde(default = "ShadowDocument::usual_tolerance")]
+    pub(crate) tolerance: f64,
+}
+
+impl ShadowDocument {
+    /// What another order of the same sums comes to in 32 bits, and more.
+    fn usual_tolerance() -> f64 {
+        1e-4
+    }
 }
 
 /// Where a request says whose it is.

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use taxiway_engine::{Error, ErrorKind, Result};
 
-use super::counts::{ArmCounts, Ended, MAX_SLOW, Parts, Tally, tallied};
+use super::counts::{ArmCounts, Ended, MAX_SLOW, Parts, Tally, Verdict, tallied};
 use super::document::{KeyDocument, RouteDocument};
 use super::route::Route;
 use super::seen::Seen;
+use super::shadow::ShadowCounts;
 
 /// Sets of shares that are told apart; beyond it the oldest is forgotten. What is counted of an arm as a whole stays.
 const MAX_PHASES: usize = 256;
@@ -25,6 +26,7 @@ pub(crate) struct Experiment {
     arms: Mutex<Vec<Arc<ArmCounts>>>,
     phases: Mutex<Phases>,
     seen: Seen,
+    shadows: Mutex<Vec<Arc<ShadowCounts>>>,
 }
 
 /// What an experiment must not change while it runs, since what is counted would mean nothing afterwards.
@@ -87,11 +89,38 @@ impl Counter {
         first
     }
 
+    /// Feedback came about an answer of this arm.
+    pub(super) fn judged(&self, verdict: &Verdict) {
+        self.arm.judged(verdict);
+        self.phase.tallies[self.place].own().judged(verdict);
+    }
+
+    /// The time for feedback about an answer is over; `labelled` whether it came to be known right or wrong.
+    pub(super) fn closed(&self, labelled: bool) {
+        self.arm.closed(labelled);
+        self.phase.tallies[self.place].own().closed(labelled);
+    }
+
     /// It has ended.
     pub(super) fn ended(&self, ended: Ended, first: bool) {
         let slow = &self.experiment.frozen.slow;
         self.arm.ended(ended, first, slow);
         self.phase.tallies[self.place].own().ended(ended, first, slow);
+    }
+}
+
+#[cfg(test)]
+impl Experiment {
+    pub(super) fn for_test() -> Arc<Experiment> {
+        let (name, salt) = ("e".to_owned(), "s".to_owned());
+        Arc::new(Experiment::begin(Frozen { name, salt, key: KeyDocument::Field("k".to_owned()), slow: Vec::new() }))
+    }
+}
+
+#[cfg(test)]
+impl Counter {
+    pub(super) fn arm_document(&self) -> Value {
+        self.arm.document(&[])
     }
 }
 
@@ -103,6 +132,7 @@ impl Experiment {
             arms: Mutex::default(),
             phases: Mutex::default(),
             seen: Seen::default(),
+            shadows: Mutex::default(),
         }
     }
 
@@ -136,6 +166,20 @@ impl Experiment {
         Ok(new)
     }
 
+    /// The counts of a shadow version.
+    pub(super) fn shadow(&self, version: i64) -> Arc<ShadowCounts> {
+        let mut shadows = self.shadows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shadows.iter().find(|shadow| shadow.version == version) {
+            return Arc::clone(known);
+        }
+        if shadows.len() >= MAX_ARMS {
+            shadows.remove(0);
+        }
+        let new = Arc::new(ShadowCounts::new(version));
+        shadows.push(Arc::clone(&new));
+        new
+    }
+
     fn phase(&self, shares: Vec<Share>) -> Arc<Phase> {
         let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = phases.known.iter().find(|phase| phase.shares == shares) {
@@ -160,6 +204,7 @@ impl Experiment {
             let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
             (phases.known.clone(), phases.forgotten)
         };
+        let shadows = self.shadows.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let slow_us: serde_json::Map<String, Value> =
             slow.iter().map(|(name, limit)| (name.clone(), (limit.as_micros() as u64).into())).collect();
         json!({
@@ -170,6 +215,8 @@ impl Experiment {
             "arms": arms.iter().map(|arm| arm.document(slow)).collect::<Vec<_>>(),
             "phases": known.iter().map(|phase| phase.document(slow)).collect::<Vec<_>>(),
             "phases_forgotten": forgotten,
+            "shadows": shadows.iter().map(|shadow| shadow.document()).collect::<Vec<_>>(),
+            "paired": shadows.last().map_or_else(|| json!({}), |shadow| json!({"accuracy": shadow.paired()})),
         })
     }
 }

@@ -1,15 +1,20 @@
 //! From what a request asks for to the version that answers it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use taxiway_engine::Tensor;
 
 use super::counts::Ended;
 use super::experiment::{Counter, Unit};
+use super::memory::{Memory, key_of};
 use super::nan::any_nan;
 use super::route::{Arm, KeySource, Route};
+use super::shadow::{Asked, ShadowTo};
+use super::top::tops;
 use super::unit::{Caller, Key};
+use crate::execute::Run;
 use crate::lease::Lease;
 use crate::metrics::Tracked;
 
@@ -24,7 +29,7 @@ pub(crate) struct Found<'t> {
 /// Which way a request goes.
 pub(crate) enum Led<'t> {
     Straight(&'t Lease),
-    To(&'t Arm, Unit),
+    To(&'t Route, &'t Arm, Unit),
     /// The key is in the request's body.
     Undecided(&'t Lease, &'t Route),
 }
@@ -37,7 +42,7 @@ impl<'t> Found<'t> {
             KeySource::Field(_) => Led::Undecided(self.lease, route),
             KeySource::Header(name) => {
                 let (arm, unit) = route.arm(caller.key(name).as_ref(), caller.id.as_bytes());
-                Led::To(arm, unit)
+                Led::To(route, arm, unit)
             }
         }
     }
@@ -48,24 +53,25 @@ impl Led<'_> {
     pub(crate) fn lease(&self) -> &Lease {
         match self {
             Led::Straight(lease) | Led::Undecided(lease, _) => lease,
-            Led::To(arm, _) => &arm.lease,
+            Led::To(_, arm, _) => &arm.lease,
         }
     }
 
     /// Goes that way: the request is counted as its arm's from here on. `key` finds what stands in a field of the body.
     pub(crate) fn go(self, tracked: &mut Tracked<'_>, key: impl FnOnce(&Lease, &str) -> Option<Key>) -> Lease {
-        let (arm, unit) = match self {
+        let id = tracked.caller().id;
+        let (route, (arm, unit)) = match self {
             Led::Straight(lease) => return lease.clone(),
-            Led::To(arm, unit) => (arm, unit),
+            Led::To(route, arm, unit) => (route, (arm, unit)),
             Led::Undecided(lease, route) => {
                 let key = match &route.key {
                     KeySource::Field(name) => key(lease, name),
                     KeySource::Header(_) => None,
                 };
-                route.arm(key.as_ref(), tracked.caller().id.as_bytes())
+                (route, route.arm(key.as_ref(), id.as_bytes()))
             }
         };
-        tracked.exposed(Exposure::begin(arm, unit));
+        tracked.exposed(Exposure::begin(arm, unit, id, route.shadow_of(arm, id)));
         arm.lease.clone()
     }
 }
@@ -76,12 +82,18 @@ pub(crate) struct Exposure {
     header: Option<HeaderValue>,
     first: bool,
     nan: bool,
+    id: HeaderValue,
+    /// What the request is remembered by.
+    key: u64,
+    shadow: Option<ShadowTo>,
 }
 
 impl Exposure {
-    pub(super) fn begin(arm: &Arm, unit: Unit) -> Exposure {
+    pub(super) fn begin(arm: &Arm, unit: Unit, id: &HeaderValue, shadow: Option<ShadowTo>) -> Exposure {
         let first = arm.counter.began(unit);
-        Exposure { counter: Arc::clone(&arm.counter), header: arm.header.clone(), first, nan: false }
+        let key = key_of(&arm.lease.name, id.as_bytes());
+        let (counter, header) = (Arc::clone(&arm.counter), arm.header.clone());
+        Exposure { counter, header, first, nan: false, id: id.clone(), key, shadow }
     }
 
     /// The arm, for the header of an answer; `None` while there is one arm only.
@@ -89,13 +101,20 @@ impl Exposure {
         self.header.as_ref()
     }
 
-    /// What the version answered.
-    pub(crate) fn answered(&mut self, tensors: &[Tensor]) {
+    /// What is asked, when it is to be asked of a shadow too.
+    pub(super) fn asked(&self, run: &Run) -> Option<Asked> {
+        Some(Asked::new(self.shadow.clone()?, &self.id, self.key, run))
+    }
+
+    /// What the version answered: it is remembered, so that feedback finds it.
+    pub(super) fn answered(&mut self, memory: &Memory, tensors: &[Tensor]) {
         self.nan |= any_nan(tensors);
+        let rest = !self.counter.units && self.shadow.is_none();
+        memory.remember(self.key, rest, &self.counter, tops(tensors), Instant::now());
     }
 
     /// The request has ended, with 0 or the number of an error kind.
-    pub(crate) fn ended(&self, code: usize, took: std::time::Duration) {
+    pub(crate) fn ended(&self, code: usize, took: Duration) {
         self.counter.ended(Ended { code, took, nan: self.nan }, self.first);
     }
 }

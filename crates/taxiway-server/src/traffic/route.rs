@@ -6,9 +6,10 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use taxiway_engine::{Error, Result};
 
-use super::document::{ArmDocument, KeyDocument, RouteDocument};
+use super::document::{ArmDocument, KeyDocument, RouteDocument, ShadowDocument};
 use super::experiment::{Counter, Experiment, Experiments, Share, Unit};
 use super::hash::xxh64;
+use super::shadow::ShadowTo;
 use super::unit::Key;
 use crate::lease::Lease;
 
@@ -30,6 +31,7 @@ pub(crate) struct Route {
     arms: Vec<Arm>,
     rest: Arm,
     pub(super) experiment: Arc<Experiment>,
+    shadow: Option<ShadowTo>,
 }
 
 /// Where the key is.
@@ -98,8 +100,11 @@ impl Route {
             arms.push(Arm { lease, header, counter, slice });
         }
         let rest = arms.pop().ok_or_else(|| refuse("has no arm".into()))?;
+        let shadow = document.shadow.as_ref();
+        let shadow = shadow.map(|shadow| shadow_to(shadow, rest.lease.version, versions, &experiment));
+        let shadow = shadow.transpose().map_err(refuse)?;
         let prefix = [document.salt.as_bytes(), document.experiment.as_bytes()].concat();
-        Ok(Route { key, prefix, arms, rest, experiment })
+        Ok(Route { key, prefix, arms, rest, experiment, shadow })
     }
 
     /// The arm of a unit: the one that `key` belongs to, or without one the one that the request's own id does.
@@ -113,11 +118,40 @@ impl Route {
         self.arms.iter().find(|arm| arm.slice.holds(bucket)).unwrap_or(&self.rest)
     }
 
+    /// Where a copy of a request goes that this arm answers: nowhere when it is not the default version that does, or
+    /// the request is not in the sample.
+    pub(super) fn shadow_of(&self, arm: &Arm, id: &HeaderValue) -> Option<ShadowTo> {
+        let shadow = self.shadow.as_ref().filter(|_| arm.lease.version == self.rest.lease.version)?;
+        shadow.samples(id).then(|| shadow.clone())
+    }
+
     fn hash(&self, unit: &[u8]) -> u64 {
         let mut bytes = Key::from_slice(&self.prefix);
         bytes.extend_from_slice(unit);
         xxh64(&bytes)
     }
+}
+
+fn shadow_to(
+    document: &ShadowDocument,
+    default: i64,
+    versions: &BTreeMap<i64, Lease>,
+    experiment: &Experiment,
+) -> Result<ShadowTo, String> {
+    let ShadowDocument { version, share_ppm, tolerance } = *document;
+    if share_ppm > WHOLE_PPM {
+        return Err(format!("copies {} % of the requests, which is over 100 %", percent(share_ppm)));
+    }
+    if !(tolerance.is_finite() && tolerance >= 0.0) {
+        return Err(format!("tolerates a difference of {tolerance}; a number from 0 is wanted"));
+    }
+    if version == default {
+        return Err(format!("copies what version {version} answers to itself"));
+    }
+    let lease = versions.get(&version).cloned();
+    let lease = lease.ok_or_else(|| format!("copies requests to version {version}, which is not served"))?;
+    let below = (u128::from(share_ppm) << 64) / u128::from(WHOLE_PPM);
+    Ok(ShadowTo { lease, counts: experiment.shadow(version), below, tolerance })
 }
 
 /// What each arm gets, the rest last; it gets what the others leave.

@@ -172,7 +172,7 @@ fn counts_go_on_under_a_name_and_are_told_apart_by_shares() {
         experiments.keep("m", &route);
         for unit in 0..times {
             let (arm, unit) = route.arm(Some(&Key::from_slice(unit.to_string().as_bytes())), b"");
-            let exposure = Exposure::begin(arm, unit);
+            let exposure = Exposure::begin(arm, unit, &http::HeaderValue::from_static("1"), None);
             exposure.ended(0, Duration::from_millis(2));
         }
     };

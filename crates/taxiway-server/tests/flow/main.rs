@@ -5,6 +5,7 @@ mod counted;
 mod deadline;
 mod drain;
 mod errors;
+mod feedback;
 mod grpc_client;
 mod http2;
 mod http_client;

@@ -32,6 +32,10 @@ pub(crate) fn config(changes: &Value) -> Value {
         "io_threads": 2, "compute_threads": 2, "batch_threads": 1,
         "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false,
         "prometheus": null,
+        "traffic": {
+            "shadow_threads": 1, "max_shadow_requests": 64, "max_shadow_bytes": 1 << 20,
+            "feedback_capacity": 1 << 12, "feedback_window_ms": 3_600_000,
+        },
         "http2": {
             "max_streams": 100, "max_frame_bytes": 1 << 18, "max_header_bytes": 1 << 16, "stream_window_bytes": 1 << 20,
             "ping_interval_ms": 0, "ping_timeout_ms": 20_000, "max_idle_ms": 0, "max_age_ms": 0, "age_grace_ms": 0,

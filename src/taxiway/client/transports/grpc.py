@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 
 from taxiway.client.answer import Metadata, VersionStatus
 from taxiway.client.tls import TLS_HINT, Tls, read
-from taxiway.client.transport import Call, Deadline, Refused, Reply, Target
+from taxiway.client.transport import Call, Deadline, Judgement, Refused, Reply, Target
 from taxiway.errors import DataLoss, Unavailable, Unimplemented, error_of_kind, kind_of_code
 from taxiway.wire import messages
 from taxiway.wire.signatures import signature_of
@@ -102,6 +102,18 @@ class GrpcTransport:
     def models(self, deadline: Deadline) -> tuple[str, ...]:
         """Unimplemented: TensorFlow Serving's gRPC services have no list of models."""
         raise Unimplemented("A server lists its models over REST only.", hint="Use a client for http://….")
+
+    def feedback(self, model: str, request_id: str, judgement: Judgement, deadline: Deadline) -> bool:
+        """Give of Taxiway's own service."""
+        request = messages.FeedbackRequest(model=model, request_id=request_id)
+        if judgement.labels is not None:
+            request.labels.label.extend(judgement.labels)
+        elif judgement.value is not None:
+            request.value = judgement.value
+        elif judgement.correct is not None:
+            request.correct = judgement.correct
+        response, _ = self._ask("/taxiway.v1.FeedbackService/Give", request, messages.FeedbackResponse, deadline)
+        return response.counted
 
     def close(self) -> None:
         """Close the channel; calls under way are cancelled."""

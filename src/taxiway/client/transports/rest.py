@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from taxiway.client.answer import Metadata, VersionStatus
 from taxiway.client.tls import TLS_HINT, Tls
-from taxiway.client.transport import Call, Deadline, Refused, Reply, Target
+from taxiway.client.transport import Call, Deadline, Judgement, Refused, Reply, Target
 from taxiway.client.transports.columns import column_of, outputs_of
 from taxiway.errors import DataLoss, DeadlineExceeded, TaxiwayError, Unavailable, error_of_kind
 from taxiway.types import Json
@@ -90,6 +90,15 @@ class RestTransport:
             return tuple(one["name"] for one in answer["models"])
         except (KeyError, TypeError) as error:
             raise DataLoss(f"The list of models that {self._url} gave cannot be read: {error}") from None
+
+    def feedback(self, model: str, request_id: str, judgement: Judgement, deadline: Deadline) -> bool:
+        """``POST /v1/models/M:feedback``, which is Taxiway's own."""
+        said = {"value": judgement.value, "correct": judgement.correct, "label": judgement.labels}
+        document = {"request_id": request_id} | {name: each for name, each in said.items() if each is not None}
+        headers = {"content-type": "application/json"}
+        path = f"{_path(Target(model))}:feedback"
+        answer, _ = self._ask("POST", path, deadline, headers, json.dumps(document).encode())
+        return bool(answer.get("counted"))
 
     def close(self) -> None:
         """Close the idle connections."""

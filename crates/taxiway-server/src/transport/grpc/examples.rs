@@ -1,13 +1,13 @@
 //! Classify, Regress and MultiInference over gRPC.
 
-use taxiway_engine::{Result, Strings};
+use taxiway_engine::Result;
 
 use super::message;
 use super::methods::{leased, named};
 use super::reply::Reply;
 use crate::admit::Deadline;
 use crate::api::examples::{Classes, Method, Plan, Task, check_tasks, regressions, serialised};
-use crate::execute::{Run, Together, execute, execute_together};
+use crate::execute::{Run, Together, execute_together};
 use crate::lease::Lease;
 use crate::metrics::Tracked;
 use crate::proto::{
@@ -17,7 +17,7 @@ use crate::proto::{
 use crate::render::grpc::model_spec;
 use crate::request_log::record;
 use crate::server::Core;
-use crate::traffic::unit;
+use crate::traffic::{self, unit};
 
 pub(super) async fn classify(
     core: &Core,
@@ -72,7 +72,9 @@ impl Ran {
         let examples = serialised(input)?;
         let rows = examples.len();
         lease.metrics.model_counts.examples(rows);
-        let tensors = tracked.timed(run(core, &lease, &plan, examples, deadline)).await?;
+        let (signature, outputs) = (plan.signature.clone(), plan.outputs.clone());
+        let run = Run { signature, inputs: plan.inputs(examples)?, outputs, deadline };
+        let tensors = traffic::run(core, &lease, run, tracked).await?;
         Ok(Ran { lease, plan, tensors, rows })
     }
 }
@@ -95,7 +97,7 @@ pub(super) async fn multi_inference(
     // As many tasks as there are, they take the same one input.
     let inputs = tasks.first().map(|task| task.plan.inputs(examples)).transpose()?.unwrap_or_default();
     let answers = execute_together(&core.pool, &lease, Together { calls, inputs, deadline }).await?;
-    answers.iter().for_each(|tensors| tracked.answered(tensors));
+    traffic::answered(core, answers.concat(), tracked);
     lease.metrics.model_counts.examples_of_many(rows);
     let mut results = Vec::with_capacity(tasks.len());
     for (task, tensors) in tasks.iter().zip(&answers) {
@@ -110,17 +112,6 @@ pub(super) async fn multi_inference(
 /// A feature of the first example, where it is what requests are led by.
 fn key_of(input: Option<&Input>, field: &str) -> Option<unit::Key> {
     unit::of_examples(&serialised(input).ok()?, field)
-}
-
-async fn run(
-    core: &Core,
-    lease: &Lease,
-    plan: &Plan,
-    examples: Strings,
-    deadline: Deadline,
-) -> Result<Vec<taxiway_engine::Tensor>> {
-    let (signature, outputs) = (plan.signature.clone(), plan.outputs.clone());
-    execute(&core.pool, lease, Run { signature, inputs: plan.inputs(examples)?, outputs, deadline }).await
 }
 
 /// The answer as it goes out; `record` makes of it what is logged.

@@ -11,10 +11,12 @@ use super::{examples, health, message};
 use crate::admit::{Deadline, timed_out};
 use crate::api;
 use crate::config::Limits;
-use crate::execute::{Run, execute};
+use crate::execute::Run;
 use crate::grpc_proto::health::HealthCheckRequest;
 use crate::lease::Lease;
 use crate::metrics::{Api, Tracked};
+use crate::own_proto::feedback_request::Judgement as Said;
+use crate::own_proto::{FeedbackRequest, FeedbackResponse};
 use crate::profile;
 use crate::profile_proto::TerminateResponse;
 use crate::proto::model_spec::VersionChoice;
@@ -23,7 +25,7 @@ use crate::render::grpc;
 use crate::request_log::record;
 use crate::server::Core;
 use crate::table::{Choice, Target};
-use crate::traffic::unit;
+use crate::traffic::{self, Judgement, unit};
 
 /// What can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub(super) enum Called {
     Profile,
     Terminate,
     Monitor,
+    Feedback,
 }
 
 /// The method at a path.
@@ -54,6 +57,7 @@ pub(super) fn find(path: &str, core: &Core) -> Result<Called> {
         "/tensorflow.serving.PredictionService/GetModelMetadata" => Ok(Called::GetModelMetadata),
         "/tensorflow.serving.ModelService/GetModelStatus" => Ok(Called::GetModelStatus),
         "/tensorflow.serving.ModelService/HandleReloadConfigRequest" => Ok(Called::HandleReloadConfigRequest),
+        "/taxiway.v1.FeedbackService/Give" => Ok(Called::Feedback),
         "/grpc.health.v1.Health/Check" if core.health => Ok(Called::Check),
         "/tensorflow.ProfilerService/Profile" if core.profiler => Ok(Called::Profile),
         "/tensorflow.ProfilerService/Terminate" if core.profiler => Ok(Called::Terminate),
@@ -106,6 +110,7 @@ impl Called {
             Called::MultiInference => examples::multi_inference(core, decode(request)?, deadline, tracked).await,
             Called::GetModelMetadata => metadata(core, &decode(request)?),
             Called::GetModelStatus => status(core, &decode(request)?),
+            Called::Feedback => feedback(core, decode(request)?, tracked),
             Called::Check => {
                 let question: HealthCheckRequest = decode(request)?;
                 let answer = health::check(&question.service, *core.serving.borrow())?;
@@ -145,7 +150,7 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     // What is not logged is dropped here: its buffers are not needed while the model runs.
     let logged = lease.sampled().map(|sampled| (sampled, request));
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
-    let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
+    let tensors = traffic::run(core, &lease, run, tracked).await?;
     let form = if core.tensor_content { WireForm::Content } else { WireForm::TypedFields };
     let answer = grpc::predict(&lease, &signature, &outputs, &tensors, form);
     let frame = message::wrap(&answer)?;
@@ -167,6 +172,18 @@ fn metadata(core: &Core, request: &GetModelMetadataRequest) -> Result<Reply> {
     let lease = core.table.load().lease(target(spec))?;
     let frame = message::wrap(&grpc::metadata(&lease))?;
     Ok(Reply { frame, version: Some(lease.header.clone()) })
+}
+
+fn feedback(core: &Core, request: FeedbackRequest, tracked: &mut Tracked<'_>) -> Result<Reply> {
+    let judgement = match request.judgement {
+        Some(Said::Labels(labels)) => Judgement::Labels(labels.label.into_iter().map(String::into_bytes).collect()),
+        Some(Said::Value(value)) => Judgement::Value(value),
+        Some(Said::Correct(correct)) => Judgement::Correct(correct),
+        None => return Err(Error::invalid("Feedback says exactly one of labels, value and correct")),
+    };
+    tracked.about(&request.model);
+    let counted = api::feedback::give(core, &request.model, &request.request_id, &judgement)?;
+    Ok(Reply { frame: message::wrap(&FeedbackResponse { counted })?, version: None })
 }
 
 fn status(core: &Core, request: &GetModelStatusRequest) -> Result<Reply> {

@@ -8,7 +8,7 @@ use super::answer::{Answer, JSON};
 use super::path::Named;
 use crate::admit::Deadline;
 use crate::api::examples::{Classes, Method, Plan, regressions};
-use crate::execute::{Run, execute};
+use crate::execute::Run;
 use crate::json::{Document, write_classifications, write_regressions};
 use crate::lease::Lease;
 use crate::metrics::Tracked;
@@ -19,7 +19,7 @@ use crate::proto::{
 use crate::render::grpc::model_spec;
 use crate::request_log::record;
 use crate::server::Core;
-use crate::traffic::unit;
+use crate::traffic::{self, unit};
 
 pub(super) async fn classify(
     core: &Core,
@@ -86,7 +86,7 @@ impl Ran {
         let (signature, outputs) = (plan.signature.clone(), plan.outputs.clone());
         let run = Run { signature, inputs: plan.inputs(examples.clone())?, outputs, deadline };
         lease.metrics.model_counts.examples(rows);
-        let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
+        let tensors = traffic::run(core, &lease, run, tracked).await?;
         Ok(Ran { lease, plan, tensors, rows, examples })
     }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod examples;
+mod feedback;
 mod gzip;
 mod operations;
 mod path;

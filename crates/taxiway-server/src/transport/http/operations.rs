@@ -90,6 +90,7 @@ mod tests {
     /// What the router makes of `GET` or `POST` of a path; nothing when it knows no such route.
     fn routed(method: &str, path: &str) -> Option<String> {
         match method {
+            "post" if path::feedback(path).is_some() => Some("Feedback".to_owned()),
             "post" => path::call(path).map(|call| {
                 let (named, verb) = call.unwrap();
                 format!("{verb:?} {:?}", named.target().choice)
@@ -112,7 +113,7 @@ mod tests {
         about_models
             .flat_map(|what| choices.map(|choice| format!("{what} {choice}")))
             .chain(operations.map(|asked| format!("{asked:?}")))
-            .chain(["Models".to_owned()])
+            .chain(["Models".to_owned(), "Feedback".to_owned()])
             .collect()
     }
 

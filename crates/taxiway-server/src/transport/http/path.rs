@@ -85,6 +85,12 @@ pub(super) fn call(path: &str) -> Option<Result<(Named<'_>, Verb)>> {
     Some(named(model, choice).map(|named| (named, verb)))
 }
 
+/// The model of `/v1/models/M:feedback`, which is ours; `None` when the path is not that.
+pub(super) fn feedback(path: &str) -> Option<Cow<'_, str>> {
+    let (model, rest) = name(strip(path, "/v1/models/")?)?;
+    (rest == ":feedback").then(|| decode(model))
+}
+
 /// `/v1/models[/M][/versions/N|/labels/L][/metadata]`; `None` when the path is not that.
 ///
 /// # Errors
@@ -215,6 +221,16 @@ mod tests {
             "/v1/models/m:predict:predict",
         ] {
             assert_eq!(shown_call(path), "malformed", "{path}");
+        }
+    }
+
+    #[test]
+    fn feedback_is_about_a_model() {
+        assert_eq!(feedback("/v1/models/a%2Fb:feedback").as_deref(), Some("a/b"));
+        for path in
+            ["/v1/models/:feedback", "/v1/models/m/versions/1:feedback", "/v1/models/m:feedback?x=1", "/v1/models/m"]
+        {
+            assert_eq!(feedback(path), None, "{path}");
         }
     }
 

@@ -10,17 +10,17 @@ use taxiway_engine::{DEFAULT_SIGNATURE, Error, ErrorKind, Result, WireForm};
 use super::answer::{Answer, JSON};
 use super::examples::{classify, regress};
 use super::path::{self, Named, Question, Verb};
-use super::{Refusal, gzip};
+use super::{Refusal, feedback, gzip};
 use crate::admit::{Deadline, timed_out};
 use crate::api;
-use crate::execute::{Run, execute};
+use crate::execute::Run;
 use crate::json::{Document, write_predict};
 use crate::lease::Lease;
 use crate::metrics::{Api, Tracked};
 use crate::render::{grpc, models, rest};
 use crate::request_log::record;
 use crate::server::Core;
-use crate::traffic::unit;
+use crate::traffic::{self, unit};
 use crate::transport::body::{self, Unread};
 
 /// Answers a request to `/v1/…`.
@@ -34,6 +34,11 @@ pub(super) async fn answer(
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     match parts.method {
         Method::POST => {
+            if let Some(model) = path::feedback(path) {
+                let body = read_body(core, &parts.headers, incoming, deadline).await?;
+                tracked.about(&model);
+                return feedback::answer(core, &model, &body);
+            }
             let (named, verb) = path::call(path).ok_or_else(|| malformed(&parts.method, path))??;
             tracked.asks(match verb {
                 Verb::Predict => Api::Predict,
@@ -82,7 +87,7 @@ async fn predict(
     let outputs = api::predict::all_outputs(&signature);
     let logged = lease.sampled().map(|sampled| (sampled, api::predict::request(&lease.name, &signature, &inputs)));
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
-    let tensors = tracked.timed(execute(&core.pool, &lease, run)).await?;
+    let tensors = traffic::run(core, &lease, run, tracked).await?;
     if let Some((sampled, request)) = logged {
         let answer = || grpc::predict(&lease, &signature, &outputs, &tensors, WireForm::Content);
         sampled.log(|| record::predict(request, answer()));

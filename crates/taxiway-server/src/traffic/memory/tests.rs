@@ -1,0 +1,65 @@
+use super::*;
+use crate::traffic::experiment::{Experiment, Share};
+
+const WINDOW_MS: u64 = 60_000;
+
+fn memory(capacity: usize) -> Memory {
+    Memory::new(&TrafficConfig {
+        shadow_threads: 1,
+        max_shadow_requests: 1,
+        max_shadow_bytes: 1,
+        feedback_capacity: capacity,
+        feedback_window_ms: WINDOW_MS,
+    })
+}
+
+fn counter() -> Arc<Counter> {
+    let share = |arm: &str| Share { arm: arm.to_owned(), version: 1, begin_ppm: 0, share_ppm: 0 };
+    Experiment::for_test().counters(vec![share("a"), share("stable")]).unwrap().swap_remove(0)
+}
+
+fn tops(classes: &[&str]) -> Option<Tops> {
+    Some(classes.iter().map(|class| Key::from_slice(class.as_bytes())).collect())
+}
+
+fn label(class: &str) -> Judgement {
+    Judgement::Labels(vec![class.into()])
+}
+
+#[test]
+fn the_oldest_are_forgotten_first_and_the_rest_pushes_nobody_out() {
+    let (memory, counter, now) = (memory(16 * SHARDS), counter(), Instant::now());
+    memory.remember(1, false, &counter, tops(&["1"]), now);
+    for key in 1000..3000 {
+        memory.remember(key, true, &counter, tops(&["1"]), now);
+    }
+    assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
+    assert_eq!(memory.hear(1000, &label("1"), now), Heard::Unknown);
+    assert_eq!(memory.hear(2999, &label("1"), now), Heard::Counted);
+    assert!(memory.kept[1].shards.iter().all(|shard| lock(shard).order.len() <= 16));
+}
+
+#[test]
+fn a_window_closes() {
+    let (memory, counter, now) = (memory(1000), counter(), Instant::now());
+    let late = now + Duration::from_millis(WINDOW_MS + 1);
+    memory.remember(1, false, &counter, tops(&["1"]), now);
+    memory.remember(2, false, &counter, tops(&["1"]), late);
+    assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
+    assert_eq!(memory.hear(1, &label("1"), late), Heard::Unknown);
+    memory.sweep(late);
+    let arm = counter.arm_document();
+    assert_eq!((&arm["judged"], &arm["closed"], &arm["labelled"]), (&1.into(), &1.into(), &1.into()));
+    assert_eq!(memory.hear(2, &label("1"), late), Heard::Counted);
+}
+
+#[test]
+fn an_id_that_comes_again_is_the_later_request() {
+    let (memory, counter, now) = (memory(1000), counter(), Instant::now());
+    memory.remember(1, false, &counter, tops(&["1"]), now);
+    assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
+    memory.remember(1, false, &counter, tops(&["1"]), now + Duration::from_secs(1));
+    assert_eq!(memory.hear(1, &label("0"), now + Duration::from_secs(2)), Heard::Counted);
+    let arm = counter.arm_document();
+    assert_eq!((&arm["right"], &arm["wrong"], &arm["closed"]), (&1.into(), &1.into(), &1.into()));
+}
