@@ -59,7 +59,7 @@ PROGRESS = st.builds(
 NOW = st.floats(0, 10_000)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(plan=PLANS, seen=OBSERVATIONS, progress=PROGRESS, now=NOW)
 def test_no_decision_goes_on_with_harm_or_skips_a_step(
     plan: RolloutPlan, seen: Observations, progress: Progress, now: float
