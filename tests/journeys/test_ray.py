@@ -148,7 +148,7 @@ def test_too_few_cpus_are_refused_in_seconds(cluster: str, tmp_path: Path) -> No
 
 
 JOB = """
-import keras
+import keras, numpy as np
 
 def build_model(params):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -158,7 +158,8 @@ def build_model(params):
 def datasets(context):
     if context.rank == 1:
         raise ValueError("row 17 has no label")
-    return ([[1.0]] * 96, [[1.0]] * 96), None
+    ones = np.ones((96, 1), "float32")
+    return (ones, ones), None
 """
 
 
