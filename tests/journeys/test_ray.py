@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from taxiway.errors import FailedPrecondition, Internal
+from taxiway.errors import FailedPrecondition, InvalidArgument
 from taxiway.train.cluster.supervise import Policy
 from taxiway.train.ray_cluster import launch_on_ray
 from taxiway.train.request import TrainRequest, write_request
@@ -166,12 +166,12 @@ def datasets(context):
 def test_a_rank_that_raises_is_named_with_its_log(cluster: str, tmp_path: Path) -> None:
     (tmp_path / "rows.py").write_text(JOB)
     request = asked(tmp_path / "run", "rows", tmp_path, strategy="multi-worker", workers=2)
-    sentence = r"^worker 1 failed: ValueError: row 17 has no label\.$"
-    with pytest.raises(Internal, match=sentence) as raised:
+    sentence = r"^worker 1 failed: rows: datasets raised: ValueError: row 17 has no label \(.*rows\.py:\d+\)\.$"
+    with pytest.raises(InvalidArgument, match=sentence) as raised:
         launch_on_ray(tmp_path / "run", request, address=cluster, write=print, policy=PATIENT)
     log = tmp_path / "run" / "logs" / "worker-1.log"
     assert raised.value.hint == f"Its output is in {log}."
-    assert "Traceback" in log.read_text()
+    assert "error: rows: datasets raised: ValueError" in log.read_text()
 
 
 def test_a_study_is_completed_after_a_process_was_killed(cluster: str, tmp_path: Path) -> None:

@@ -38,16 +38,14 @@ def test_the_cause_is_the_rank_that_fell_first(ended: list[Ended], sentence: str
     assert failure_of(ended).sentence == sentence
 
 
+@pytest.mark.parametrize("wrong", [False, True])
 @pytest.mark.parametrize(
-    ("error", "ended"),
-    [
-        ("Traceback\n  File x\ntaxiway.train.ray_cluster.rank.RankFailed: no row\n", Ended(1, False, "no row")),
-        ("taxiway.train.ray_cluster.rank.RankFailed: !no job\n", Ended(1, False, "no job", wrong=True)),
-        ("The actor is dead because its worker process has died.", Ended(1, True, "The actor is dead because its worker process has died.")),
-    ],
-)  # fmt: skip
-def test_what_a_rank_raised_is_told_from_its_death(error: str, ended: Ended) -> None:
-    assert attempt.ended_of(1, Exception(error)) == ended
+    "before", ["", "Traceback (most recent call last):\n  File x\ntaxiway.train.rank.RankFailed: "]
+)
+def test_what_a_rank_raised_is_told_from_its_death(before: str, wrong: bool) -> None:
+    raised = Exception(f"{before}{RankFailed('no row', wrong)}\n")
+    assert attempt.ended_of(1, raised) == Ended(1, died=False, line="no row", wrong=wrong)
+    assert attempt.ended_of(1, Exception("The actor is dead.")) == Ended(1, died=True, line="The actor is dead.")
 
 
 def test_a_stream_leaves_out_what_a_thread_of_rays_writes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from taxiway.train.cluster.failure import Exit, Failure, FailureKind, cause
+from taxiway.train.ray_cluster.rank import MARK
 
 __all__ = ["SETTINGS", "Ended", "conduct", "ended_of", "failure_of"]
 
@@ -77,9 +78,10 @@ def conduct(run_dir: str, token: str, workers: int, gpus: bool, storage: str) ->
 
 def ended_of(rank: int, error: BaseException) -> Ended:
     """How a rank ended, from the exception that Ray Train has of it."""
-    # What a rank raised is a rank.RankFailed, inside of errors of Ray's; anything else means that it is gone.
+    # What a rank raised is a RankFailed, as it is or at the end of a traceback; anything else means that it is gone.
     line = _last_line(error)
-    _, raised, text = line.partition("RankFailed: ")
+    _, raised, text = line.partition(MARK)
+    text = text.removeprefix(MARK)
     return Ended(rank, died=not raised, line=text.removeprefix("!") if raised else line, wrong=text.startswith("!"))
 
 

@@ -14,9 +14,10 @@ from taxiway.train.cluster.failure import error_line, lost_peer
 from taxiway.train.cluster.ports import listens
 from taxiway.train.cluster.tf_config import Task, task_from_environment
 
-__all__ = ["RankFailed", "all_output_to", "check_shared", "log_of", "started_mark", "train_rank"]
+__all__ = ["MARK", "RankFailed", "all_output_to", "check_shared", "log_of", "started_mark", "train_rank"]
 
 WRONG_REQUEST = 2
+MARK = "RankFailed: "
 _LOOK_SECONDS = 0.2
 _LINGER_SECONDS = 3.0
 
@@ -32,7 +33,8 @@ class RankFailed(Exception):
         self.line, self.wrong = line, wrong
 
     def __str__(self) -> str:
-        return f"{'!' if self.wrong else ''}{self.line}"
+        # As plain text, because what Ray hands to the driver may be this, or a traceback that ends in this.
+        return f"{MARK}{'!' if self.wrong else ''}{self.line}"
 
 
 def log_of(run_dir: Path, rank: int) -> Path:
