@@ -30,6 +30,11 @@ else
     echo "system packages: installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq || echo "system packages: apt-get update failed; going on with the lists that are there"
+    # Debian makes and starts a database server with the package; the tests start their own.
+    case " ${missing[*]} " in *" postgresql "*)
+        mkdir -p /etc/postgresql-common/createcluster.d
+        echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/none.conf
+    esac
     for name in "${missing[@]}"; do
         apt-get install -y -qq --no-install-recommends "$name" >/dev/null 2>&1 ||
             echo "system packages: cannot install $name ($(what_for "$name"))"

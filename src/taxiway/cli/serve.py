@@ -36,7 +36,7 @@ _MODELS_FIRST_SECONDS = 1.5
 @click.option("--grpc-port", type=int, metavar="PORT", help="gRPC; 0 lets the system choose.  [default: 8500]")
 @click.option("--admin-port", type=int, metavar="PORT", help="Admin API.  [default: the next after REST's]")
 @click.option("--config", metavar="FILE", help="A taxiway.toml.")
-@click.option("--state", metavar="DIRECTORY", help="The server's own state.  [default: state/]")
+@click.option("--state", metavar="DIRECTORY|URL", help="The server's own state.  [default: state/]")
 @click.option("--engine", type=click.Choice(["auto", "tensorflow", "litert"]), help="What runs the models.")
 def serve(paths: Sequence[str], config: str | None, engine: str | None, **options: Any) -> int:
     """Serve models over REST and gRPC.

@@ -21,7 +21,7 @@ from taxiway.serve.operate import Operator
 from taxiway.serve.rollouts import Rollouts, RolloutsOf
 from taxiway.serve.source import Poller
 from taxiway.serve.watching import Watched, Watching, sort_paths
-from taxiway.settings import Settings, read_settings
+from taxiway.settings import Settings, in_database, read_settings
 from taxiway.types import JsonObject
 
 if TYPE_CHECKING:
@@ -36,9 +36,19 @@ Paths = PathLike | Mapping[str, PathLike]
 
 
 def open_journal(state: str) -> Journal:
-    """The journal in a state directory; one in memory when ``state`` is empty."""
+    """The journal in a state directory or a PostgreSQL database; one in memory when ``state`` is empty.
+
+    Raises:
+        FailedPrecondition: a newer Taxiway wrote it, or the database's client is not installed.
+        InvalidArgument: the database's URL is wrong.
+        Unavailable: it cannot be opened.
+    """
     if not state:
         return MemoryJournal()
+    if in_database(state):
+        from taxiway.journal.postgres import PostgresJournal
+
+        return PostgresJournal(state)
     from taxiway.journal.sqlite import SqliteJournal
 
     return SqliteJournal(Path(state) / "journal.db")
@@ -251,7 +261,8 @@ def serve(
         paths: a directory of models, one model's directory, or ``{name: directory}``; ``s3://`` and ``gs://`` URLs
             likewise.
         rest_port, grpc_port, admin_port: 0 lets the system choose, -1 is off.
-        state: a directory for the journal; empty forgets operators' decisions with the process.
+        state: a directory for the journal, or a ``postgresql://`` URL; empty forgets operators' decisions with the
+            process.
         wait_seconds: how long to wait for the models; it is no error when some do not serve by then.
         rollouts: what runs rollouts; ``taxiway.serve`` gives its own.
         settings: any other setting by its name, a server's or (for every model) a model's.
@@ -263,7 +274,7 @@ def serve(
     Raises:
         InvalidArgument: an unknown setting or a wrong value.
         NotFound: no such directory.
-        Unavailable: a port is taken.
+        Unavailable: a port is taken, or the database does not answer.
     """
     from taxiway.settings import rows
 

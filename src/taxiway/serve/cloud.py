@@ -18,7 +18,7 @@ from taxiway.clock import Clock
 from taxiway.errors import Internal, TaxiwayError
 from taxiway.serve.plan import Found
 from taxiway.serve.source import Observation, ReadLabels
-from taxiway.settings import ServerSettings
+from taxiway.settings import ServerSettings, in_database
 from taxiway.stores import MANIFEST_FILE, Entry, Shelf, cached_versions, is_cloud, open_store, pull
 
 __all__ = ["Cache", "StoreSource", "cache_root"]
@@ -37,7 +37,7 @@ def cache_root(settings: ServerSettings) -> Path:
     """Where versions of object stores are kept: as the settings say, in the state directory, or in the user's cache."""
     if settings.cache:
         return Path(settings.cache)
-    if settings.state:
+    if settings.state and not in_database(settings.state):
         return Path(settings.state) / "cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "taxiway"
 

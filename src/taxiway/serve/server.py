@@ -287,7 +287,7 @@ def load_spec(
 
 
 def _recording(server: ServerSettings, name: str, model: ModelSettings) -> JsonObject:
-    folder = recordings(server.state, name)
+    folder = recordings(server.state, name, server.recordings)
     return {
         "prefix": str(folder / folder.name),
         "sampling_rate": model.record_rate,

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from taxiway.settings.read import read_settings
-from taxiway.settings.table import SECTIONS, Batching, ModelSettings, Row, ServerSettings, Settings, recordings, rows
+from taxiway.settings.table import (
+    SECTIONS,
+    Batching,
+    ModelSettings,
+    Row,
+    ServerSettings,
+    Settings,
+    in_database,
+    recordings,
+    rows,
+)
 
 __all__ = [
     "SECTIONS",
@@ -13,6 +23,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "read_settings",
+    "in_database",
     "recordings",
     "rows",
 ]

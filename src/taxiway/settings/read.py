@@ -229,6 +229,6 @@ def _rooted(values: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _rooted_state(values: dict[str, Any], said: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """A state directory that the file names is relative to the file, as its sources are."""
-    if "state" in said or not values["state"]:
+    if "state" in said or not values["state"] or "://" in values["state"]:
         return values
     return {**values, "state": str(base / values["state"])}

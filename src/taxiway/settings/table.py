@@ -27,6 +27,7 @@ __all__ = [
     "Settings",
     "Takeover",
     "environment",
+    "in_database",
     "recordings",
     "rows",
 ]
@@ -107,7 +108,7 @@ class ServerSettings:
     grpc_port: int = row(8500, "The port of gRPC; 0 lets the system choose, -1 is off.", least=-1, most=65535)
     grpc_socket: str = row("", "A Unix socket for gRPC, beside the port; one of that name is taken over.")
     admin_port: int = row(8502, "The port of the admin API; 0 lets the system choose, -1 is off.", least=-1, most=65535)
-    state: str = row("state/", "The directory of the server's own state, such as its journal; empty keeps none.")
+    state: str = row("state/", "The directory of the server's own state, or a postgresql:// URL; empty keeps none.")
     token_file: str = row("", "A file with the bearer token of the admin API; TAXIWAY_TOKEN holds the token itself.")
     tls_cert_file: str = row("", "The server's certificate in PEM; with tls_key_file, REST and gRPC speak TLS only.")
     tls_key_file: str = row("", "The private key of tls_cert_file, in PEM.")
@@ -134,6 +135,7 @@ class ServerSettings:
     poll_seconds: float = row(1.0, "How often the model directories are looked at.", least=0.01)
     store_poll_seconds: float = row(10.0, "How often sources in s3:// and gs:// are looked at.", least=0.01)
     cache: str = row("", "The directory for versions from s3:// and gs://; empty is cache/ in the state directory.")
+    recordings: str = row("", "The directory of recorded requests; empty is recordings/ in the state directory.")
     quiet_seconds: float = row(2.0, "How long a version without a manifest must not have changed.", least=0)
     drain_seconds: float = row(30.0, "How long requests under way may take at shutdown and before an unload.", least=0)
     load_threads: int = row(2, "How many versions load at once.", least=1)
@@ -215,15 +217,27 @@ class Settings:
 
     def __post_init__(self) -> None:
         recorded = any(one.record_rate for one in (self.defaults, *self.models.values()))
-        if recorded and not self.server.state:
+        state = self.server.state
+        if "://" in state and not in_database(state):
+            # The scheme alone: what follows may hold a password.
             raise InvalidArgument(
-                "record_rate keeps requests in the state directory, and there is none.", hint='state = "state/"'
+                f"state cannot be kept in {state.partition(':')[0]}://…", hint="a directory, or postgresql://…"
+            )
+        if recorded and not self.server.recordings and (not state or in_database(state)):
+            raise InvalidArgument(
+                "record_rate keeps requests in the state directory, and there is none.",
+                hint='recordings = "recordings/", or state = "state/"',
             )
 
 
-def recordings(state: str, model: str) -> Path:
-    """The directory of a model's recorded requests; its files begin with its own name."""
-    return Path(state).absolute() / "recordings" / quote(model, safe="")
+def in_database(state: str) -> bool:
+    """Whether ``state`` is a database's URL, so that there is no state directory."""
+    return state.startswith(("postgresql://", "postgres://"))
+
+
+def recordings(state: str, model: str, root: str = "") -> Path:
+    """The directory of a model's recorded requests, in ``root`` if that is given; its files begin with its own name."""
+    return (Path(root) if root else Path(state) / "recordings").absolute() / quote(model, safe="")
 
 
 SECTIONS: dict[str, type] = {"server": ServerSettings, "defaults": ModelSettings}

@@ -177,6 +177,7 @@ def test_the_cache_is_where_the_settings_say(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_root(ServerSettings(cache="c", state="s")) == Path("c")
     assert cache_root(ServerSettings(state="s")) == Path("s/cache")
+    assert cache_root(ServerSettings(state="postgresql://h/d")) == cache_root(ServerSettings(state=""))
     assert cache_root(ServerSettings(state="")) == tmp_path / "taxiway"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from taxiway.errors import InvalidArgument, NotFound
-from taxiway.settings import SECTIONS, read_settings, reference, rows
+from taxiway.settings import SECTIONS, read_settings, recordings, reference, rows
 from taxiway.settings.table import Policy
 
 
@@ -101,3 +101,21 @@ def test_every_row_has_its_sentence_and_its_line_in_the_reference(section: str) 
 def test_two_settings_never_share_a_variable() -> None:
     names = [row.environment for section in SECTIONS for row in rows(section).values() if row.environment]
     assert len(names) == len(set(names))
+
+
+def test_state_may_be_a_database_and_then_recordings_need_a_place(tmp_path: Path) -> None:
+    file = tmp_path / "taxiway.toml"
+    file.write_text('[server]\nstate = "postgresql://u@h/d"\n[defaults]\nrecord_rate = 0.5\n')
+    with pytest.raises(InvalidArgument, match="record_rate") as caught:
+        read_settings(file, environ={})
+    assert "recordings" in (caught.value.hint or "")
+    file.write_text('[server]\nstate = "postgresql://u@h/d"\nrecordings = "r"\n[defaults]\nrecord_rate = 0.5\n')
+    server = read_settings(file, environ={}).server
+    assert server.state == "postgresql://u@h/d"
+    assert recordings(server.state, "a/b", server.recordings) == Path("r").absolute() / "a%2Fb"
+    assert recordings("s", "m") == Path("s/recordings/m").absolute()
+
+
+def test_another_databases_url_is_no_state_and_its_password_is_not_shown() -> None:
+    with pytest.raises(InvalidArgument, match=r"cannot be kept in mysql://…$"):
+        read_settings(environ={}, server={"state": "mysql://u:secret@h/d"})

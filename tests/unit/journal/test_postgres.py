@@ -1,0 +1,285 @@
+"""The journal in PostgreSQL keeps the contract, through crashes, several writers, and a database that stands still."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Unavailable
+from taxiway.journal import Event, Journal
+from taxiway.journal.postgres import PostgresJournal
+from taxiway.serve.api import open_journal
+from taxiway.testing.journal import JournalContract
+from tests.postgres import PASSWORD, Cluster, cluster
+from tests.waiting import eventually
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Cluster]:
+    with cluster() as one:
+        yield one
+
+
+@pytest.fixture
+def url(server: Cluster) -> str:
+    """A database of the test's own, as far as the journal can tell: a schema."""
+    name = f"test_{next(_NUMBERS)}"
+    _execute(server.url(), f"CREATE SCHEMA {name}")
+    return f"{server.url()}?options=-csearch_path%3D{name}"
+
+
+class TestPostgres(JournalContract):
+    @pytest.fixture
+    def journal(self, url: str) -> Iterator[Journal]:
+        journal = open_journal(url)
+        yield journal
+        journal.close()
+
+
+def _execute(url: str, statement: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def _event(version: int, who: str = "test") -> Event:
+    return Event("hold", "m", who, 0.1 + version, {"version": version})
+
+
+def test_what_was_kept_is_there_after_the_database_crashed_and_the_journal_goes_on(server: Cluster, url: str) -> None:
+    journal = PostgresJournal(url)
+    kept = [journal.append(_event(version)) for version in range(20)]
+    server.kill()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="journal postgresql://taxiway@127.0.0.1") as caught:
+            journal.append(_event(99))
+        assert "Connection refused" in caught.value.message or "connection" in caught.value.message
+    with pytest.raises(Unavailable):
+        journal.read()
+    server.start()
+    kept.append(eventually(lambda: _unless_unavailable(journal, _event(20))))
+    assert journal.read() == kept
+    journal.close()
+    again = PostgresJournal(url)
+    assert again.read() == kept
+    assert again.append(_event(21)).id > kept[-1].id
+    again.close()
+
+
+def _unless_unavailable(journal: Journal, event: Event) -> Event | None:
+    try:
+        return journal.append(event)
+    except Unavailable:
+        return None
+
+
+def test_a_connection_that_broke_while_idle_is_not_noticed(url: str) -> None:
+    journal = PostgresJournal(url)
+    kept = [journal.append(_event(1))]
+    _end_backends(url)
+    kept.append(journal.append(_event(2)))
+    _end_backends(url)
+    assert journal.read() == kept
+    journal.close()
+
+
+def _end_backends(url: str) -> None:
+    _execute(
+        url,
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE application_name = 'taxiway' AND pid <> pg_backend_pid()",
+    )
+
+
+def _append_many(journal: Journal, who: str) -> list[Event]:
+    return [journal.append(_event(version, who)) for version in range(60)]
+
+
+def test_two_writers_at_once_and_a_reader_by_id_misses_none(url: str) -> None:
+    writers = [PostgresJournal(url), PostgresJournal(url)]
+    reader = PostgresJournal(url)
+    seen: list[Event] = []
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(_append_many, writer, who) for writer, who in zip(writers, "ab", strict=True)]
+        while not all(one.done() for one in done):
+            seen += reader.read(seen[-1].id if seen else 0)
+    seen += reader.read(seen[-1].id if seen else 0)
+    written = [event for one in done for event in one.result()]
+    assert seen == reader.read() == sorted(written, key=lambda event: event.id)
+    assert len(seen) == 120
+    for journal in (*writers, reader):
+        journal.close()
+
+
+def test_an_append_waits_for_its_turn_and_gives_up_in_time(url: str) -> None:
+    journal = PostgresJournal(url, answer_seconds=0.3)
+    with psycopg.connect(url) as other:
+        other.execute(
+            f"SELECT pg_advisory_xact_lock({0x7477 << 32} + 'taxiway_events'::regclass::oid::bigint)".encode()
+        )
+        with pytest.raises(Unavailable, match="cannot write the journal"):
+            journal.append(_event(1))
+        assert journal.read() == []
+    assert journal.read() == []
+    assert journal.append(_event(1)) in journal.read()
+    journal.close()
+
+
+def test_a_database_that_stands_still_is_given_up_and_no_event_is_half_kept(url: str) -> None:
+    journal = PostgresJournal(url, answer_seconds=0.3)
+    kept = journal.append(_event(1))
+    [(pid,)] = _execute(url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'taxiway' AND state = 'idle'")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable, match=r"no answer within 0\.3 s"):
+            journal.append(_event(2))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    after = journal.append(_event(3))
+    assert journal.read() == [kept, after]
+    journal.close()
+
+
+def test_an_event_whose_commit_was_not_answered_is_taken_away_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = PostgresJournal(url)
+    first = journal.append(_event(1))
+    execute = psycopg.Connection.execute
+
+    def commit_and_break(self: Any, query: Any, *values: Any, **options: Any) -> Any:
+        answer = execute(self, query, *values, **options)
+        if query == "COMMIT":
+            self.close()
+            raise psycopg.OperationalError("the connection broke")
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Connection, "execute", commit_and_break)
+        with pytest.raises(Unavailable, match="the connection broke"):
+            journal.append(_event(2))
+    assert len(_execute(url, "SELECT id FROM taxiway_events")) == 2
+    assert journal.read() == [first]
+    assert _execute(url, "SELECT id FROM taxiway_events") == [(first.id,)]
+    journal.close()
+
+
+def test_a_commit_that_broke_is_found_by_the_second_attempt(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = PostgresJournal(url)
+    execute = psycopg.Connection.execute
+    left = [1]
+
+    def commit_and_break(self: Any, query: Any, *values: Any, **options: Any) -> Any:
+        answer = execute(self, query, *values, **options)
+        if query == "COMMIT" and left:
+            left.clear()
+            _end_backends(url)
+            return execute(self, "SELECT 1")
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(psycopg.Connection, "execute", commit_and_break)
+        kept = journal.append(_event(1))
+    assert not left
+    assert journal.read() == [kept]
+    assert kept.id == 1
+    journal.close()
+
+
+def test_appends_wait_for_the_disk_though_the_database_is_set_not_to(url: str) -> None:
+    _execute(url, "ALTER ROLE taxiway SET synchronous_commit = off")
+    try:
+        journal = PostgresJournal(url)
+        assert journal._tried("read", lambda c: c.execute("SHOW synchronous_commit").fetchone()) == ("on",)
+        journal.close()
+    finally:
+        _execute(url, "ALTER ROLE taxiway RESET synchronous_commit")
+
+
+def test_a_newer_schema_is_refused(url: str) -> None:
+    PostgresJournal(url).close()
+    _execute(url, "UPDATE taxiway_schema SET version = 2")
+    with pytest.raises(FailedPrecondition, match="written by a newer Taxiway"):
+        PostgresJournal(url)
+
+
+def test_long_journals_are_read_a_page_at_a_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taxiway.journal.postgres._PAGE", 2)
+    journal = PostgresJournal(url)
+    kept = [journal.append(_event(version)) for version in range(4)]
+    assert journal.read() == kept
+    assert journal.read(kept[0].id) == kept[1:]
+    journal.close()
+
+
+def test_a_user_who_may_not_write_is_told_so(server: Cluster, url: str) -> None:
+    PostgresJournal(url).close()
+    schema = url.rpartition("%3D")[2]
+    _execute(url, f"CREATE ROLE onlooker LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA {schema} TO onlooker")
+    with pytest.raises(FailedPrecondition, match="permission denied"):
+        PostgresJournal(server.url(user="onlooker", password="x") + url.partition("?")[1] + url.partition("?")[2])
+
+
+def test_what_is_wrong_stands_in_the_message_and_the_password_does_not(
+    server: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    texts = []
+    wrong = {
+        server.url(password="open%20sesame"): (Unavailable, "password authentication failed"),
+        server.url(database="nowhere"): (Unavailable, "nowhere"),
+        "postgresql://u:open%20sesame@127.0.0.1:1/d": (Unavailable, "refused"),
+    }
+    for url, (kind, said) in wrong.items():
+        with pytest.raises(kind, match=said) as caught:
+            PostgresJournal(url)
+        texts += [caught.value.message, caught.value.hint or "", str(caught.value.__cause__)]
+    for hidden in (PASSWORD, "hush", "sesame"):
+        assert not any(hidden in text for text in (*texts, caplog.text))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:secret@secret@host/d",
+        "postgresql://user:secret/secret@host/d",
+        "postgresql://user:1234/secret@host/d",
+        "postgresql://user:secret%zz@host/d",
+        "postgresql://user:secret#secret@host:port/d",
+        "postgresql://host/d?secret",
+        "postgresql://host/d?secret=secret",
+        "mysql://user:secret@host/d",
+    ],
+)
+def test_a_wrong_url_is_refused_without_showing_any_of_it(url: str) -> None:
+    with pytest.raises(InvalidArgument, match="no URL of a PostgreSQL database") as caught:
+        PostgresJournal(url)
+    assert "secret" not in caught.value.message and "percent-encode" in (caught.value.hint or "")
+    assert caught.value.__cause__ is None
+
+
+def test_without_psycopg_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(FailedPrecondition, match="needs the package psycopg") as caught:
+        open_journal("postgresql://host/d")
+    assert caught.value.hint == "pip install 'taxiway[postgres]'"
+
+
+def test_a_serving_process_keeps_its_decisions_in_the_database(url: str, tmp_path: Path) -> None:
+    import taxiway
+
+    (tmp_path / "models").mkdir()
+    with taxiway.serve(tmp_path / "models", state=url, admin_port=-1) as handle:
+        assert handle.loop.journal_problem == ""
+    with pytest.raises(TaxiwayError, match="cannot reach the journal"):
+        taxiway.serve(tmp_path / "models", state="postgresql://u@127.0.0.1:1/d", admin_port=-1)
