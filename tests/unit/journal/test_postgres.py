@@ -19,8 +19,10 @@ from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Un
 from taxiway.journal import Event, Journal
 from taxiway.journal.postgres import PostgresJournal
 from taxiway.serve.api import open_journal
+from taxiway.settings import ModelSettings
 from taxiway.testing.journal import JournalContract
 from tests.postgres import PASSWORD, Cluster, cluster
+from tests.unit.serve.test_loop import World, rollback
 from tests.waiting import eventually
 
 _NUMBERS = itertools.count()
@@ -83,6 +85,36 @@ def _unless_unavailable(journal: Journal, event: Event) -> Event | None:
         return journal.append(event)
     except Unavailable:
         return None
+
+
+def test_a_server_serves_on_while_its_database_is_away_and_comes_back_to_what_was_decided(
+    server: Cluster, url: str
+) -> None:
+    world = _world(url)
+    server.kill()
+    with pytest.raises(Unavailable, match="cannot write the journal|cannot reach the journal"):
+        rollback(world)
+    assert world.plane.default("m") == 2 and "nothing can be changed" in world.loop.journal_problem
+    world.see("m", 1, 2, 3)
+    world.settle()
+    assert world.plane.default("m") == 3
+    server.start()
+    rollback(world, 1)
+    assert world.plane.default("m") == 1 and world.loop.journal_problem == ""
+    again = _world(url)
+    assert again.plane.default("m") == 1
+    world.journal.close()
+    again.journal.close()
+
+
+def _world(url: str) -> World:
+    """A server's loop with versions 1 and 2 of a model, and its journal in the database."""
+    world = World(journal=open_journal(url))
+    world.want(m=ModelSettings(keep_previous=0))
+    for versions in ((1,), (1, 2)):
+        world.see("m", *versions)
+        world.settle()
+    return world
 
 
 def test_a_connection_that_broke_while_idle_is_not_noticed(url: str) -> None:
