@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import taxiway
+from taxiway.cli.main import main
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.serve.server import NativeDataPlane, load_spec
 from taxiway.settings import ModelSettings, ServerSettings
@@ -193,10 +195,27 @@ def test_what_came_of_an_answer_finds_its_arm_over_both_protocols(shared: Shared
         assert arm["goal"] == {"count": count, "sum": count * y, "sum_squares": count * y * y}
 
 
+def test_labels_that_arrive_as_a_file_find_their_arms(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared.publish(canary("labels", 500_000))
+    with taxiway.Client(shared.urls["rest"]) as client:
+        answers = [client.predict(MODEL, INPUTS, routing_key=f"user-{user}") for user in range(8)]
+    rows = [f"{answer.request_id},{answer.version == 2}" for answer in answers]
+    for url, part in zip(shared.urls.values(), (rows[:4], rows[4:]), strict=True):
+        (tmp_path / "labels.csv").write_text("\n".join(["request_id,correct", *part, "long-ago,true", "odd"]))
+        assert main(["feedback", MODEL, "--input", str(tmp_path / "labels.csv"), "--server", url, "--json"]) == 0
+        counts = json.loads(capsys.readouterr().out)
+        assert (counts["joined"], counts["unknown"], counts["malformed"]) == (4, 1, 1)
+    new, old = shared.arm("canary"), shared.arm("control")
+    assert (new["right"], new["wrong"], old["right"], old["wrong"]) == (new["answered"], 0, 0, old["answered"])
+    assert new["answered"] + old["answered"] == 8
+
+
 def test_a_shadow_is_compared_behind_the_answers(shared: Shared) -> None:
     shared.publish(canary("shadow", 0, arms=[], shadow={"version": 2, "share_ppm": 1_000_000}))
     with taxiway.Client(shared.urls["rest"]) as client:
-        answers = [client.predict(MODEL, {"x": np.float32([0, number])}) for number in range(10)]
+        answers = [client.predict(MODEL, {"x": np.array([0, number], np.float32)}) for number in range(10)]
     assert {(answer.version, answer.arm) for answer in answers} == {(1, None)}
 
     def compared() -> JsonObject | None:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "versions": ("taxiway.cli.versions:versions", "Show the versions in a store."),
     "serve": ("taxiway.cli.serve:serve", "Serve models over REST and gRPC."),
     "predict": ("taxiway.cli.predict:predict", "Ask a server."),
+    "feedback": ("taxiway.cli.feedback:feedback", "Say what became of answers: labels that arrive as a file."),
     "status": ("taxiway.cli.status:status", "Show which versions serve."),
     "inspect": ("taxiway.cli.inspect:inspect", "Show a model's signatures, sizes and lineage."),
     "rollout": ("taxiway.cli.rollout:rollout", "Bring a new version step by step, and back when it is worse."),

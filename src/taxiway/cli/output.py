@@ -25,6 +25,7 @@ __all__ = [
     "print_value",
     "server_option",
     "size_text",
+    "tls_options",
 ]
 
 DEFAULT_SERVER = "http://127.0.0.1:8501"
@@ -50,6 +51,17 @@ def server_option(function: F) -> F:
         show_envvar=True,
         help="Which server.",
     )(function)
+
+
+def tls_options(function: F) -> F:
+    """Add ``--ca-file``, ``--cert-file`` and ``--key-file``, passed as the members of ``taxiway.client.Tls``."""
+    for name, sentence in (
+        ("key", "The key of --cert-file."),
+        ("cert", "This client's certificate, where the server asks for one."),
+        ("ca", "Who may have signed the server's certificate, of https:// and grpcs://."),
+    ):
+        function = click.option(f"--{name}-file", metavar="PEM", help=sentence)(function)
+    return function
 
 
 def print_value(value: T, as_json: bool, show: Callable[[T], None]) -> None:

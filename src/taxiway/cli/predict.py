@@ -27,10 +27,9 @@ MAX_CELL_CHARACTERS = 60
 @click.option("--output", "outputs", multiple=True, metavar="NAME", help="Only this output; may be repeated.")
 @click.option("--timeout", "timeout_seconds", type=float, default=60.0, show_default=True, help="Seconds to wait.")
 @click.option(
-    "--ca-file", metavar="PEM", help="Who may have signed the server's certificate, of https:// and grpcs://."
+    "--routing-key", metavar="KEY", help="Whose the request is: the same key gets the same version during a rollout."
 )
-@click.option("--cert-file", metavar="PEM", help="This client's certificate, where the server asks for one.")
-@click.option("--key-file", metavar="PEM", help="The key of --cert-file.")
+@output.tls_options
 @output.server_option
 @output.json_option
 def predict(
@@ -41,6 +40,7 @@ def predict(
     label: str | None,
     outputs: tuple[str, ...],
     timeout_seconds: float,
+    routing_key: str | None,
     server: str,
     as_json: bool,
     **files: str | None,
@@ -62,6 +62,7 @@ def predict(
             version=int(number) if colon else None,
             label=label,
             outputs=outputs,
+            routing_key=routing_key,
         )
     if as_json:
         output.print_value(_document(answer), True, lambda _: None)
@@ -74,6 +75,7 @@ def _document(answer: Answer) -> dict[str, Any]:
         "model": answer.model,
         "version": answer.version,
         "request_id": answer.request_id,
+        "arm": answer.arm,
         "outputs": {name: _plain(array.tolist()) for name, array in answer.items()},
     }
 
@@ -107,7 +109,9 @@ def _show(answer: Answer) -> None:
         if count > MAX_ROWS:
             output.print_line(f"… and {count - MAX_ROWS} more rows (--json prints all)")
     # Beside the result, not in it: what is piped on stays a table.
-    output.print_note(f"{answer.model} version {answer.version or 'unknown'}, request {answer.request_id or 'unknown'}")
+    arm = "" if answer.arm is None else f", arm {answer.arm}"
+    version, request = answer.version or "unknown", answer.request_id or "unknown"
+    output.print_note(f"{answer.model} version {version}, request {request}{arm}")
 
 
 def _cell(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taxiway.client.answer import Answer, Metadata, VersionStatus
 from taxiway.client.client import Client
+from taxiway.client.feedback import Feedback, FeedbackCounts
 from taxiway.client.tls import Tls
 
-__all__ = ["Answer", "Client", "Metadata", "Tls", "VersionStatus"]
+__all__ = ["Answer", "Client", "Feedback", "FeedbackCounts", "Metadata", "Tls", "VersionStatus"]

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from taxiway.client.answer import Answer, Metadata, VersionStatus
+from taxiway.client.feedback import Feedback, FeedbackCounts, Label, give_all
 from taxiway.client.retry import Retrying
 from taxiway.client.tls import Tls
-from taxiway.client.transport import Call, Deadline, Judgement, Target, Transport
+from taxiway.client.transport import Call, Deadline, Target, Transport
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.wire.inputs import Inputs, check_outputs, named_arrays
 from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
 
 __all__ = ["Client", "Label"]
-
-Label = int | str
-"""A class: its index, its number, or its name."""
 
 _GRPC_PORT = 8500
 _MAX_VERSIONS_KNOWN = 256
@@ -155,10 +151,38 @@ class Client:
             NotFound: the server does not know the answer, or no longer.
             FailedPrecondition, InvalidArgument: the label cannot be compared with the answer.
         """
-        if sum(each is not None for each in (label, value, correct)) != 1:
-            raise InvalidArgument("Feedback says exactly one of label, value and correct.")
-        judgement = Judgement(None if label is None else _texts(label), value, correct)
+        judgement = Feedback(request_id, label, value, correct).judgement
         return self._transport.feedback(model, request_id, judgement, self._deadline(timeout_seconds))
+
+    def feedback_many(
+        self,
+        model: str,
+        feedbacks: Iterable[Feedback],
+        *,
+        at_once: int = 8,
+        timeout_seconds: float | None = None,
+    ) -> FeedbackCounts:
+        """Say what became of many answers, several at once, as labels come that arrive as a file.
+
+        Saying it all again after an error is safe: what was said before does not count twice.
+
+        Args:
+            model: the model that answered.
+            feedbacks: taken one by one as they are sent, so that they need not be in memory together.
+            at_once: how many are under way together, 1 to 64.
+            timeout_seconds: for each.
+
+        Returns:
+            How many found their answer, and what became of the others: no answer is remembered, or they do not fit it.
+
+        Raises:
+            TaxiwayError: the server cannot be reached, or takes no feedback from us.
+        """
+
+        def give(one: Feedback) -> bool:
+            return self._transport.feedback(model, one.request_id, one.judgement, self._deadline(timeout_seconds))
+
+        return give_all(feedbacks, give, at_once)
 
     def status(
         self, model: str, *, version: int | None = None, timeout_seconds: float | None = None
@@ -282,12 +306,6 @@ def _target(model: str, version: int | None, label: str | None) -> Target:
     if version is not None and label is not None:
         raise InvalidArgument(f"Version {version} and label {label!r} are both given.", hint="Give one of them.")
     return Target(model, version, label)
-
-
-def _texts(label: Label | Sequence[Label]) -> list[str]:
-    """Labels as they are compared."""
-    labels = [label] if isinstance(label, (str, int, np.integer)) else list(label)
-    return [str(each) for each in labels]
 
 
 def _signature(metadata: Metadata, name: str) -> Signature:

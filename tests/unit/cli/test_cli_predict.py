@@ -51,6 +51,16 @@ def test_programs_get_every_value(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.usefixtures("server")
+def test_a_routing_key_goes_with_the_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rows.json").write_text('{"x": [[1, 2]], "said": ["a"]}')
+    arguments = ["predict", "m", "--input", str(tmp_path / "rows.json"), "--routing-key", "user-17"]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().err == "m version 3, request new-1, arm arm-of-user-17\n"
+    assert cli.main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["arm"] == "arm-of-user-17"
+
+
+@pytest.mark.usefixtures("server")
 def test_what_goes_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rows.json").write_text("[[1, 2, 3]]")
     rows = ["--input", str(tmp_path / "rows.json")]

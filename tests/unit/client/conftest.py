@@ -17,7 +17,7 @@ import pytest
 from google.protobuf import json_format
 
 from taxiway.client import Client
-from taxiway.errors import InvalidArgument, NotFound, TaxiwayError, Unavailable
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError, Unavailable
 from taxiway.wire import messages
 from taxiway.wire.tensors import array_of, tensor_of
 
@@ -54,6 +54,17 @@ class Model:
     metadata_calls: int = 0
     predict_calls: int = 0
     hang: threading.Event | None = None
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def feedback(self, name: str, request_id: str, said: dict[str, Any]) -> bool:
+        """Remembers answers whose ids begin with "id", all but "id-no-class" with a class."""
+        if self.faults:
+            raise self.faults.pop(0)
+        if name != "m" or not request_id.startswith("id"):
+            raise NotFound(f"No answer with the id {request_id} is remembered")
+        if "label" in said and request_id == "id-no-class":
+            raise FailedPrecondition("The answer's first output is no class")
+        return self.said.setdefault(request_id, said) is said
 
     def predict(self, name: str, signature: str, inputs: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
         """Answer, or fail as the next fault says."""
@@ -131,12 +142,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        name, _, verb = self.path.split("/")[3].partition(":")
+        if verb == "feedback":
+            try:
+                counted = self.model.feedback(name, body.pop("request_id"), body)
+            except TaxiwayError as error:
+                return self.answer(error.http_status, {"error": str(error)})
+            return self.answer(200, {"counted": counted})
         types = {"x": np.float32 if body["signature_name"] == "serving_default" else np.int32, "said": object}
         inputs = {name: np.array(value, types[name]) for name, value in body["inputs"].items()}
         if "said" in inputs:
             inputs["said"][:] = [base64.b64decode(one["b64"]) for one in inputs["said"]]
         try:
-            outputs = self.model.predict(self.path.split("/")[3].split(":")[0], body["signature_name"], inputs)
+            outputs = self.model.predict(name, body["signature_name"], inputs)
         except TaxiwayError as error:
             return self.answer(error.http_status, {"error": str(error)})
         if "said_bytes" in outputs:
@@ -150,6 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(data)))
         self.send_header("x-request-id", self.headers.get("x-request-id", "new-1"))
         self.send_header("x-taxiway-version", str(self.model.version))
+        if "x-routing-key" in self.headers:
+            self.send_header("x-taxiway-arm", f"arm-of-{self.headers['x-routing-key']}")
         self.end_headers()
         self.wfile.write(data)
 
@@ -178,6 +198,7 @@ class _Service(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             "Predict": messages.PredictRequest,
             "GetModelMetadata": messages.GetModelMetadataRequest,
             "GetModelStatus": messages.GetModelStatusRequest,
+            "Give": messages.FeedbackRequest,
         }
 
         def handle(data: bytes, context: Any) -> bytes:
@@ -216,6 +237,11 @@ class _Service(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         response = messages.GetModelStatusResponse()
         response.model_version_status.add(version=self.model.version, state=30)
         return response
+
+    def Give(self, request: Any) -> Any:
+        kind = request.WhichOneof("judgement")
+        said = {"label": list(request.labels.label)} if kind == "labels" else {kind: getattr(request, kind)}
+        return messages.FeedbackResponse(counted=self.model.feedback(request.model, request.request_id, said))
 
 
 def busy() -> TaxiwayError:
