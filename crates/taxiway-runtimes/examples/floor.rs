@@ -93,6 +93,7 @@ fn spec(arguments: &Arguments) -> LoadSpec {
         warm_up: WarmUp { enabled: false, iterations: 0 },
         batching: None,
         request_log: None,
+        faults: None,
     }
 }
 

@@ -5,11 +5,13 @@
 //! `unsafe` block stands beside the rule of the C API that makes it sound. A C++ exception that leaves a library ends
 //! the process, as it would in any C program: neither library throws one on purpose.
 
+mod faulty;
 mod litert;
 mod open;
 mod spec;
 mod symbols;
 mod tensorflow;
 
+pub use faulty::Faults;
 pub use open::open;
 pub use spec::{EngineChoice, Libraries, LoadSpec, SessionOptions, TensorFlowLibraries, WarmUp};

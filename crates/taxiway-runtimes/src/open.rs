@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use taxiway_engine::{Engine, Error, ErrorKind, Result};
 
+use crate::faulty::Faulty;
 use crate::litert::Naming;
 use crate::{EngineChoice, LoadSpec, TensorFlowLibraries, litert, tensorflow};
 
@@ -14,6 +15,14 @@ use crate::{EngineChoice, LoadSpec, TensorFlowLibraries, litert, tensorflow};
 /// `FailedPrecondition` with the extra to install when the runtime is not installed; `NotFound` when the directory
 /// holds no model for it; else the runtime's own error, with the path.
 pub fn open(spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
+    let engine = open_sound(spec)?;
+    Ok(match spec.faults {
+        Some(faults) => Arc::new(Faulty::new(engine, faults)?),
+        None => engine,
+    })
+}
+
+fn open_sound(spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
     match spec.engine {
         EngineChoice::TensorFlow => tensorflow::open(spec, installed_tensorflow(spec)?),
         EngineChoice::LiteRt => litert::open(spec, installed_litert(spec)?, Naming::Signatures),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Faults;
+
 /// One version to load. Every key is required and an unknown one is refused: defaults live in one place, the
 /// settings table of the control plane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +35,9 @@ pub struct LoadSpec {
     pub batching: Option<serde_json::Value>,
     /// Where a sample of its requests is logged, if it is; the server reads it.
     pub request_log: Option<serde_json::Value>,
+    /// What goes wrong on purpose, in a drill; null for nothing.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub faults: Option<Faults>,
 }
 
 /// Which runtime is to run a version.
@@ -110,7 +115,8 @@ mod tests {
         "libraries": {"tensorflow": {"core": "/cc", "framework": "/fw"}, "litert": null}, "op_libraries": ["/ops/_text.so"],
         "session": {"intra_op_threads": 0, "inter_op_threads": 0, "gpu_memory_fraction": 0, "gpu_allow_growth": false,
                     "allow_soft_placement": true},
-        "warm_up": {"enabled": true, "iterations": 1}, "batching": null, "request_log": null}"#;
+        "warm_up": {"enabled": true, "iterations": 1}, "batching": null, "request_log": null,
+        "faults": null}"#;
 
     #[test]
     fn the_document_is_read() {
@@ -130,6 +136,7 @@ mod tests {
             ("\"gpu_memory_fraction\": 0, ", ""),
             ("\"litert\", \"tags\"", "\"onnx\", \"tags\""),
             ("\"iterations\": 1", "\"iterations\": 1, \"more\": 2"),
+            ("\"faults\": null", "\"faults\": {\"error_rate\": 1}"),
         ] {
             assert!(DOCUMENT.contains(from), "{from}");
             let refused = serde_json::from_str::<LoadSpec>(&DOCUMENT.replace(from, to));

@@ -40,7 +40,8 @@ _OPTIONS = {
 }
 
 
-def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for each key of a plan that has one, passed by the key's name; None when it is not given."""
     for flag, (key, metavar, text) in reversed(_OPTIONS.items()):
         function = click.option(flag, key, metavar=metavar, help=text)(function)
     return function
@@ -54,7 +55,7 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--arm", "arms", multiple=True, metavar="NAME=VERSION:PERCENT", help="An experiment: an arm of it, instead of --to."
 )
-@_plan_options
+@plan_options
 @click.option(
     "--wait",
     "wait_seconds",

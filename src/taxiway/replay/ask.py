@@ -32,13 +32,16 @@ class Asker:
         self._channel = grpc.insecure_channel(address, options=_UNBOUNDED)
         self._model, self._timeout = model, timeout_seconds
 
-    def ask(self, recorded: Recorded, version: int) -> Answered:
-        """What ``version`` answers."""
+    def ask(self, recorded: Recorded, version: int | None) -> Answered:
+        """What ``version`` answers, or the one that is chosen for the request when None."""
         method, answer = METHODS[recorded.kind]
         request = type(recorded.request)()
         request.CopyFrom(recorded.request)
         for spec in _specs(recorded.kind, request):
-            spec.name, spec.version.value = self._model, version
+            spec.name = self._model
+            spec.ClearField("version_choice")
+            if version is not None:
+                spec.version.value = version
         call: Any = self._channel.unary_unary(
             _SERVICE + method,
             request_serializer=type(request).SerializeToString,
@@ -46,16 +49,25 @@ class Asker:
         )
         began = time.perf_counter()
         try:
-            response = call(request, timeout=self._timeout)
+            response, answered = call.with_call(request, timeout=self._timeout)
         except grpc.RpcError as error:
             code: Any = error
-            return Answered({}, f"{code.code().name}: {(code.details() or '')[:200]}", time.perf_counter() - began)
+            text = f"{code.code().name}: {(code.details() or '')[:200]}"
+            return Answered({}, text, time.perf_counter() - began, *_said(code))
         seconds = time.perf_counter() - began
-        return Answered(_outputs(recorded.kind, response), None, seconds)
+        return Answered(_outputs(recorded.kind, response), None, seconds, *_said(answered))
 
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
+
+
+def _said(call: Any) -> tuple[int | None, str, str]:
+    """Which version answered, of which arm it was, and the request's id, as the server's metadata says."""
+    metadata = dict((*(call.initial_metadata() or ()), *(call.trailing_metadata() or ())))
+    version = str(metadata.get("x-taxiway-version", ""))
+    arm, request_id = (str(metadata.get(name, "")) for name in ("x-taxiway-arm", "x-request-id"))
+    return (int(version) if version.isdigit() else None), arm, request_id
 
 
 def _specs(kind: str, request: Any) -> list[Any]:

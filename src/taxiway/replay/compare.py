@@ -19,11 +19,16 @@ WORST_KEPT = 5
 
 @dataclass(frozen=True)
 class Answered:
-    """What one version made of a request: outputs by name, or the error; and the seconds it took."""
+    """What one version made of a request: outputs by name, or the error; the seconds it took; which version it was,
+    and of which arm, and the request's id, as far as the server said.
+    """
 
     outputs: Mapping[str, Array]
     error: str | None
     seconds: float
+    version: int | None = None
+    arm: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True)

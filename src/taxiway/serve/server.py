@@ -281,6 +281,7 @@ def load_spec(
             "warm_up": {"enabled": model.warm_up, "iterations": model.warm_up_iterations},
             "batching": dataclasses.asdict(model.batching) if model.batching.max_batch_size else None,
             "request_log": _recording(server, name, model) if model.record_rate else None,
+            "faults": None,
         }
 
     return spec
