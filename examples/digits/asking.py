@@ -1,4 +1,4 @@
-"""Asking a server from several threads, and what the answers were like."""
+"""Asking a server from several threads, saying what was right, and what the answers were like."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ class Cases:
     Attributes:
         images: (n, 8, 8), as the scanner gave them.
         labels: (n,), what was written.
-        answers: version → (n, 10), the probabilities that version gives.
+        answers: version → (n, 10), the probabilities that version gives; NaN where it has a fault.
     """
 
     images: NDArray[np.float32]
@@ -33,12 +34,17 @@ class Cases:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: when it was sent and answered (seconds of one clock), by which version, and what was wrong."""
+    """One request: when it was sent and answered (seconds of one clock), by which version, and what was wrong.
+
+    ``faulty`` are answers that are no number, from a version that is known to give such.
+    """
 
     sent: float
     answered: float
     version: int
     problem: str | None
+    faulty: bool = False
+    request_id: str | None = None
 
     @property
     def milliseconds(self) -> float:
@@ -48,6 +54,9 @@ class Asked:
 
 class Askers:
     """Threads that keep asking at a steady pace until they are stopped. Every answer is held to its version's own.
+
+    Every second thread says whose its requests are: a reader who comes once, with ten digits. While ``say_right`` is
+    set they also tell the server which digit was right.
 
     Args:
         urls: one address a thread, ``http://…`` or ``grpc://…``.
@@ -59,9 +68,10 @@ class Askers:
         self._cases = cases
         self._pace_seconds = pace_seconds
         self._stop = threading.Event()
+        self.say_right = threading.Event()
         self._asked: list[list[Asked]] = [[] for _ in urls]
         self._threads = [
-            threading.Thread(target=self._keep_asking, args=(url, log), name=f"asker-{index}", daemon=True)
+            threading.Thread(target=self._keep_asking, args=(url, log, index), name=f"asker-{index}", daemon=True)
             for index, (url, log) in enumerate(zip(urls, self._asked, strict=True))
         ]
 
@@ -94,31 +104,42 @@ class Askers:
             self._stop.wait(0.02)
         return None
 
-    def _keep_asking(self, url: str, log: list[Asked]) -> None:
-        count = len(self._cases.images)
+    def _keep_asking(self, url: str, log: list[Asked], number: int) -> None:
+        count, turn = len(self._cases.images), 0
         with taxiway.Client(url) as client:
-            row = len(url) % count
             while not self._stop.wait(self._pace_seconds):
-                row = (row + 1) % count
-                log.append(ask(client, self._cases, slice(row, row + 1)))
+                turn += 1
+                row = (turn + number * count // len(self._asked)) % count
+                reader = f"reader-{number}-{turn // 10}" if number % 2 else None
+                log.append(ask(client, self._cases, row, reader))
+                if self.say_right.is_set() and log[-1].request_id is not None:
+                    say_right(client, log[-1].request_id, int(self._cases.labels[row]))
 
 
-def ask(client: taxiway.Client, cases: Cases, rows: slice) -> Asked:
-    """Ask for some rows, and hold the answer to that of the version it names."""
+def ask(client: taxiway.Client, cases: Cases, row: int, reader: str | None = None) -> Asked:
+    """Ask for one row, and hold the answer to that of the version it names."""
     sent = time.perf_counter()
-    version, problem = 0, None
     try:
-        answer = client.predict("digits", {"image": cases.images[rows]})
+        answer = client.predict("digits", {"image": cases.images[row : row + 1]}, routing_key=reader)
     except taxiway.errors.TaxiwayError as error:
-        return Asked(sent, time.perf_counter(), version, f"{error.kind}: {error}")
+        return Asked(sent, time.perf_counter(), 0, f"{error.kind}: {error}")
     answered = time.perf_counter()
-    version = answer.version or 0
+    version, given = answer.version or 0, answer["probabilities"]
     right = cases.answers.get(version)
+    problem, faulty = None, False
     if right is None:
         problem = f"version {version} answered, which was never published"
-    elif not np.allclose(answer["probabilities"], right[rows], atol=TOLERANCE):
+    elif not np.allclose(given, right[row], atol=TOLERANCE, equal_nan=True):
         problem = f"version {version} answered wrongly"
-    return Asked(sent, answered, version, problem)
+    elif np.isnan(given).any():
+        problem, faulty = f"version {version} answered what is no number", True
+    return Asked(sent, answered, version, problem, faulty, answer.request_id)
+
+
+def say_right(client: taxiway.Client, request_id: str, label: int) -> None:
+    """Tell the server which digit was right. It remembers answers while a rollout is under way only."""
+    with suppress(taxiway.errors.NotFound):
+        client.feedback("digits", request_id, label=label)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -1,10 +1,11 @@
 """What Keras itself answers for the models of runs, on rows that none was trained on.
 
-    python -m examples.digits.expected FILE.npz RUN [RUN …]
+    python -m examples.digits.expected FILE.npz RUN [RUN …] --faulty FOLDER
 
 The weights come from each run's newest checkpoint and not from the model that it exported, so that a server which
 agrees with these answers has an export that is right. The file holds ``images``, ``labels``, and for the first run
-``version_1``, for the second ``version_2``: probabilities (n, 10).
+``version_1``, for the second ``version_2``: probabilities (n, 10). With ``--faulty`` the last run's network is also
+exported behind a step with a fault (``faulty.py``), which answers ``faulty``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from examples.digits.faulty import export_stretched
 from examples.digits.job import build_model
 from examples.digits.train import HELD_BACK, digits
 from taxiway.errors import NotFound
@@ -24,8 +26,8 @@ from taxiway.train.checkpoints import newest, restore
 from taxiway.train.runs import open_run
 
 
-def answers(run: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The probabilities that the model of a run gives, in Keras."""
+def trained(run: Path) -> keras.Model:
+    """The network of a run with the weights of its newest checkpoint."""
     found = open_run(run)
     checkpoint = newest(found.path / "checkpoints")
     if checkpoint is None:
@@ -33,7 +35,7 @@ def answers(run: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
     model = build_model(found.request.params)
     model.optimizer.build(model.trainable_variables)
     restore(checkpoint, [*model.variables, *model.optimizer.variables])
-    return np.asarray(model(images))
+    return model
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,12 +43,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--faulty", type=Path, help="export the last run's network with a fault here")
     arguments = parser.parse_args(argv)
     images, labels = digits()
     images, labels = images[:HELD_BACK], labels[:HELD_BACK]
-    found: dict[str, Any] = {
-        f"version_{number}": answers(run, images) for number, run in enumerate(arguments.runs, start=1)
-    }
+    models = [trained(run) for run in arguments.runs]
+    found: dict[str, Any] = {f"version_{number}": np.asarray(each(images)) for number, each in enumerate(models, 1)}
+    if arguments.faulty:
+        stretched = export_stretched(models[-1], arguments.faulty)
+        found["faulty"] = np.asarray(stretched.serve(images)["probabilities"])
     np.savez(arguments.file, images=images, labels=labels, **found)
     return 0
 

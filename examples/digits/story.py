@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 import time
@@ -64,14 +65,15 @@ class Story:
 
 
 def folded(argv: Sequence[str]) -> list[str]:
-    """A command's lines: all but the last end in the backslash that goes on with the next."""
+    """A command's lines, each but the last with the backslash that goes on. An option and its value stay together."""
     lines = textwrap.wrap(
-        "$ " + " ".join(argv),
+        re.sub(r"( --[\w-]+) (?!-)", "\\1\u00a0", "$ " + " ".join(argv)),
         _COMMAND_COLUMNS,
         subsequent_indent="    ",
         break_long_words=False,
         break_on_hyphens=False,
     )
+    lines = [line.replace("\u00a0", " ") for line in lines]
     return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -27,7 +28,8 @@ def test_the_demo_tells_its_story_without_a_failed_request(tmp_path: Path) -> No
     assert run.returncode == 0, run.stdout + run.stderr
     assert "version 2 answers everyone" in run.stdout
     assert "version 1 answers everyone" in run.stdout
-    assert "none failed" in run.stdout
+    assert "none of the others failed" in run.stdout
+    assert_rollouts(run.stdout)
     for name in ("first", "better"):
         report = tmp_path / "demo" / "runs" / name / "report.html"
         assert f"look at {report}" in run.stdout and "<svg" in report.read_text()
@@ -37,6 +39,20 @@ def test_the_demo_tells_its_story_without_a_failed_request(tmp_path: Path) -> No
     assert "\x1b" not in run.stdout
     # The folder of this test has a longer name than anyone's.
     assert max(len(line) for line in run.stdout.splitlines() if str(tmp_path) not in line) <= 100
+
+
+def assert_rollouts(told: str) -> None:
+    """The three rollouts came to their ends, for their reasons, and what the callers met is told."""
+    good, worse, faulty = (told.split(f"version {version} was ")[1] for version in (2, 3, 4))
+    assert re.match(r"promoted by itself, [\d.]+ s after it began\n", good) and "affected" in good
+    assert (
+        re.match(r"put back by itself, [\d.]+ s after it began\n", worse) and "accuracy: -" in worse.split("Publish")[0]
+    )
+    assert re.match(r"put back by itself, [\d.]+ s after it began\n", faulty)
+    # Copies of requests convict the worse one: its answers reach nobody.
+    assert re.search(r"meanwhile [\d,]+ requests, 0 of them answered by it, 0 affected\n", worse)
+    affected = re.search(r"([\d,]+) of them answered by it, (\d+) affected\n", faulty)
+    assert affected is not None and 5 <= int(affected[2]) < int(affected[1].replace(",", "")) / 3
 
 
 @pytest.mark.timeout(180)
