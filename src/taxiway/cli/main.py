@@ -101,6 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`head`, a closed pager) has what it wanted. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A full disk, a directory that cannot be written: nothing that a line of our code explains better.
+        output.print_error(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        return 1
 
 
 def _usage_hint(error: click.ClickException) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -36,7 +35,7 @@ def export_options(function: F) -> F:
 
 
 @click.command(epilog="Example: taxiway publish saved_model/ digits --store models/ --metric accuracy=0.97")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path")
 @click.argument("model")
 @store_option
 @click.option("--version", type=int, metavar="N", help="The number it must have; the next one otherwise.")
@@ -46,7 +45,7 @@ def export_options(function: F) -> F:
 @output.json_option
 def publish(
     *,
-    path: Path,
+    path: str,
     model: str,
     store: str,
     version: int | None,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from taxiway.cli import output
+from taxiway.cli.params import job_params, refuse_beside_resume
 from taxiway.cli.progress import shown_progress
-from taxiway.errors import InvalidArgument, NotFound
+from taxiway.errors import InvalidArgument
 
 
 @click.command(epilog="Example: taxiway train examples/digits:job --strategy multi-worker --workers 3 --epochs 5")
@@ -44,6 +44,8 @@ def train(
     from taxiway.train.devices import read_assignments
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if resume is not None:
+        refuse_beside_resume("on", "ray_address", "start_seconds", "max_restarts")
     policy = Policy(start_seconds=options.pop("start_seconds"), max_restarts=options.pop("max_restarts"))
     if resume is None and job is None:
         raise InvalidArgument("No job was named.", hint="taxiway train --help")
@@ -54,8 +56,8 @@ def train(
             options["devices"] = tuple(filter(None, options["devices"].split(",")))
             options["runtime"] = read_assignments(options.pop("settings"))
             options["profile"] = _batches(options["profile"])
-            given_params = _params(file, given)
-            run = api.train(job, params=given_params, say=say, policy=policy, progress=progress, **options)
+            params = job_params(file, given)
+            run = api.train(job, params=params, say=say, policy=policy, progress=progress, **options)
     output.print_value(run.as_json(), as_json, _show)
 
 
@@ -75,32 +77,3 @@ def _batches(text: str | None) -> tuple[int, ...]:
     except ValueError:
         raise InvalidArgument(f"--profile {text} is not FIRST:LAST.", hint="--profile 10:20") from None
     return first, last
-
-
-def _params(file: Path | None, given: tuple[str, ...]) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    if file is not None:
-        try:
-            params = _toml(file.read_text(encoding="utf-8"), str(file))
-        except FileNotFoundError:
-            raise NotFound(f"There is no file {file}.") from None
-    for pair in given:
-        name, equals, text = pair.partition("=")
-        if not name or not equals:
-            raise InvalidArgument(f"{pair!r} is not NAME=VALUE.")
-        try:
-            params[name] = _toml(f"value = {text}", pair)["value"]
-        except InvalidArgument:
-            params[name] = text
-    return params
-
-
-def _toml(text: str, where: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return dict(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidArgument(f"{where} is no TOML: {error}.") from None

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from taxiway.cli import output
-from taxiway.cli.params import job_params
+from taxiway.cli.params import job_params, refuse_beside_resume
 from taxiway.errors import InvalidArgument
 
 
@@ -77,6 +77,7 @@ def start(
 
     file, given, settings = options.pop("file"), options.pop("given"), options.pop("settings")
     if resume is not None:
+        refuse_beside_resume("on", "ray_address", "parallel")
         study = api.resume(
             resume, parallel=parallel, on=options["on"], ray_address=options["ray_address"], say=output.print_note
         )

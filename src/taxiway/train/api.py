@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from taxiway.errors import InvalidArgument
+from taxiway.errors import InvalidArgument, TaxiwayError
 from taxiway.train.cluster.launcher import Launch, launch
 from taxiway.train.cluster.supervise import Policy
 from taxiway.train.cluster.tf_config import task_from_environment
@@ -18,8 +18,8 @@ from taxiway.train.place import CLUSTERS, check_batch, resolved_strategy
 from taxiway.train.placement import placed_strategy, table_of
 from taxiway.train.rank import fitted, share_request, take_part
 from taxiway.train.report.progress import Progress
-from taxiway.train.request import TrainRequest, write_request
-from taxiway.train.runs import Run
+from taxiway.train.request import REQUEST_FILE, TrainRequest, write_request
+from taxiway.train.runs import Run, new_directory
 
 __all__ = ["is_on_ray", "resume", "run_request", "train"]
 
@@ -70,14 +70,19 @@ def train(
         asked = fitted(asked, task)
         if run_dir is None and len(task.cluster.tasks()) > 1:
             raise InvalidArgument("Several processes train one run; they need its directory.", hint="--run-dir DIR")
-    directory = Path(run_dir) if run_dir is not None else _new_directory(Path(runs), name_of(job))
+    directory = Path(run_dir) if run_dir is not None else new_directory(Path(runs), name_of(job))
     if task is None:
         write_request(directory, asked)
     else:
         asked = share_request(directory, asked, task)
-    if ray:
-        return _run_on_ray(directory, asked, ray_address, say, policy)
-    return run_request(directory, asked, None if isinstance(job, str) else job, say, policy, progress)
+    try:
+        if ray:
+            return _run_on_ray(directory, asked, ray_address, say, policy)
+        return run_request(directory, asked, None if isinstance(job, str) else job, say, policy, progress)
+    except TaxiwayError:
+        if run_dir is None:
+            _forget_unbegun(directory)
+        raise
 
 
 def resume(
@@ -184,14 +189,7 @@ def _run_on_ray(
     return Run(run_dir)
 
 
-def _new_directory(runs: Path, name: str) -> Path:
-    stem = f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{name}"
-    number = 1
-    while True:
-        path = runs / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-            continue
-        return path
+def _forget_unbegun(directory: Path) -> None:
+    """Remove a new run that was refused before anything was started: it would be listed as waiting for ever."""
+    if [path.name for path in directory.iterdir()] == [REQUEST_FILE]:
+        shutil.rmtree(directory, ignore_errors=True)

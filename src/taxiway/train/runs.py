@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from taxiway.train.history import best_entry, metrics_of
 from taxiway.train.record import METRICS_FILE, read_record, timestamp
 from taxiway.train.request import REQUEST_FILE, TrainRequest, read_request
 
-__all__ = ["REPORT_FILE", "Run", "list_runs", "open_run"]
+__all__ = ["REPORT_FILE", "Run", "list_runs", "new_directory", "open_run"]
 
 REPORT_FILE = "report.html"
 
@@ -125,6 +126,22 @@ def open_run(name: str | Path, runs: str | Path = "runs") -> Run:
         if (path / REQUEST_FILE).is_file():
             return Run(path)
     raise NotFound(f"There is no run {name}.", hint="taxiway runs list")
+
+
+def new_directory(place: Path, name: str) -> Path:
+    """A directory of its own, called after the time and ``name``, for a new run or study in ``place``."""
+    stem = f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{name}"
+    number = 1
+    while True:
+        path = place / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not path.exists():  # It is something above it that is no directory.
+                raise
+            number += 1
+            continue
+        return path
 
 
 def list_runs(runs: str | Path = "runs") -> list[Run]:

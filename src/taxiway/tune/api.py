@@ -14,13 +14,14 @@ from taxiway.errors import InvalidArgument
 from taxiway.train.api import is_on_ray
 from taxiway.train.job import name_of
 from taxiway.train.request import TrainRequest
+from taxiway.train.runs import new_directory
 from taxiway.tune.claim import Ledger
 from taxiway.tune.description import Budget, Description, Goal, Search, read_description, write_description
-from taxiway.tune.pool import Pool, run_pool
+from taxiway.tune.pool import Pool, check_parallel, run_pool
 from taxiway.tune.read import read_declaration
 from taxiway.tune.space import Space
 from taxiway.tune.storage import require_optuna
-from taxiway.tune.study import Study, alone, new_directory
+from taxiway.tune.study import Study, alone
 from taxiway.tune.work import PROGRESS, work
 
 __all__ = ["describe", "resume", "tune"]
@@ -125,6 +126,10 @@ class _Where:
     parallel: int
     ray: bool
     address: str | None
+
+    def __post_init__(self) -> None:
+        # Before a new study has a directory.
+        check_parallel(self.parallel)
 
 
 def _run(

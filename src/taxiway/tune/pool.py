@@ -19,7 +19,7 @@ from taxiway.train.cluster.failure import signal_name
 from taxiway.train.cluster.process import RankProcess
 from taxiway.tune.work import PROGRESS
 
-__all__ = ["MAX_PARALLEL", "STUDY_ENDED", "Pool", "run_pool"]
+__all__ = ["MAX_PARALLEL", "STUDY_ENDED", "Pool", "check_parallel", "run_pool"]
 
 LOGS = "logs"
 # The exit code of a process that found the study ended in an error.
@@ -45,13 +45,22 @@ class Pool:
     until: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.parallel, bool) or not 1 <= self.parallel <= MAX_PARALLEL:
-            raise InvalidArgument(f"parallel is {self.parallel!r}; it must be from 1 to {MAX_PARALLEL}.")
+        check_parallel(self.parallel)
 
     def command(self, name: str) -> tuple[str, ...]:
         """One process."""
         until = () if self.until is None else ("--until", str(self.until))
         return (sys.executable, "-m", "taxiway.tune.worker", "--study", str(self.directory), "--name", name, *until)
+
+
+def check_parallel(parallel: int) -> None:
+    """Hold a number of processes to what a machine can start.
+
+    Raises:
+        InvalidArgument: it is none, or outside of 1 to 256.
+    """
+    if isinstance(parallel, bool) or not 1 <= parallel <= MAX_PARALLEL:
+        raise InvalidArgument(f"parallel is {parallel!r}; it must be from 1 to {MAX_PARALLEL}.", hint="--parallel 2")
 
 
 def run_pool(pool: Pool, say: Callable[[str], None], lost: Callable[[str], None]) -> None:
@@ -96,7 +105,7 @@ class _Running:
         self._alive: dict[str, RankProcess] = {}
         self._deaths = self._started = 0
         self._deadline: float | None = None
-        self._interrupted = False
+        self._interrupted = self._stopping = False
         self._error: Unavailable | None = None
 
     def run(self) -> None:
@@ -151,11 +160,8 @@ class _Running:
             self._lost(event.name)
             self._start()
 
-    @property
-    def _stopping(self) -> bool:
-        return self._interrupted or self._error is not None or self._deadline is not None
-
     def _stop(self) -> None:
+        self._stopping = True
         self._signal(kill=False)
         self._deadline = time.monotonic() + GRACE_SECONDS
 

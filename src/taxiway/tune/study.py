@@ -19,7 +19,7 @@ from taxiway.tune.claim import Ledger
 from taxiway.tune.description import STUDY_FILE, Description, read_description
 from taxiway.tune.trials import Trial, TrialState, best_of, finished
 
-__all__ = ["Study", "list_studies", "new_directory", "open_study"]
+__all__ = ["Study", "list_studies", "open_study"]
 
 _RUNNING_FILE = "running.lock"
 
@@ -111,20 +111,6 @@ def open_study(name: str | os.PathLike[str], studies: str | os.PathLike[str] = "
 def list_studies(studies: str | os.PathLike[str] = "studies") -> list[Study]:
     """The studies in a directory, newest first."""
     return [Study(path.parent) for path in sorted(Path(studies).glob(f"*/{STUDY_FILE}"), reverse=True)]
-
-
-def new_directory(studies: Path, name: str) -> Path:
-    """A directory of its own for a new study."""
-    stem = f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{name}"
-    number = 1
-    while True:
-        path = studies / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-            continue
-        return path
 
 
 @contextlib.contextmanager

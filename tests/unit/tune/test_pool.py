@@ -67,6 +67,21 @@ def test_one_process_that_finds_the_study_ended_ends_all(tmp_path: Path) -> None
     run_pool(Program(tmp_path, 2, code=code), unheard, unheard)
 
 
+def test_one_that_is_killed_after_the_study_ended_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taxiway.tune.pool.GRACE_SECONDS", 0.2)
+    code = (
+        "import os, pathlib, signal, sys\nplace = pathlib.Path(sys.argv[1]) / 'pipe'\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"try: os.mkfifo(place)\nexcept FileExistsError: place.open('w'); sys.exit({STUDY_ENDED})\n"
+        "place.open().read(); signal.pause()"
+    )
+    said: list[str] = []
+    run_pool(Program(tmp_path, 2, code=code), said.append, unheard)
+    assert said == []
+
+
 def test_an_interrupt_ends_processes_that_do_not_listen_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taxiway.tune.pool.GRACE_SECONDS", 0.2)
     pids: list[int] = []
