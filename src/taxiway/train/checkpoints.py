@@ -57,7 +57,9 @@ def save(
 
     target = directory / f"epoch-{len(history):06d}"
     part = directory / f".part-{os.getpid()}"
-    shutil.rmtree(part, ignore_errors=True)
+    # One process writes; what one that was killed left behind is as large as a model.
+    for left in directory.glob(".part-*"):
+        shutil.rmtree(left, ignore_errors=True)
     part.mkdir(parents=True)
     # As bytes: NumPy forgets types that it does not have itself, such as bfloat16.
     raw: dict[str, Any] = {

@@ -72,7 +72,8 @@ class Source:
         Arrays are read wholly. Of datasets, which may be larger than a disk, the first 64 batches of each.
         """
         if self._job.data_fingerprint is not None:
-            text = str(self._job.data_fingerprint(self._context.params))
+            with Telling(f"{self._job.name}: data_fingerprint raised", self._job.source):
+                text = str(self._job.data_fingerprint(self._context.params))
             return {"sha256": hashlib.sha256(text.encode()).hexdigest(), "of": "data_fingerprint()"}
         digest = hashlib.sha256()
         arrays = True

@@ -179,10 +179,11 @@ class Telling:
     Args:
         what: the sentence's beginning, such as ``digits: build_model raised``.
         source: the job's file: of its lines the innermost is named; without it, the innermost line of all.
+        kind: of the error.
     """
 
-    def __init__(self, what: str, source: Path | None = None) -> None:
-        self._what, self._source = what, source
+    def __init__(self, what: str, source: Path | None = None, kind: type[TaxiwayError] = InvalidArgument) -> None:
+        self._what, self._source, self._kind = what, source, kind
 
     def __enter__(self) -> None:
         return None
@@ -196,7 +197,7 @@ class Telling:
         if isinstance(error, SyntaxError):
             file, line = error.filename or file, error.lineno or line
         told = f"{type(error).__name__}: {first_line(error)}".rstrip(" .:")
-        raise InvalidArgument(f"{self._what}: {told} ({file}:{line}).", hint=_HINT) from error
+        raise self._kind(f"{self._what}: {told} ({file}:{line}).", hint=_HINT) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
-from taxiway.train.job import Job
+from taxiway.train.job import Job, Telling
 
 __all__ = ["Table", "device_of", "placed", "placed_strategy", "table_of"]
 
@@ -30,7 +30,8 @@ def table_of(job: Job, params: Mapping[str, Any]) -> Table:
     Raises:
         InvalidArgument: it is no table of texts.
     """
-    table = job.placement(params) if callable(job.placement) else job.placement
+    with Telling(f"{job.name}: placement raised", job.source):
+        table = job.placement(params) if callable(job.placement) else job.placement
     if table is None:
         return {}
     if not isinstance(table, Mapping) or not all(isinstance(one, str) for pair in table.items() for one in pair):

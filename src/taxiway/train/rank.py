@@ -11,6 +11,7 @@ from typing import Any
 from taxiway.errors import (
     DeadlineExceeded,
     FailedPrecondition,
+    Internal,
     InvalidArgument,
     NotFound,
     TaxiwayError,
@@ -20,7 +21,7 @@ from taxiway.train.cluster.failure import lost_peer
 from taxiway.train.cluster.serving import START_SECONDS, serve
 from taxiway.train.cluster.tf_config import Cluster, Task, task_from_environment
 from taxiway.train.devices import apply_runtime
-from taxiway.train.job import load_job
+from taxiway.train.job import Telling, load_job
 from taxiway.train.place import place_of
 from taxiway.train.report.progress import Progress
 from taxiway.train.request import TrainRequest, differing, read_request, write_request
@@ -77,12 +78,15 @@ def take_part(
         train_here(request, found, run_dir, place_of(), say, progress)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        if task is None or isinstance(error, TaxiwayError) or not lost_peer(said):
+        if task is not None and not isinstance(error, TaxiwayError) and lost_peer(said):
+            raise Unavailable(
+                f"This rank lost a peer: {said.splitlines()[0]}",
+                hint="Start every rank again: the run goes on from its last checkpoint.",
+            ) from error
+        if isinstance(error, TaxiwayError | OSError):
+            raise  # A sentence already; and a full disk is not the job's.
+        with Telling(f"{found.name}: training raised", found.source, Internal):
             raise
-        raise Unavailable(
-            f"This rank lost a peer: {said.splitlines()[0]}",
-            hint="Start every rank again: the run goes on from its last checkpoint.",
-        ) from error
 
 
 def fitted(request: TrainRequest, task: Task) -> TrainRequest:

@@ -72,8 +72,12 @@ def write_metrics(run_dir: Path, history: Sequence[JsonObject]) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Replace a file, wholly or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def environment() -> dict[str, Any]:

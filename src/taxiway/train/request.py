@@ -15,6 +15,7 @@ from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound
 from taxiway.train.devices import checked_runtime
+from taxiway.train.record import replace_text
 from taxiway.types import JsonObject
 
 __all__ = ["REQUEST_FILE", "STRATEGIES", "TrainRequest", "differing", "read_request", "write_request"]
@@ -146,9 +147,7 @@ def write_request(run_dir: str | os.PathLike[str], request: TrainRequest) -> Pat
                 hint="Leave the run directory out for a new run, or resume this one: taxiway train --resume RUN",
             )
         return path
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(request.to_json(), encoding="utf-8")
-    part.replace(path)
+    replace_text(path, request.to_json())
     return path
 
 

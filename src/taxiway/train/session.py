@@ -145,7 +145,8 @@ class _Session:
     def _epochs(self, model: Any, loop: Loop, source: Source) -> None:
         import keras
 
-        given = self._job.callbacks(self._context) if self._job.callbacks is not None else []
+        with Telling(f"{self._job.name}: callbacks raised", self._job.source):
+            given = self._job.callbacks(self._context) if self._job.callbacks is not None else []
         model.stop_training = False
         callbacks = keras.callbacks.CallbackList(
             [*given, *self._watch.callbacks()], model=model, epochs=self._request.epochs, verbose=0
@@ -203,7 +204,8 @@ class _Session:
         rows = ProfileRows(inputs, answers, validation)
         what, options = copy, dict[str, Any](warm_up=source.sample(32), profile=rows)
         if self._job.to_export is not None:
-            answer = self._job.to_export(copy, self._request.params)
+            with Telling(f"{self._job.name}: to_export raised", self._job.source):
+                answer = self._job.to_export(copy, self._request.params)
             what, given = answer if isinstance(answer, tuple) else (copy, answer)
             if what is not copy or {"signatures", "preprocess"} & set(given):
                 # What it takes need not be what the model was trained on; the job can pass profile= of its own.

@@ -12,7 +12,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from taxiway.errors import InvalidArgument, TaxiwayError
+from taxiway.errors import InvalidArgument, TaxiwayError, Unavailable
 
 __all__ = ["main"]
 
@@ -33,6 +33,9 @@ def main(argv: list[str] | None = None) -> int:
             request = replace(request, directory=os.getcwd())
         take_part(request, run_dir, _say)
     except TaxiwayError as error:
+        if error.__cause__ is not None and not isinstance(error, Unavailable):
+            # Of the job's own error, for the log; of a lost peer there is nothing more to know.
+            traceback.print_exception(error.__cause__)
         _print_error(error.message, error.hint)
         return 2 if isinstance(error, InvalidArgument) else 1
     except Exception as error:  # noqa: BLE001 the job's own code may raise anything; its rank says what and where

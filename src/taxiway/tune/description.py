@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound
+from taxiway.train.record import replace_text
 from taxiway.train.request import TrainRequest
 from taxiway.tune.keys import check_keys, near
 from taxiway.tune.space import Space
@@ -225,6 +226,4 @@ def write_description(directory: Path, description: Description) -> None:
                 hint="Another --study-dir, or go on with this one: taxiway tune --resume STUDY",
             )
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(description.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    replace_text(path, json.dumps(description.as_json(), indent=2, ensure_ascii=False) + "\n")

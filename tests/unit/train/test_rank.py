@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
+from taxiway.errors import DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, Unavailable
 from taxiway.train.cluster.serving import await_servers, watch_chief
 from taxiway.train.cluster.tf_config import Cluster, Task, tf_config_text
 from taxiway.train.rank import fitted, share_request, take_part
@@ -107,7 +108,7 @@ with ended_if_late(cluster, 0.2): threading.Event().wait()
 
 @pytest.mark.parametrize(
     ("said", "kind"),
-    [("Collective ops is aborted: stopped sending heartbeats\nmore", Unavailable), ("bad row", ValueError)],
+    [("Collective ops is aborted: stopped sending heartbeats\nmore", Unavailable), ("bad row", Internal)],
 )
 def test_a_rank_whose_peer_is_gone_says_so(
     said: str, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,7 +119,18 @@ def test_a_rank_whose_peer_is_gone_says_so(
     (tmp_path / "job.py").write_text("def build_model(params): ...\ndef datasets(context): ...\n")
     monkeypatch.setattr("taxiway.train.session.train_here", fails)
     monkeypatch.setenv("TF_CONFIG", tf_config_text(Task("worker", 1, WORKERS)))
-    with pytest.raises(kind, match=said.splitlines()[0]):
+    with pytest.raises(kind, match=said.splitlines()[0]) as raised:
+        take_part(TrainRequest(job=str(tmp_path / "job.py")), tmp_path, lambda line: None)
+    assert str(raised.value.__cause__) == said
+
+
+def test_a_full_disk_is_not_said_of_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "job.py").write_text("def build_model(params): ...\ndef datasets(context): ...\n")
+    monkeypatch.setattr("taxiway.train.session.train_here", fails)
+    with pytest.raises(OSError, match="No space left"):
         take_part(TrainRequest(job=str(tmp_path / "job.py")), tmp_path, lambda line: None)
 
 
