@@ -6,8 +6,9 @@ Results go to standard output, everything else to standard error. Tables fit 100
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -67,7 +68,12 @@ def tls_options(function: F) -> F:
 def print_value(value: T, as_json: bool, show: Callable[[T], None]) -> None:
     """Print ``value``: as JSON when ``as_json``, else by ``show``, which prints it for people."""
     if as_json:
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        try:
+            text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            # A loss may be NaN, which JSON does not have and few programs read.
+            text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+        click.echo(text)
     else:
         show(value)
 
@@ -115,6 +121,15 @@ def size_text(size_bytes: int) -> str:
     while size >= 1000 and len(units) > 1:
         size, units = size / 1000, units[1:]
     return f"{size:.1f} {units[0]}" if units[0] != "B" else f"{size_bytes} B"
+
+
+def _finite(value: Any) -> Any:
+    """The value with null in place of numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _console() -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def read_run(directory: Path) -> Run:
     """The run in a directory.
 
     Returns:
-        Its lineage (``run``, ``job``, ``parameters`` and what else it noted down), and the metrics of its last epoch.
+        Its lineage (``run``, ``job``, ``parameters`` and what else it noted down), and those metrics of its last
+        epoch that are finite numbers.
 
     Raises:
         FailedPrecondition: it has not finished.
@@ -49,7 +51,13 @@ def read_run(directory: Path) -> Run:
         asked = _read(directory / _JOB_FILE)
         lineage |= {key: asked[key] for key in _ASKED if key in asked}
     lineage |= {key: record[key] for key in _KEPT if record.get(key)}
-    return Run(lineage, record.get("metrics", {}))
+    measured = record.get("metrics", {})
+    # A manifest is JSON, which has no NaN; a metric that was no number says nothing of the version.
+    return Run(lineage, {name: value for name, value in measured.items() if _is_number(value)})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from taxiway.errors import DataLoss, NotFound, Unimplemented
+from taxiway.errors import DataLoss, InvalidArgument, NotFound, Unimplemented
 from taxiway.types import JsonObject
 
 __all__ = [
@@ -90,8 +90,18 @@ class Manifest:
         }
 
     def as_bytes(self) -> bytes:
-        """The document as it stands on disk."""
-        return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        """The document as it stands on disk.
+
+        Raises:
+            InvalidArgument: it holds what JSON does not, such as NaN.
+        """
+        try:
+            return json.dumps(self.as_json(), indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(
+                f"The metrics or the lineage of {self.model} cannot be written as JSON: {error}.",
+                hint="Numbers that are finite, texts, lists; float(…) makes a number of NumPy's.",
+            ) from None
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:

@@ -175,9 +175,11 @@ def is_on_ray(on: str, ray_address: str | None) -> bool:
 def _run_on_ray(
     run_dir: Path, request: TrainRequest, address: str | None, say: Callable[[str], None] | None, policy: Policy | None
 ) -> Run:
-    from taxiway.train.ray_cluster import launch_on_ray
+    from taxiway.train.ray_cluster import launch_on_ray, needs
 
     Run(run_dir).check_idle()
+    # Before the job is imported, which may import TensorFlow.
+    needs.check_request(request)
     load_job(request.job, request.directory)
     launch_on_ray(
         run_dir,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -69,3 +70,8 @@ def test_a_table_takes_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> 
 def test_json_prints_the_value(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_value({"a": [1]}, True, lambda value: pytest.fail("for people"))
     assert capsys.readouterr().out == '{\n  "a": [\n    1\n  ]\n}\n'
+
+
+def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_value({"loss": [float("nan"), 1.5], "best": float("inf")}, True, lambda value: None)
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"loss": [None, 1.5], "best": None}

@@ -69,3 +69,13 @@ def test_a_run_without_a_model_is_refused(run: Path, tmp_path: Path) -> None:
     shutil.rmtree(run / "model")
     with pytest.raises(InvalidArgument, match="model holds neither"):
         publish(run, "m", tmp_path / "models")
+
+
+def test_a_metric_that_is_no_number_stays_behind(run: Path, tmp_path: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    record["metrics"] = {"val_accuracy": 0.9, "val_loss": float("nan"), "loss": float("inf")}
+    (run / "run.json").write_text(json.dumps(record))
+    assert publish(run, "m", tmp_path / "models").manifest.metrics == {"val_accuracy": 0.9}
+    with pytest.raises(InvalidArgument, match="cannot be written as JSON"):
+        publish(run, "m", tmp_path / "models", metrics={"f1": float("nan")})
+    assert [path.name for path in (tmp_path / "models" / "m").iterdir() if path.name.isdecimal()] == ["1"]

@@ -175,3 +175,10 @@ def test_an_object_is_no_job_for_other_machines(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="Ray's ranks cannot share a job that is an object"):
         train(attempt, runs=tmp_path, on="ray")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_that_does_not_fit_ray_is_refused_before_its_job_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text("raise SystemExit('imported')")
+    with pytest.raises(InvalidArgument, match="33 rows does not divide among 2 replicas"):
+        train(str(tmp_path / "late.py"), runs=tmp_path / "runs", on="ray", workers=2, global_batch=33)
+    assert list((tmp_path / "runs").iterdir()) == []
