@@ -3,7 +3,7 @@
 Written in a process of its own: TensorFlow in Python would be in the way of the data plane's library in the tests'.
 
     FOLDER/half_plus_two/{1,2}   x (float, [?]) → y = x / 2 + 2, in version 2 + 3
-    FOLDER/shaky/{1,2,3}         x (float, [?]) → y = x, and NaN for x below 0.01, 0 and 0.06
+    FOLDER/shaky/{1,2,3,4,5}     x (float, [?]) → y = x, and NaN for x below 0.01, 0, 0.06, 0.05 and 0.01
     FOLDER/digits/1              image (float, [?, 8, 8]) → probabilities ([?, 10]), learnt from scikit-learn's digits
     FOLDER/digits.npz            rows (12, 8, 8) it has not seen, and its own answers to them
 """
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
     for version, number in ((1, 2.0), (2, 3.0)):
         module = half_plus(number)
         tf.saved_model.save(module, str(folder / "half_plus_two" / str(version)), {"serving_default": module.serve})
-    for version, share in ((1, 0.01), (2, 0.0), (3, 0.06)):
+    for version, share in ((1, 0.01), (2, 0.0), (3, 0.06), (4, 0.05), (5, 0.01)):
         module = shaky(share)
         tf.saved_model.save(module, str(folder / "shaky" / str(version)), {"serving_default": module.serve})
     data = load_digits()
