@@ -48,7 +48,7 @@ def taxiway_command(story: Story, argv: list[str], most_lines: int = 20) -> None
     )
     said = (run.stdout + run.stderr).splitlines()
     for line in said if run.returncode else said[:most_lines]:
-        story.say(line)
+        story.long(line)
     if run.returncode != 0:
         raise Unhappy(f"taxiway {argv[0]} ended with {run.returncode}")
 

@@ -29,6 +29,7 @@ _SHADOW = [
     "--max-duration",
     "1h",
 ]
+_SAID = {"BEGIN": "load it and measure the traffic", "ARRIVED": "loaded and measured"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def promoted(scene: Scene) -> None:
 
 def worse(scene: Scene) -> None:
     """The run of three epochs is published by mistake; shadow copies and true labels tell."""
-    scene.story.step("Publish a worse one by mistake, the run of three epochs; only copies of requests reach it first")
+    scene.story.step("Publish the run of three epochs by mistake: copies of requests, and labels, tell")
     arriving(scene, WORSE, scene.folder / "runs" / "first")
     scene.askers.say_right.set()
     outcome = followed(scene, WORSE, [*_SHADOW, "--guard", "accuracy=3pt"])
@@ -122,8 +123,9 @@ def followed(scene: Scene, to: int, options: Sequence[str]) -> Outcome:
         status = admin.get(f"models/{MODEL}/rollout")
         events = [e for e in admin.get("history", limit=100, model=MODEL)["events"] if of(e, status["rollout"])][::-1]
         changes = [event for event in events if event["kind"] == "rollout-changed"]
-        for event in changes[told:]:
-            scene.story.say(line_of(event, status["steps"], events[0]["at"]))
+        for number, event in enumerate(changes[told:], told):
+            why = "" if number and reason(event) == reason(changes[number - 1]) else reason(event)
+            scene.story.say(f"{event['at'] - events[0]['at']:5.1f} s  {place(event, status['steps'])}{why}".rstrip())
         told = len(changes)
         if status["over"] or status["state"] == "live":
             return Outcome(status, decision(changes) - events[0]["at"], typed)
@@ -141,14 +143,19 @@ def decision(changes: Sequence[dict[str, Any]]) -> float:
     return next(float(event["at"]) for event in changes if event["data"]["state"] in ("promoting", "rolling back"))
 
 
-def line_of(event: dict[str, Any], steps: Sequence[float], began: float) -> str:
-    """A change in one line: seconds since the rollout began, the state, the canary's share, the rule."""
+def place(event: dict[str, Any], steps: Sequence[float]) -> str:
+    """The state that a change led to, and the canary's share, as two columns."""
     data = event["data"]
     share = f"{steps[data['step']]:g} %" if data["state"] == "canary" else ""
+    return f"{data['state']:<13}{share:<6}"
+
+
+def reason(event: dict[str, Any]) -> str:
+    """The rule behind a change, in the words of ``taxiway history`` where they say enough."""
+    data = event["data"]
     because = f" ({data['because']})" if data["because"] else ""
-    return (
-        f"{event['at'] - began:5.1f} s  {data['state']:<13}{share:<6}{data['rule'].lower().replace('_', ' ')}{because}"
-    )
+    rule: str = _SAID.get(data["rule"], data["rule"].lower().replace("_", " "))
+    return rule + because
 
 
 def expect(outcome: Outcome, state: str, rule: str, because: str = "") -> None:
@@ -181,7 +188,8 @@ def evidence(guard: dict[str, Any], arms: Sequence[dict[str, Any]]) -> str:
     if guard["finding"] not in ("worse", "proven within its margin"):
         return ""
     if name == "accuracy":
-        bounds = f"between {100 * guard['low']:+.0f} and {100 * guard['high']:+.0f}"
-        return f"accuracy: {100 * guard['estimate']:+.0f} points, {bounds}"
+        bounds = f"between {100 * guard['low']:+.1f} and {100 * guard['high']:+.1f}"
+        return f"accuracy: {100 * guard['estimate']:+.1f} points, {bounds}"
     bad = {arm["arm"]: f"{arm['bad'].get(name, 0)} of {arm['answered']:,}" for arm in arms}
-    return f"{name}: canary {bad.get('canary', 0)}, control {bad.get('control', 0)}"
+    what = name if name == "errors" else f"slow ({name})"
+    return f"{what}: canary {bad.get('canary', 0)}, control {bad.get('control', 0)}"

@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from examples.digits.asking import Asked, percentile
 
 _COMMAND_COLUMNS = 88
+_LINE_COLUMNS = 91
+_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 _SHADES = " .:-=+*#%@"
 
 
@@ -39,6 +41,11 @@ class Story:
     def say(self, line: str) -> None:
         """A line within a chapter."""
         self._print(f"         {line}")
+
+    def long(self, line: str) -> None:
+        """A line within a chapter, on several when it is long."""
+        for part in textwrap.wrap(line, _LINE_COLUMNS, subsequent_indent="  ", **_WHOLE_WORDS) or [""]:
+            self.say(part)
 
     def wide(self, line: str) -> None:
         """A line of a table, which takes the whole width."""
@@ -70,8 +77,7 @@ def folded(argv: Sequence[str]) -> list[str]:
         re.sub(r"( --[\w-]+) (?!-)", "\\1\u00a0", "$ " + " ".join(argv)),
         _COMMAND_COLUMNS,
         subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
+        **_WHOLE_WORDS,
     )
     lines = [line.replace("\u00a0", " ") for line in lines]
     return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
