@@ -136,7 +136,8 @@ def test_a_trial_whose_value_is_no_number_is_stopped_and_does_not_fail(tmp_path:
 def test_a_job_that_raises_ends_in_failed_trials_and_then_in_one_error(tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition) as caught:
         taxiway.tune(Line, SPACE, goal=GOAL, trials=4, max_failed=1, params={"limit": 0}, study_dir=tmp_path / "study")
-    assert caught.value.message.startswith("2 trials failed; 1 may. Trial 1: ValueError: rate 0.")
+    assert caught.value.message.startswith("2 trials failed; 1 may. Trial 1: ")
+    assert "build_model raised: ValueError: rate 0." in caught.value.message
     study = open_study(tmp_path / "study")
     assert [one.state for one in study.trials] == [TrialState.FAILED] * 2 and study.status == "failed"
     assert study.run(0).status == "failed" and "over the limit" in study.run(0).record["error"]
