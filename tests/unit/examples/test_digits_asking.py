@@ -19,6 +19,7 @@ CASES = Cases(np.zeros((3, 8, 8), np.float32), np.arange(3), _RIGHT)
 
 class _Answer(dict[str, Any]):
     version: int
+    request_id = "one"
 
 
 class _Client:
@@ -35,7 +36,7 @@ class _Client:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def predict(self, model: str, inputs: dict[str, Any]) -> _Answer:
+    def predict(self, model: str, inputs: dict[str, Any], routing_key: str | None) -> _Answer:
         if self.truth not in _RIGHT:
             raise Unavailable("draining")
         answer = _Answer(probabilities=_RIGHT[self.truth][: len(inputs["image"])])
@@ -50,7 +51,7 @@ def _client(version: int, truth: int) -> Any:
 
 
 def test_a_right_answer_names_its_version() -> None:
-    asked = ask(_client(2, truth=2), CASES, slice(0, 1))
+    asked = ask(_client(2, truth=2), CASES, 0)
     assert (asked.version, asked.problem) == (2, None)
 
 
@@ -59,8 +60,15 @@ def test_a_right_answer_names_its_version() -> None:
     [(1, 2, "version 1 answered wrongly"), (7, 1, "never published"), (1, 0, "UNAVAILABLE: draining")],
 )
 def test_other_answers_are_problems(version: int, truth: int, problem: str) -> None:
-    asked = ask(_client(version, truth), CASES, slice(0, 1))
+    asked = ask(_client(version, truth), CASES, 0)
     assert asked.problem is not None and problem in asked.problem
+
+
+def test_an_answer_that_is_no_number_is_the_fault_of_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = {3: np.full((3, 10), np.nan, np.float32)}
+    monkeypatch.setitem(_RIGHT, 3, faulty[3])
+    asked = ask(_client(3, truth=3), Cases(CASES.images, CASES.labels, faulty), 0)
+    assert asked.faulty and asked.problem == "version 3 answered what is no number"
 
 
 def test_askers_see_a_version_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
