@@ -99,6 +99,7 @@ class Killer:
         self._draw = random.Random(seed)
         self._seen: dict[int, dict[str, Any]] = {}
         self._routes: dict[str, dict[str, Any]] = {}
+        self._differing: tuple[Facts, Facts] | None = None
         self.tally = Tally()
 
     def point(self) -> None:
@@ -124,7 +125,10 @@ class Killer:
         self._nothing_lost(events, command)
         self._count(events, command)
         served.start()
-        eventually(self._look, 60)
+        try:
+            eventually(self._look, 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; told and in the journal: {self._differing}") from error
         now = {event.id: event for event in served.journal()}
         assert all(now[event.id] == event for event in events)
 
@@ -153,6 +157,7 @@ class Killer:
         self._seen.update((event["id"], event) for event in history if event["id"] <= newest)
         found, wanted = told(status, rollout), expected(state)
         if found != wanted:
+            self._differing = (found, wanted)
             # What the journal wants may still be loading, or the table of the last event is not out yet.
             return False
         if led:
