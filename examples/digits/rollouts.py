@@ -15,6 +15,7 @@ from taxiway.cli.admin_client import AdminClient
 
 PATIENCE_SECONDS = 180.0
 GOOD, WORSE, FAULTY = 2, 3, 4
+# No guard of latency: where other work stalls the machine, slow answers come in bursts, which hit the arms unequally.
 _STEPS = ["--steps", "10,25,50", "--step-duration", "3s", "--step-units", "50", "--max-duration", "3m"]
 # So many compared answers convict the worse version in shadow with certainty, before it could answer anybody.
 _SHADOW = [
@@ -72,7 +73,7 @@ def rolled_out(scene: Scene) -> list[tuple[str, float]]:
 def promoted(scene: Scene) -> None:
     """Version 2 once more, step by step; it is good, and takes over by itself."""
     scene.story.step("Bring version 2 back step by step, as a canary beside an equal control")
-    outcome = followed(scene, GOOD, [*_STEPS, "--guard", "errors=x3,2pt", "--guard", "p95=x3"])
+    outcome = followed(scene, GOOD, [*_STEPS, "--guard", "errors=x3,2pt"])
     expect(outcome, "live", "PROVEN")
     told(scene, outcome, "promoted by itself")
     if scene.askers.wait_for(GOOD, PATIENCE_SECONDS) is None:
@@ -191,5 +192,4 @@ def evidence(guard: dict[str, Any], arms: Sequence[dict[str, Any]]) -> str:
         bounds = f"between {100 * guard['low']:+.1f} and {100 * guard['high']:+.1f}"
         return f"accuracy: {100 * guard['estimate']:+.1f} points, {bounds}"
     bad = {arm["arm"]: f"{arm['bad'].get(name, 0)} of {arm['answered']:,}" for arm in arms}
-    what = name if name == "errors" else f"slow ({name})"
-    return f"{what}: canary {bad.get('canary', 0)}, control {bad.get('control', 0)}"
+    return f"{name}: canary {bad.get('canary', 0)}, control {bad.get('control', 0)}"
