@@ -66,7 +66,11 @@ class Controller:
         """Look at every rollout under way, and begin those that a model's settings ask for."""
         for name in self._loop.ask(self._busy):
             _libraries()
-            self._loop.ask(lambda name=name: self._look(name))  # type: ignore[misc]
+            try:
+                self._loop.ask(lambda name=name: self._look(name))  # type: ignore[misc]
+            except Exception:  # whatever one model's rollout meets, the others' guards go on watching
+                if not self._stopped.is_set():
+                    log.exception("%s: a look at its rollout failed.", name)
 
     def begin(self, model: str, plan: Mapping[str, object], who: str, wait_seconds: float) -> JsonObject:
         """Begin a rollout; see :class:`taxiway.serve.rollouts.Rollouts`."""

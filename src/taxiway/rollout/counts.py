@@ -125,7 +125,7 @@ def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:
         name = arm["arm"] if arm["arm"] in (CANARY, CONTROL) else f"{arm['arm']}:{arm['version']}"
         flat |= {f"{name}.{what}": arm[what] for what in ("answered", *_UNITS) if what in arm}
         flat |= {f"{name}.bad.{guard}": count for guard, count in arm["bad"].items()}
-        flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items()}
+        flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items() if value is not None}
     for shadow in outcomes.get("shadows", []):
         if shadow["version"] == target:
             answered, errors = _shadow_answers(shadow)
@@ -179,11 +179,11 @@ def _goal(total: Mapping[str, float]) -> tuple[Arm, Arm] | None:
 
 def _arm(total: Mapping[str, float], prefix: str) -> Arm | None:
     """Count, average and unbiased variance from sums of values and of their squares."""
-    count = total.get(f"{prefix}count", 0)
-    if count < 2:
+    count, sum_, squares = (total.get(f"{prefix}{what}") for what in ("count", "sum", "sum_squares"))
+    if count is None or sum_ is None or squares is None or count < 2:
         return None
-    mean = total[f"{prefix}sum"] / count
-    return Arm(int(count), mean, max(total[f"{prefix}sum_squares"] - count * mean**2, 0.0) / (count - 1))
+    mean = sum_ / count
+    return Arm(int(count), mean, max(squares - count * mean**2, 0.0) / (count - 1))
 
 
 def _without(seen: Seen, kind: str) -> Seen:

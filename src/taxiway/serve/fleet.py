@@ -14,7 +14,7 @@ from taxiway.serve.source import Observation
 from taxiway.settings import ModelSettings
 from taxiway.types import JsonObject
 
-__all__ = ["Model", "shares", "status", "table"]
+__all__ = ["Model", "shares", "status", "table", "without_routes"]
 
 
 @dataclass
@@ -181,6 +181,12 @@ def _wire_status(record: Record) -> JsonObject:
         "error_code": error_of_kind(kind, text).grpc_code if kind else 0,
         "error_message": text,
     }
+
+
+def without_routes(table: JsonObject) -> JsonObject:
+    """The table with every model's requests answered by its default version."""
+    models = table["models"].items()
+    return {**table, "models": {name: {k: v for k, v in entry.items() if k != "route"} for name, entry in models}}
 
 
 def status(model: Model, now: float) -> JsonObject:

@@ -315,10 +315,7 @@ class Loop:
     def _publish(self) -> None:
         table = fleet.table(self._models, self._published is not None and bool(self._published["ready"]))
         if table != self._published:
-            try:
-                self._around.plane.publish(table)
-            except TaxiwayError as error:
-                log.error("The data plane refused a table and keeps the last one: %s", error.message)
+            if not self._swapped(table):
                 return
             self._published = table
         for model, version, loaded in self._releases:
@@ -326,6 +323,25 @@ class Loop:
             # Freed now or, past the time, with its last request: either way it is gone from here.
             future.add_done_callback(self._unloaded(model, version))
         self._releases.clear()
+
+    def _swapped(self, table: JsonObject) -> bool:
+        """Whether the data plane serves the table now; without its routes, when it refuses one of them."""
+        plane = self._around.plane
+        try:
+            plane.publish(table)
+        except TaxiwayError as error:
+            plain = fleet.without_routes(table)
+            if plain == table:
+                log.error("The data plane refused a table and keeps the last one: %s", error.message)
+                return False
+            # No rollout may keep a version from being loaded, taken over or put back.
+            log.error("The data plane refused a route, so none is in force: %s", error.message)
+            try:
+                plane.publish(plain)
+            except TaxiwayError as again:
+                log.error("The data plane refused a table and keeps the last one: %s", again.message)
+                return False
+        return True
 
     def _unloaded(self, model: Model, version: int) -> Callable[[Future[bool]], None]:
         def take() -> None:

@@ -15,7 +15,8 @@ from taxiway.cli.rollout import follow
 from taxiway.cli.rollout_view import line_of
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from taxiway.journal import Event
-from tests.unit.rollout.serving import Server
+from taxiway.types import JsonObject
+from tests.unit.rollout.serving import CountingPlane, Server
 from tests.unit.rollout.simulated import GOOD
 
 Begin = Callable[..., Server]
@@ -185,6 +186,36 @@ def test_a_plan_without_traffic_is_refused_with_what_would_work(serving: Begin) 
     assert refused.value.hint is not None and "send traffic first" in refused.value.hint
     assert server.plane.default("digits") == 1
     assert server.handle.status("digits")[0]["held"] == [2]
+
+
+def test_a_look_that_fails_ends_nothing(
+    serving: Begin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serving()
+    server.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(server.plane, "outcomes", lambda model: {"no": "document"})
+        server.controller.look()
+    assert "digits: a look at its rollout failed" in caplog.text
+    assert server.go_on(120, until=("promoting", "live"))["step"] == 2
+
+
+def test_a_route_that_the_data_plane_refuses_keeps_nothing_from_being_put_back(
+    serving: Begin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, publish = serving(), CountingPlane.publish
+
+    def refusing(plane: CountingPlane, table: JsonObject) -> None:
+        if any("arms" in entry.get("route", {}) and entry["route"]["arms"] for entry in table["models"].values()):
+            raise InvalidArgument("an arm's name is not ASCII")
+        publish(plane, table)
+
+    monkeypatch.setattr(CountingPlane, "publish", refusing)
+    server.begin()
+    assert "refused a route, so none is in force: an arm's name is not ASCII" in caplog.text
+    assert server.plane.serving("digits") == [1, 2] and server.plane.default("digits") == 1
+    assert server.handle.rollback("digits", 1)["done"] and server.states()[2] != "LOADING"
+    assert "route" not in server.plane.table["models"]["digits"]
 
 
 def test_one_rollout_of_a_model_at_a_time(serving: Begin) -> None:
