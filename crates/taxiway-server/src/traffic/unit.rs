@@ -29,7 +29,7 @@ impl Caller<'_> {
 /// The first element of a tensor as a key; `None` when there is none, or its type is for no key.
 pub(crate) fn of_tensor(tensor: &Tensor) -> Option<Key> {
     match tensor.dtype() {
-        DType::String => key(tensor.strings().filter(|strings| strings.len() > 0)?.get(0)),
+        DType::String => key(tensor.strings().filter(|strings| !strings.is_empty())?.get(0)),
         DType::Int64 => first::<i64>(tensor),
         DType::Int32 => first::<i32>(tensor),
         DType::Uint64 => first::<u64>(tensor),
@@ -44,7 +44,7 @@ fn first<T: Element + itoa::Integer>(tensor: &Tensor) -> Option<Key> {
 
 /// A feature of the first of these serialised examples as a key.
 pub(crate) fn of_examples(examples: &Strings, feature: &str) -> Option<Key> {
-    let example = Example::decode((examples.len() > 0).then(|| examples.get(0))?).ok()?;
+    let example = Example::decode((!examples.is_empty()).then(|| examples.get(0))?).ok()?;
     match example.features?.feature.remove(feature)?.kind? {
         Kind::BytesList(list) => list.value.first().and_then(|value| key(value)),
         Kind::Int64List(list) => list.value.first().map(|&value| number(value)),
