@@ -6,9 +6,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["PATIENCE_SECONDS", "eventually", "free_port"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["PATIENCE_SECONDS", "Crowd", "eventually", "free_port"]
 
 PATIENCE_SECONDS = 60
 
@@ -28,3 +31,25 @@ def eventually(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> An
         assert time.monotonic() < deadline, "waited too long"
         pause.wait(0.02)
     return answer
+
+
+class Crowd:
+    """Threads that run for as long as the block does; each looks at ``stopping`` by itself.
+
+    Args:
+        runs: what they run, one a thread.
+    """
+
+    def __init__(self, *runs: Callable[[], None]) -> None:
+        self.stopping = threading.Event()
+        self._threads = [threading.Thread(target=run) for run in runs]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for thread in self._threads:
+            thread.join()

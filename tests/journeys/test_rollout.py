@@ -6,9 +6,9 @@ import http.client
 import json
 import random
 import shutil
-import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ import pytest
 
 import taxiway
 from taxiway.types import JsonObject
+from tests.waiting import Crowd
 
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 pytestmark = pytest.mark.tensorflow
@@ -31,29 +32,18 @@ PLAN: dict[str, Any] = {
 }
 
 
-class People:
+class People(Crowd):
     """Users who ask without a pause, each over one connection and with a key of its own for each visit."""
 
     def __init__(self, url: str, count: int = 3) -> None:
         self._address = urlsplit(url).netloc
-        self._stop = threading.Event()
         self.answered, self.failed = 0, 0
-        self._threads = [threading.Thread(target=self._ask, args=(seed,)) for seed in range(count)]
-
-    def __enter__(self) -> People:  # noqa: PYI034 - Self is newer than Python 3.10
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(*(partial(self._ask, seed) for seed in range(count)))
 
     def _ask(self, seed: int) -> None:
         draw = random.Random(seed)
         connection = http.client.HTTPConnection(self._address, timeout=30)
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             headers = {"x-routing-key": f"user-{draw.randrange(10**9)}"}
             connection.request("POST", "/v1/models/shaky:predict", json.dumps({"instances": [draw.random()]}), headers)
             answer = connection.getresponse()

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ import pytest
 
 import taxiway
 from taxiway.cli.main import main
+from tests.waiting import Crowd
 
 MAKE_MODELS = """
 import sys
@@ -86,29 +86,18 @@ class Asker:
         self._connection.close()
 
 
-class Load:
+class Load(Crowd):
     """Threads that ask without a pause and count what they got."""
 
     def __init__(self, url: str, threads: int = 3) -> None:
         self._url = url
-        self._stop = threading.Event()
         self.seen: Counter[tuple[int, int]] = Counter()
         self.wrong: list[Any] = []
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
-
-    def __enter__(self) -> Load:  # noqa: PYI034 - Self is newer than Python 3.10
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(*[self._run] * threads)
 
     def _run(self) -> None:
         asker = Asker(self._url)
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             try:
                 status, document, version = asker.ask()
             except (OSError, http.client.HTTPException) as error:

@@ -8,15 +8,15 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from taxiway.journal import Event
 from taxiway.journal.sqlite import SqliteJournal
-from tests.waiting import eventually, free_port
+from tests.waiting import Crowd, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 MODEL = "half_plus_two"
@@ -122,36 +122,25 @@ class Served:
         return found
 
 
-class Users:
+class Users(Crowd):
     """Threads that ask without a pause, each visit with a key of its own; they wait out a server that is gone."""
 
     def __init__(self, port: int, count: int = 2) -> None:
         self._port = port
-        self._stop = threading.Event()
         self.answered = 0
         self.wrong: list[str] = []
-        self._threads = [threading.Thread(target=self._run, args=(seed,)) for seed in range(count)]
-
-    def __enter__(self) -> Users:  # noqa: PYI034 - Self is newer than Python 3.10
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(*(partial(self._run, seed) for seed in range(count)))
 
     def _run(self, seed: int) -> None:
         draw = random.Random(seed)
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_CALL_SECONDS)
             served = False
             try:
-                while not self._stop.is_set():
+                while not self.stopping.is_set():
                     served = self._ask(connection, f"user-{draw.randrange(10**9)}", served)
             except (OSError, http.client.HTTPException, ValueError):
-                self._stop.wait(0.02)  # it was killed, maybe in the middle of an answer
+                self.stopping.wait(0.02)  # it was killed, maybe in the middle of an answer
             finally:
                 connection.close()
 
@@ -161,7 +150,7 @@ class Users:
         answer = connection.getresponse()
         body, version = answer.read(), answer.headers["x-taxiway-version"]
         if answer.status in (404, 503) and not served:
-            self._stop.wait(0.02)  # it has just started, and nothing is loaded yet
+            self.stopping.wait(0.02)  # it has just started, and nothing is loaded yet
             return False
         if answer.status != 200 or json.loads(body)["predictions"] != [Y[int(version)]]:
             self.wrong.append(f"{answer.status} {version} {body[:200]!r}")

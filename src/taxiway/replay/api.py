@@ -93,7 +93,8 @@ def replay(
     """
     if tolerance < 0:
         raise InvalidArgument(f"tolerance is {tolerance:g}; it must not be negative.")
-    recorded = Recording(Path(recording) if recording is not None else recordings("state/", model))
+    place = Path(recording) if recording is not None else recordings("state/", model)
+    recorded = Recording(place)
     against = _against(model, version, against, store)
     comparison = Comparison((version, against), tolerance)
     with _served(model, store, (version, against)) as server:
@@ -107,11 +108,10 @@ def replay(
                     progress(number + 1)
         finally:
             asker.close()
-    place = str(recording if recording is not None else recordings("state/", model))
     summary = comparison.summary()
     if not summary.requests:
         raise NotFound(f"There is no request in {place} that can be asked again.", hint="; ".join(recorded.unreadable))
-    return Replay(model, version, against, place, summary, tuple(recorded.unreadable), recorded.skipped)
+    return Replay(model, version, against, str(place), summary, tuple(recorded.unreadable), recorded.skipped)
 
 
 def _against(model: str, version: int, against: int | None, store: str | os.PathLike[str]) -> int:

@@ -18,7 +18,7 @@ from taxiway.train.devices import checked_runtime
 from taxiway.train.record import replace_text
 from taxiway.types import JsonObject
 
-__all__ = ["REQUEST_FILE", "STRATEGIES", "TrainRequest", "differing", "read_request", "write_request"]
+__all__ = ["REQUEST_FILE", "STRATEGIES", "TrainRequest", "differing", "nearest", "read_request", "write_request"]
 
 REQUEST_FILE = "job.json"
 
@@ -71,7 +71,7 @@ class TrainRequest:
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
             raise InvalidArgument(
-                f"There is no strategy {self.strategy!r}.", hint=_nearest(self.strategy, STRATEGIES, "It is one of ")
+                f"There is no strategy {self.strategy!r}.", hint=nearest(self.strategy, STRATEGIES, "It is one of ")
             )
         if not self.job:
             raise InvalidArgument("No job was named.", hint="MODULE:JOB, or path/to/folder:module")
@@ -160,7 +160,7 @@ def _checked(document: JsonObject, where: str) -> dict[str, Any]:
     known = {one.name: one for one in fields(TrainRequest)}
     for name, value in document.items():
         if name not in known:
-            raise InvalidArgument(f"{where} has an unknown key {name!r}.", hint=_nearest(name, tuple(known), "Known: "))
+            raise InvalidArgument(f"{where} has an unknown key {name!r}.", hint=nearest(name, tuple(known), "Known: "))
         wanted = _KINDS[name]
         if not isinstance(value, wanted):
             raise InvalidArgument(f"{where}: {name} is {value!r}, a {type(value).__name__}.")
@@ -202,6 +202,7 @@ def _profile(given: Sequence[Any]) -> tuple[int, ...]:
     return batches
 
 
-def _nearest(name: str, known: tuple[str, ...], otherwise: str) -> str:
+def nearest(name: str, known: Sequence[str], otherwise: str) -> str:
+    """``Did you mean …?``, or the list of what is known after ``otherwise``."""
     near = difflib.get_close_matches(name, known, 1)
     return f"Did you mean {near[0]}?" if near else otherwise + ", ".join(known)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from taxiway.errors import InvalidArgument, TaxiwayError
 from taxiway.train.job import Job
-from taxiway.train.request import TrainRequest, write_request
+from taxiway.train.request import TrainRequest, nearest, write_request
 from taxiway.tune.description import Description
-from taxiway.tune.keys import near
 from taxiway.tune.trials import Trial, TrialState
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ class Watch:
         if self._goal.metric not in logs:
             raise UnknownMetric(
                 f"The job has no metric {self._goal.metric}; it has {', '.join(logs)}.",
-                hint=near(self._goal.metric, tuple(logs), "The goal's metric is one of "),
+                hint=nearest(self._goal.metric, tuple(logs), "The goal's metric is one of "),
             )
         return float(logs[self._goal.metric])
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from taxiway.errors import InvalidArgument, NotFound
 from taxiway.train.record import replace_text
-from taxiway.train.request import TrainRequest
-from taxiway.tune.keys import check_keys, near
+from taxiway.train.request import TrainRequest, nearest
+from taxiway.tune.keys import check_keys
 from taxiway.tune.space import Space
 
 __all__ = ["ALGORITHMS", "EARLY_STOPPING", "Budget", "Description", "Goal", "Search", "read_description"]
@@ -44,7 +44,7 @@ class Goal:
             raise InvalidArgument(f"The goal's metric is {self.metric!r}, not a name.", hint='metric = "val_accuracy"')
         if self.direction not in DIRECTIONS:
             raise InvalidArgument(
-                f"The goal's direction is {self.direction!r}.", hint=near(str(self.direction), DIRECTIONS, "One of ")
+                f"The goal's direction is {self.direction!r}.", hint=nearest(str(self.direction), DIRECTIONS, "One of ")
             )
 
     @classmethod
@@ -103,7 +103,9 @@ class Search:
         for name, known in (("algorithm", ALGORITHMS), ("early_stopping", EARLY_STOPPING)):
             value = getattr(self, name)
             if value not in known:
-                raise InvalidArgument(f"There is no {name} {value!r}.", hint=near(str(value), known, "It is one of "))
+                raise InvalidArgument(
+                    f"There is no {name} {value!r}.", hint=nearest(str(value), known, "It is one of ")
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taxiway.errors import InvalidArgument
+from taxiway.train.request import nearest
 
-__all__ = ["check_keys", "near"]
-
-
-def near(name: str, known: Sequence[str], otherwise: str) -> str:
-    """``Did you mean …?``, or the list of what is known after ``otherwise``."""
-    found = difflib.get_close_matches(name, known, 1)
-    return f"Did you mean {found[0]}?" if found else otherwise + ", ".join(known)
+__all__ = ["check_keys"]
 
 
 def check_keys(document: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -25,4 +19,4 @@ def check_keys(document: Mapping[str, Any], known: Sequence[str], where: str) ->
     """
     for key in document:
         if key not in known:
-            raise InvalidArgument(f"{where} has an unknown key {key!r}.", hint=near(str(key), known, "Known: "))
+            raise InvalidArgument(f"{where} has an unknown key {key!r}.", hint=nearest(str(key), known, "Known: "))

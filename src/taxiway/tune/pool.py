@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from taxiway.errors import InvalidArgument, Unavailable
 from taxiway.train.cluster.failure import signal_name
 from taxiway.train.cluster.process import RankProcess
+from taxiway.train.interrupts import told_of_interrupts
 from taxiway.tune.work import PROGRESS
 
 __all__ = ["MAX_PARALLEL", "STUDY_ENDED", "Pool", "check_parallel", "run_pool"]
@@ -110,7 +108,7 @@ class _Running:
 
     def run(self) -> None:
         (self._pool.directory / LOGS).mkdir(parents=True, exist_ok=True)
-        with self._interrupts(), self._nothing_left():
+        with told_of_interrupts(lambda: self._events.put(_Interrupted())), self._nothing_left():
             for _ in range(self._pool.parallel):
                 self._start()
             while self._alive:
@@ -186,23 +184,6 @@ class _Running:
     def _echo(self, line: str) -> None:
         if line.startswith(PROGRESS):
             self._events.put(_Finished(line.removeprefix(PROGRESS)))
-
-    @contextlib.contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM become events, where signals can be handled: in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handle(_number: int, _frame: Any) -> None:
-            self._events.put(_Interrupted())
-
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextlib.contextmanager
     def _nothing_left(self) -> Iterator[None]:

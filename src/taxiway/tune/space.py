@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from taxiway.errors import InvalidArgument
-from taxiway.tune.keys import check_keys, near
+from taxiway.train.request import nearest
+from taxiway.tune.keys import check_keys
 
 __all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
 
@@ -208,7 +209,7 @@ def _read(name: str, document: Any) -> Parameter:
     kind = document.get("type")
     if kind not in _TYPES:
         what = "has no type" if kind is None else f"has the type {kind!r}"
-        raise InvalidArgument(f"[{name}] {what}.", hint=near(str(kind), tuple(_TYPES), "It is one of "))
+        raise InvalidArgument(f"[{name}] {what}.", hint=nearest(str(kind), tuple(_TYPES), "It is one of "))
     make, known, needed = _TYPES[str(kind)]
     check_keys(document, ("type", *known), f"[{name}]")
     for key in needed:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from taxiway.errors import InvalidArgument
 from taxiway.train.alive import LAUNCHER
@@ -40,6 +38,7 @@ from taxiway.train.cluster.supervise import (
     decide,
 )
 from taxiway.train.cluster.tf_config import TF_CONFIG, Cluster, Task, tf_config_text
+from taxiway.train.interrupts import told_of_interrupts
 
 __all__ = ["LOGS", "Launch", "Report", "launch", "worker_command"]
 
@@ -134,7 +133,7 @@ class _Launcher:
     def run(self) -> Report:
         self._logs.mkdir(parents=True, exist_ok=True)
         state, actions = begin(_ranks(self._job, self._logs), self._job.policy, time.monotonic())
-        with self._interrupts(), self._nothing_left():
+        with told_of_interrupts(lambda: self._events.put(Interrupted())), self._nothing_left():
             while True:
                 for action in actions:
                     self._act(action)
@@ -190,23 +189,6 @@ class _Launcher:
         # Whoever reads the output may go away; the ranks must not stop for it.
         with self._writing, contextlib.suppress(OSError, ValueError):
             self._write(f"[{name}] {line}")
-
-    @contextlib.contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM become events, where signals can be handled: in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handle(_number: int, _frame: Any) -> None:
-            self._events.put(Interrupted())
-
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextlib.contextmanager
     def _nothing_left(self) -> Iterator[None]:

@@ -15,11 +15,11 @@ from taxiway.errors import DeadlineExceeded, TaxiwayError, Unavailable
 from taxiway.train.cluster.failure import Failure
 from taxiway.train.cluster.launcher import Report
 from taxiway.train.cluster.supervise import Policy
+from taxiway.train.interrupts import interrupts
 from taxiway.train.ray_cluster import needs
 from taxiway.train.ray_cluster.attempt import SETTINGS, Ended, conduct, failure_of
 from taxiway.train.ray_cluster.connect import Connection, connected
 from taxiway.train.ray_cluster.follow import Follower
-from taxiway.train.ray_cluster.interrupts import interrupts
 from taxiway.train.ray_cluster.rank import log_of, started_mark
 from taxiway.train.request import TrainRequest
 

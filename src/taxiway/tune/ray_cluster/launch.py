@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.errors import FailedPrecondition, InvalidArgument, Unavailable
+from taxiway.train.interrupts import interrupts
 from taxiway.train.ray_cluster.attempt import ended_of
 from taxiway.train.ray_cluster.connect import Connection, connected
-from taxiway.train.ray_cluster.interrupts import interrupts
 from taxiway.train.ray_cluster.needs import wants_gpus
 from taxiway.tune.ray_cluster.desk import Desk, News
 from taxiway.tune.ray_cluster.process import log_of, work_on_ray
