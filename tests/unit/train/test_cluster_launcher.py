@@ -22,7 +22,7 @@ STUB = """
 import json, os, pathlib, signal, socket, sys, time
 config = json.loads(os.environ["TF_CONFIG"]); task = config["task"]; me = f"{task['type']}-{task['index']}"
 run = pathlib.Path(sys.argv[1])
-(run / f"pid.{me}").write_text(str(os.getpid()))
+(run / f"part.{me}").write_text(str(os.getpid())); (run / f"part.{me}").rename(run / f"pid.{me}")
 def listen():
     host, port = config["cluster"][task["type"]][task["index"]].split(":")
     one = socket.create_server((host, int(port)), backlog=64); globals()["held"] = one
