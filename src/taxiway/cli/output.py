@@ -27,6 +27,7 @@ __all__ = [
     "server_option",
     "size_text",
     "tls_options",
+    "wait_option",
 ]
 
 DEFAULT_SERVER = "http://127.0.0.1:8501"
@@ -52,6 +53,19 @@ def server_option(function: F) -> F:
         show_envvar=True,
         help="Which server.",
     )(function)
+
+
+def wait_option(default: float, sentence: str) -> Callable[[F], F]:
+    """What adds ``--wait SECONDS``, passed as ``wait_seconds``: the longest that the admin API waits for."""
+    return click.option(
+        "--wait",
+        "wait_seconds",
+        type=click.FloatRange(0, 300),
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help=sentence,
+    )
 
 
 def tls_options(function: F) -> F:

@@ -16,15 +16,7 @@ __all__ = ["rollback"]
 @click.command(epilog="Example: taxiway rollback digits")
 @click.argument("model")
 @click.option("--to", type=int, metavar="VERSION", help="Go back to this version.  [default: the one before]")
-@click.option(
-    "--wait",
-    "wait_seconds",
-    type=click.FloatRange(0, 300),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait when it must be loaded first.",
-)
+@output.wait_option(60.0, "How long to wait when it must be loaded first.")
 @output.server_option
 @output.json_option
 def rollback(model: str, to: int | None, wait_seconds: float, server: str, as_json: bool) -> None:

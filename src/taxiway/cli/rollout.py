@@ -56,15 +56,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--arm", "arms", multiple=True, metavar="NAME=VERSION:PERCENT", help="An experiment: an arm of it, instead of --to."
 )
 @plan_options
-@click.option(
-    "--wait",
-    "wait_seconds",
-    type=click.FloatRange(0, 300),
-    default=30.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for the first step.",
-)
+@output.wait_option(30.0, "How long to wait for the first step.")
 @output.server_option
 @output.json_option
 def start(

@@ -128,12 +128,8 @@ def _files(model: str, version: int | None, store: str | os.PathLike[str], cache
     from taxiway.stores import Shelf, checked_name, open_store, pull
 
     shelf = Shelf(open_store(store), checked_name(model))
-    there = sorted(shelf.numbered())
-    number = version if version is not None else max(there, default=None)
-    if number is None or number not in there:
-        known = ", ".join(map(str, there)) or "none"
-        wanted = "version" if number is None else f"version {number}"
-        raise NotFound(f"There is no {wanted} of {model} in {store}.", hint=f"It has {known}.")
+    there = shelf.with_versions(*([] if version is None else [version]))
+    number = there[-1] if version is None else version
     return number, pull(shelf, number, cache).absolute()
 
 

@@ -118,11 +118,7 @@ def _against(model: str, version: int, against: int | None, store: str | os.Path
     from taxiway.stores import Shelf, checked_name, open_store
 
     shelf = Shelf(open_store(store), checked_name(model))
-    there = sorted(shelf.numbered())
-    for wanted in (version, against):
-        if wanted is not None and wanted not in there:
-            known = ", ".join(map(str, there)) or "none"
-            raise NotFound(f"There is no version {wanted} of {model} in {store}.", hint=f"It has {known}.")
+    there = shelf.with_versions(version, *([] if against is None else [against]))
     if against is None:
         against = max((one for one in there if one < version), default=None)
         if against is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,12 @@ import numpy as np
 
 from taxiway.wire.tensors import Array
 
-__all__ = ["Answered", "Comparison", "Difference", "Summary", "difference_of"]
+__all__ = ["Answered", "Comparison", "Difference", "Latencies", "Summary", "difference_of"]
 
 WORST_KEPT = 5
+REASONS_KEPT, OTHER_REASONS = 20, "other reasons"
+# Between two sizes of a latency that are told apart, as a difference of logarithms.
+_STEP = math.log(1.01)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Difference:
         classified: whether there was such an output.
         largest: the largest difference of any number; infinite where only one of the two is a number.
         output: the output it is in.
-        shape: what does not fit together at all, such as an output only one version has; empty otherwise.
+        shape: what does not fit together at all, such as an output only one version has; empty otherwise. Then all rows
+            differ, and in all of them the class is another where there are classes.
     """
 
     rows: int = 0
@@ -65,9 +70,10 @@ class Summary:
         same_class: the fraction with the same top class, of rows that have one; nan without any.
         largest: the largest difference, and ``output`` where.
         output: see ``largest``.
-        errors: requests that a version refused, by version, with each reason and how often it was given.
+        errors: requests that a version refused, by version, with each reason and how often it was given; reasons
+            after the first twenty are counted together.
         only: requests that a version alone refused, by version.
-        milliseconds: p50, p95, p99 by version.
+        milliseconds: p50, p95, p99 by version, to one part in a hundred.
         worst: the requests that differ most: ``{"request", "largest", "output", "what"}``.
     """
 
@@ -102,22 +108,57 @@ def difference_of(one: Mapping[str, Array], other: Mapping[str, Array], toleranc
     """
     if set(one) != set(other):
         missing = ", ".join(sorted(set(one) ^ set(other)))
-        return Difference(shape=f"only one version answers {missing}")
+        return _unfit(one, other, f"only one version answers {missing}")
     rows = max((_rows(array) for array in one.values()), default=0)
     differing, flipped = np.zeros(rows, bool), np.zeros(rows, bool)
     classified, largest, output = False, 0.0, ""
     for name in sorted(one):
         mine, theirs = one[name], other[name]
         if mine.shape != theirs.shape or mine.dtype.kind != theirs.dtype.kind:
-            return Difference(shape=f"{name} is {_shape(mine)} and {_shape(theirs)}")
+            return _unfit(one, other, f"{name} is {_shape(mine)} and {_shape(theirs)}")
         apart, far = _apart(mine, theirs, tolerance)
         differing |= _by_row(apart, rows)
         if far > largest or not output:
             largest, output = far, name
-        if mine.dtype.kind == "f" and mine.ndim == 2 and mine.shape[1] > 1:
+        if _scores(mine):
             classified = True
             flipped |= mine.argmax(axis=1) != theirs.argmax(axis=1)
     return Difference(rows, int(differing.sum()), int(flipped.sum()), classified, largest, output)
+
+
+def _unfit(one: Mapping[str, Array], other: Mapping[str, Array], shape: str) -> Difference:
+    arrays = [*one.values(), *other.values()]
+    rows, classified = max(map(_rows, arrays), default=0), any(map(_scores, arrays))
+    return Difference(rows, rows, rows if classified else 0, classified, shape=shape)
+
+
+def _scores(array: Array) -> bool:
+    """Whether it may hold scores of classes."""
+    return array.dtype.kind == "f" and array.ndim == 2 and array.shape[1] > 1
+
+
+class Latencies:
+    """Seconds, counted by how long they are to one part in a hundred: however many there are, they take little room."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self._counts[round(math.log(max(seconds, 1e-6)) / _STEP)] += 1
+
+    def milliseconds(self, *parts: float) -> list[float]:
+        """The quantiles for ``parts`` from 0 to 1; none without a count."""
+        total, ordered = self._counts.total(), sorted(self._counts.items())
+        found = []
+        for part in parts if total else ():
+            before, rank = 0, part * (total - 1)
+            for step, count in ordered:
+                before += count
+                if before > rank:
+                    found.append(math.exp(step * _STEP) * 1e3)
+                    break
+        return found
 
 
 class Comparison:
@@ -134,7 +175,7 @@ class Comparison:
         self._largest, self._output = 0.0, ""
         self._errors: dict[int, dict[str, int]] = {version: {} for version in versions}
         self._only = dict.fromkeys(versions, 0)
-        self._seconds: dict[int, list[float]] = {version: [] for version in versions}
+        self._seconds = {version: Latencies() for version in versions}
         self._worst: list[tuple[float, int, dict[str, Any]]] = []
 
     def add(self, request: str, one: Answered, other: Answered) -> None:
@@ -142,9 +183,11 @@ class Comparison:
         self._requests += 1
         for version, answered in zip(self._versions, (one, other), strict=True):
             if answered.error is None:
-                self._seconds[version].append(answered.seconds)
+                self._seconds[version].add(answered.seconds)
             else:
-                self._errors[version][answered.error] = self._errors[version].get(answered.error, 0) + 1
+                reasons = self._errors[version]
+                reason = answered.error if answered.error in reasons or len(reasons) < REASONS_KEPT else OTHER_REASONS
+                reasons[reason] = reasons.get(reason, 0) + 1
         if one.error is not None or other.error is not None:
             if one.error is None or other.error is None:
                 alone = self._versions[0 if one.error is not None else 1]
@@ -218,11 +261,9 @@ def _shape(array: Array) -> str:
     return f"{array.dtype}{list(array.shape)}"
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
-    if not seconds:
-        return {}
-    found = np.percentile(np.asarray(seconds) * 1e3, (50, 95, 99))
-    return {name: round(float(value), 3) for name, value in zip(("p50", "p95", "p99"), found, strict=True)}
+def _percentiles(seconds: Latencies) -> dict[str, float]:
+    found = seconds.milliseconds(0.5, 0.95, 0.99)
+    return {name: round(value, 3) for name, value in zip(("p50", "p95", "p99"), found, strict=False)}
 
 
 def _finite(value: float) -> float | str:

@@ -49,6 +49,21 @@ class Shelf:
         names = (entry.name for entry in self.store.entries(self.folder) if entry.is_folder)
         return {int(name): name for name in names if name.isascii() and name.isdigit() and int(name) > 0}
 
+    def with_versions(self, *wanted: int) -> list[int]:
+        """The numbers of the versions, whole or not, oldest first; at least one, and those that are ``wanted``.
+
+        Raises:
+            NotFound: one of them is not there, or none is; the hint says which are.
+        """
+        there = sorted(self.numbered())
+        missing = [f"version {number}" for number in wanted if number not in there]
+        if missing or not there:
+            raise NotFound(
+                f"There is no {missing[0] if missing else 'version'} of {self.folder} in {self.store.location}.",
+                hint=f"It has {', '.join(map(str, there)) or 'none'}.",
+            )
+        return there
+
     def versions(self) -> list[int]:
         """The numbers of the versions, newest first.
 

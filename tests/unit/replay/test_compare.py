@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from taxiway.replay.compare import Answered, Comparison, Difference, difference_of
+from taxiway.replay.compare import (
+    OTHER_REASONS,
+    REASONS_KEPT,
+    Answered,
+    Comparison,
+    Difference,
+    Latencies,
+    difference_of,
+)
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
 approx: Any = pytest.approx
@@ -77,7 +85,7 @@ def test_a_summary_counts_rows_classes_and_refusals() -> None:
     assert found.agreeing == pytest.approx(1 / 3) and found.same_class == pytest.approx(2 / 3)
     assert found.largest == pytest.approx(0.7) and found.output == "p"
     assert found.errors == {8: {"INTERNAL: no": 2}, 7: {"INTERNAL: no": 1}} and found.only == {8: 1, 7: 0}
-    assert found.milliseconds[8]["p50"] == 2.0
+    assert found.milliseconds[8]["p50"] == pytest.approx(2.0, rel=0.01)
     assert [one["request"] for one in found.worst] == ["f#3", "f#2", "f#1"]
     assert found.agreed_percent(8) == pytest.approx(100 * 2 / 3 * 4 / 5)
 
@@ -93,3 +101,31 @@ def test_nothing_compared_agrees_in_nothing() -> None:
     comparison = Comparison((8, 7), 0.0)
     comparison.add("f#0", answered(error="UNAVAILABLE: x"), answered(error="UNAVAILABLE: x"))
     assert comparison.summary().agreed_percent(8) == 0.0
+
+
+def test_classes_of_an_answer_with_another_shape_are_other_classes() -> None:
+    comparison = Comparison((8, 7), 1e-3)
+    comparison.add("f#0", answered(0.9, 0.1), answered(0.9, 0.1))
+    comparison.add("f#1", answered(0.9, 0.1, 0.0), answered(0.9, 0.1))
+    comparison.add("f#2", Answered({"p": SCORES, "q": SCORES}, None, 0.002), Answered({"p": SCORES}, None, 0.002))
+    found = comparison.summary()
+    assert found.rows == 4 and found.same_class == found.agreeing == 0.25
+
+
+@given(st.lists(st.floats(1e-5, 100), min_size=1, max_size=200))
+def test_a_quantile_is_as_good_as_one_of_all_that_was_counted(seconds: list[float]) -> None:
+    counted = Latencies()
+    for one in seconds:
+        counted.add(one)
+    exact = np.percentile(np.asarray(seconds) * 1e3, (0, 50, 95, 100), method="lower")
+    assert counted.milliseconds(0, 0.5, 0.95, 1) == pytest.approx(list(exact), rel=0.006)
+
+
+def test_what_is_kept_does_not_grow_with_what_is_compared() -> None:
+    comparison, counted = Comparison((8, 7), 0.0), Latencies()
+    for number in range(5000):
+        counted.add(0.001 + 0.001 * number / 5000)
+        comparison.add("f", answered(error=f"INTERNAL: {number}"), answered(0.5, 0.5))
+    errors = comparison.summary().errors[8]
+    assert len(counted._counts) < 100
+    assert len(errors) == REASONS_KEPT + 1 and errors[OTHER_REASONS] == 5000 - REASONS_KEPT

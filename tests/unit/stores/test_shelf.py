@@ -260,3 +260,15 @@ def test_a_version_goes_from_a_bucket_to_a_directory(gcs: str, saved_model: Path
     copy = publish(f"{gcs}/m/1", "m", tmp_path / "production")
     assert copy.manifest.metrics == {"accuracy": 0.9}
     assert copy.manifest.lineage["copied_from"]["version"] == 1
+
+
+def test_a_version_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -> None:
+    for number in (2, 10):
+        (tmp_path / "m" / str(number)).mkdir(parents=True)
+    shelf = Shelf(open_store(tmp_path), "m")
+    assert shelf.with_versions() == shelf.with_versions(10, 2) == [2, 10]
+    with pytest.raises(NotFound, match="no version 9 of m in ") as missing:
+        shelf.with_versions(2, 9)
+    assert missing.value.hint == "It has 2, 10."
+    with pytest.raises(NotFound, match="no version of n in "):
+        Shelf(open_store(tmp_path), "n").with_versions()
