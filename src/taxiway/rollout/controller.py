@@ -41,7 +41,7 @@ class Controller:
 
     def __init__(self, loop: Loop, plane: DataPlane, clock: Clock) -> None:
         self._loop, self._plane, self._clock = loop, plane, clock
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, str], str] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taxiway-rollouts", daemon=True)
 
@@ -110,6 +110,9 @@ class Controller:
             return
         try:
             self._begin_by_itself(model)
+        except TaxiwayError as error:  # whatever keeps the next one from beginning, the one under way is watched
+            self._say(name, "no rollout begins by itself", error)
+        try:
             for _ in range(_MOVES):
                 record = model.state.rollout
                 entry = None if record is None else steer(record, self._sight(model))
@@ -119,15 +122,20 @@ class Controller:
                 if entry.kind != "rollout-changed":
                     return
         except TaxiwayError as error:
-            if self._said.get(name) != error.message:
-                self._said[name] = error.message
-                log.warning("%s: the rollout stands still: %s", name, error.message)
+            self._say(name, "the rollout stands still", error)
+
+    def _say(self, name: str, what: str, error: TaxiwayError) -> None:
+        """Log it once, and not at every look."""
+        if self._said.get((name, what)) != error.message:
+            self._said[name, what] = error.message
+            log.warning("%s: %s: %s", name, what, error.message)
 
     def _begin(self, model: Model, values: Mapping[str, object], who: str) -> Rollout:
         from taxiway.rollout.arms import parse_experiment
         from taxiway.rollout.baseline import check_guards
         from taxiway.rollout.begin import Place, started, started_experiment
         from taxiway.rollout.parse import parse_plan
+        from taxiway.rollout.steer import Entry
 
         source = model.default
         if source is None:
@@ -153,6 +161,9 @@ class Controller:
         newest = max(model.whole() | {plan.to})
         place = Place(source, newest, name[-100:], secrets.token_hex(8))
         entry = started(plan, place) if tried is None else started_experiment(tried, place)
+        if _under_way(running):
+            because = f"a rollout of version {plan.to} begins, so version {running.source} is no longer kept"
+            self._keep(model, Entry("rollout-closed", {"rollout": running.id, "because": because}), who)
         self._keep(model, entry, who)
         record = model.state.rollout
         assert record is not None  # the event has just begun it

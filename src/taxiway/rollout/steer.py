@@ -21,7 +21,7 @@ from taxiway.rollout.routing import Sides, experiment, experiment_wish, wish
 from taxiway.rollout.states import Change, State, follow
 from taxiway.rollout.verdict import Judgement
 
-__all__ = ["LOOK_SECONDS", "Entry", "Sight", "View", "command", "sides", "steer", "view"]
+__all__ = ["LOOK_SECONDS", "Entry", "Sight", "View", "command", "own", "sides", "steer", "view"]
 
 LOOK_SECONDS = 1.0
 """The time between two looks."""
@@ -37,9 +37,10 @@ _RESUMES = frozenset({Change.RESUME_SHADOW, Change.RESUME_CANARY})
 class Sight:
     """What a look sees of the world.
 
-    ``now`` is seconds since the epoch. ``outcomes`` is the data plane's document for the model. ``default`` answers
-    requests that name no version; ``loaded`` is True when the new version serves, False when it was given up, with the
-    ``problem``. ``newest`` is the newest version there. ``waits`` says that new versions wait for rollouts.
+    ``now`` is seconds since the epoch. ``outcomes`` is the data plane's document for the model, perhaps still that of
+    an earlier rollout, which :func:`own` leaves out. ``default`` answers requests that name no version; ``loaded`` is
+    True when the new version serves, False when it was given up, with the ``problem``. ``newest`` is the newest version
+    there. ``waits`` says that new versions wait for rollouts.
     """
 
     now: float
@@ -78,8 +79,15 @@ def sides(record: Rollout) -> Sides:
     return Sides(record.id, record.salt, record.source, record.target, record.above)
 
 
+def own(record: Rollout, sight: Sight) -> Sight:
+    """The same without the counts of another experiment: the data plane shows the last one until the next begins."""
+    theirs = sight.outcomes is not None and sight.outcomes["experiment"] != experiment(record.id, State(record.state))
+    return replace(sight, outcomes=None) if theirs else sight
+
+
 def view(record: Rollout, sight: Sight, *, brief: bool = False) -> View:
     """What the record says together with what is seen now; ``brief`` as for :func:`.judge.judge`."""
+    sight = own(record, sight)
     tried = parse_experiment(record.plan, "the journal") if "arms" in record.plan else None
     plan = read_document(record.plan) if tried is None else tried.plan
     state, baseline = State(record.state), Baseline.read(record.baseline)
@@ -110,6 +118,7 @@ def steer(record: Rollout, sight: Sight) -> Entry | None:
     """The next event of a rollout that is not over; None when there is nothing to keep."""
     if record.over:
         return None
+    sight = own(record, sight)
     now = view(record, sight, brief=True)
     if now.state is State.LIVE and (reason := _left_behind(now, sight)):
         return Entry("rollout-closed", {"rollout": record.id, "because": reason})

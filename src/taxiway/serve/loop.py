@@ -97,11 +97,13 @@ class Loop:
         """Run ``question`` in the loop's thread and return, or raise, what it does.
 
         Raises:
-            Unavailable: the loop has stopped, or is stuck.
+            Unavailable: the loop has stopped, or is stuck. What had not begun by then is not done later.
         """
         answer: Future[T] = Future()
 
         def run() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return  # the asker was told that it failed
             try:
                 answer.set_result(question())
             except Exception as error:  # noqa: BLE001 - the asker gets it, whatever it is
@@ -113,7 +115,12 @@ class Loop:
         try:
             return answer.result(timeout_seconds)
         except FutureTimeout:
-            raise Unavailable("the control plane did not answer in time") from None
+            if answer.cancel():
+                raise Unavailable("the control plane did not answer in time; nothing was done") from None
+        try:
+            return answer.result(timeout_seconds)
+        except FutureTimeout:
+            raise Unavailable("the control plane did not answer in time; what was asked for is under way") from None
 
     def want(self, models: Mapping[str, ModelSettings]) -> None:
         """Make these the configured models; one that is left out is unloaded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,6 @@ class Server:
 
     def stop(self) -> None:
         self.handle.stop()
+
+
+Begin = Callable[..., Server]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +16,8 @@ from taxiway.cli.rollout_view import line_of
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from taxiway.journal import Event
 from taxiway.types import JsonObject
-from tests.unit.rollout.serving import CountingPlane, Server
+from tests.unit.rollout.serving import Begin, CountingPlane
 from tests.unit.rollout.simulated import GOOD
-
-Begin = Callable[..., Server]
-
-
-@pytest.fixture
-def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
-    """Servers that are stopped in the end. Version 2 is held: it waits for its rollout."""
-    monkeypatch.delenv("TAXIWAY_TOKEN", raising=False)
-    begun: list[Server] = []
-
-    def begin(**settings: Any) -> Server:
-        if "rollout" not in settings and not begun:
-            journal = tmp_path / "state"
-            _hold(journal)
-        begun.append(Server(tmp_path, **settings))
-        return begun[-1]
-
-    yield begin
-    for server in begun:
-        server.stop()
-
-
-def _hold(state: Path) -> None:
-    from taxiway.journal.sqlite import SqliteJournal
-
-    journal = SqliteJournal(state / "journal.db")
-    journal.append(Event("hold", "digits", "test", 0.0, {"version": 2}))
-    journal.close()
 
 
 def bad(arm: str, version: int) -> Mapping[str, float]:

@@ -300,3 +300,24 @@ def test_the_thread_wakes_for_what_arrives(tmp_path: Path) -> None:
         world.loop.stop()
     with pytest.raises(Unavailable):
         world.loop.status()
+
+
+def test_what_was_given_up_before_it_began_is_not_done_later(world: World) -> None:
+    done: list[str] = []
+    with pytest.raises(Unavailable, match="nothing was done"):
+        world.loop.ask(lambda: done.append("late"), timeout_seconds=0.01)
+    world.loop.step()
+    assert done == []
+
+
+def test_what_has_begun_when_it_is_given_up_is_said_to_be_under_way() -> None:
+    from threading import Event
+
+    loop, go_on = World().loop, Event()
+    loop.start()
+    try:
+        with pytest.raises(Unavailable, match="is under way"):
+            loop.ask(lambda: go_on.wait(10), timeout_seconds=0.05)
+        go_on.set()
+    finally:
+        loop.stop()
