@@ -26,13 +26,17 @@ _LITERT_FILE = "model.tflite"
 @output.json_option
 def inspect(what: str, store: str, all_ops: bool, as_json: bool) -> None:
     """Show signatures, sizes, ops, artefacts and lineage of a SavedModel or a version."""
-    with _located(what, store) as directory:
-        document = describe(directory)
+    with _located(what, store) as (directory, pulled):
+        document = describe(directory, pulled=pulled)
     output.print_value(document, as_json, lambda value: _show(value, None if all_ops else MAX_OPS_SHOWN))
 
 
-def describe(directory: Path) -> dict[str, Any]:
+def describe(directory: Path, *, pulled: bool = False) -> dict[str, Any]:
     """Everything that can be said of the model in a directory.
+
+    Args:
+        directory: a SavedModel's, or a version's.
+        pulled: whether it was brought here from a store, without artefacts.
 
     Raises:
         InvalidArgument: it holds none.
@@ -51,6 +55,9 @@ def describe(directory: Path) -> dict[str, Any]:
         )
     graph = read_saved_model(directory) if has_graph else None
     files = {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*")) if path.is_file()}
+    manifest = _manifest(directory, pulled) if MANIFEST_FILE in files else None
+    if manifest is not None:
+        files = {name: path for name, path in files.items() if not name.startswith("artifacts/")}
     warm_up = sum(1 for _ in read_records(files[WARM_UP_FILE])) if WARM_UP_FILE in files else 0
     return {
         "path": str(directory),
@@ -63,14 +70,19 @@ def describe(directory: Path) -> dict[str, Any]:
         "profile": None if (profile := read_profile(directory)) is None else profile.as_json(),
         "litert": has_litert,
         "files": {name: path.stat().st_size for name, path in files.items()},
-        "manifest": _manifest(directory) if MANIFEST_FILE in files else None,
+        "manifest": manifest,
     }
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
+def _manifest(directory: Path, pulled: bool) -> dict[str, Any]:
     from taxiway.publish import read_manifest, verify
+    from taxiway.stores import damaged_artifacts
 
-    document = read_manifest(directory).as_json()
+    manifest = read_manifest(directory)
+    document = manifest.as_json()
+    damaged = {} if pulled else damaged_artifacts(directory, manifest)
+    for name, one in document.get("artifacts", {}).items():
+        one["damage"] = damaged.get(name)
     try:
         verify(directory)
     except DataLoss as error:
@@ -79,10 +91,10 @@ def _manifest(directory: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _located(what: str, store: str) -> Iterator[Path]:
-    """The directory that is meant; a version of an object store is brought here while the block lasts."""
+def _located(what: str, store: str) -> Iterator[tuple[Path, bool]]:
+    """The directory that is meant, and whether it was pulled: brought here from an object store, for the block."""
     if Path(what).is_dir():
-        yield Path(what)
+        yield Path(what), False
         return
     model, _, version = what.partition(":")
     if "/" in what:
@@ -92,7 +104,7 @@ def _located(what: str, store: str) -> Iterator[Path]:
 
     shelf = shelf_of(model, store)
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
-        yield pull(shelf, resolve(shelf, version or None), Path(folder))
+        yield pull(shelf, resolve(shelf, version or None), Path(folder)), shelf.store.root is None
 
 
 def _show(document: dict[str, Any], max_ops: int | None) -> None:
@@ -106,10 +118,32 @@ def _show(document: dict[str, Any], max_ops: int | None) -> None:
     output.print_line()
     if document["profile"] is not None:
         show_profile(document["profile"])
+    if artifacts := (document["manifest"] or {}).get("artifacts"):
+        output.print_table(
+            ["ARTEFACT", "VARIANT", "SIZE", "SHA-256", "CONTRACT"],
+            [_artifact(name, one) for name, one in artifacts.items()],
+            right=["SIZE"],
+        )
+        output.print_line()
     output.print_table(
         ["FILE", "SIZE"],
         [(name, output.size_text(size)) for name, size in document["files"].items()],
         right=["SIZE"],
+    )
+
+
+def _artifact(name: str, one: dict[str, Any]) -> tuple[str, ...]:
+    told = one["damage"] or _contract_text(one["contract"])
+    return (name, one["variant"], output.size_text(one["bytes"]), one["sha256"][:16], told)
+
+
+def _contract_text(contract: dict[str, Any]) -> str:
+    """What it was held to, in its own sentence when it has one."""
+    if "reason" in contract:
+        return str(contract["reason"])
+    figures = {name: one for name, one in contract.items() if isinstance(one, (int, float, str))}
+    return ", ".join(
+        f"{name} {one:.4g}" if isinstance(one, float) else f"{name} {one}" for name, one in figures.items()
     )
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from taxiway.stores.artifacts import Made, add_artifacts, damaged_artifacts, pull_artifact
 from taxiway.stores.diff import diff
 from taxiway.stores.labels import Labels, read_labels, resolve, set_label
-from taxiway.stores.manifest import MANIFEST_FILE, File, Manifest, digest_of, parse_manifest, read_manifest, verify
+from taxiway.stores.manifest import (
+    MANIFEST_FILE,
+    Artifact,
+    File,
+    Manifest,
+    digest_of,
+    parse_manifest,
+    read_manifest,
+    verify,
+)
 from taxiway.stores.open import is_cloud, open_store
 from taxiway.stores.protocol import Document, Entry, Finish, Store
 from taxiway.stores.prune import Verdict, prune
@@ -14,18 +24,22 @@ from taxiway.stores.uses import Use, uses
 
 __all__ = [
     "MANIFEST_FILE",
+    "Artifact",
     "Document",
     "Entry",
     "File",
     "Finish",
     "Labels",
+    "Made",
     "Manifest",
     "Shelf",
     "Store",
     "Use",
     "Verdict",
+    "add_artifacts",
     "cached_versions",
     "checked_name",
+    "damaged_artifacts",
     "diff",
     "digest_of",
     "is_cloud",
@@ -34,6 +48,7 @@ __all__ = [
     "parse_manifest",
     "prune",
     "pull",
+    "pull_artifact",
     "read_labels",
     "read_manifest",
     "resolve",

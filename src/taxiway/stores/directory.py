@@ -19,7 +19,7 @@ from pathlib import Path
 from taxiway.clock import Clock
 from taxiway.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, ResourceExhausted, TaxiwayError
 from taxiway.stores.durable import copy_file, fill_file, rename_new, sync_directory, sync_tree, write_file
-from taxiway.stores.manifest import MANIFEST_FILE, File
+from taxiway.stores.manifest import ARTIFACTS, MANIFEST_FILE, File
 from taxiway.stores.protocol import Document, Entry, Finish
 
 __all__ = ["DirectoryStore", "explained", "local_files"]
@@ -134,17 +134,23 @@ class DirectoryStore:
 
 
 def local_files(source: Path) -> Iterator[tuple[str, Path]]:
-    """The files that a version is made of, by path with ``/`` between; a commit mark is not one of them."""
+    """The files that a version is made of, by path with ``/`` between.
+
+    A commit mark is not one of them, and neither are the artefacts of a version that has one.
+    """
+    published = (source / MANIFEST_FILE).is_file()
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source).as_posix()
-        if path.is_file() and name != MANIFEST_FILE:
+        if path.is_file() and name != MANIFEST_FILE and not (published and name.startswith(f"{ARTIFACTS}/")):
             yield name, path
 
 
 def _copy_tree(source: Path, staged: Path) -> dict[str, File]:
+    published = (source / MANIFEST_FILE).is_file()
     for path in sorted(source.rglob("*")):
-        if path.is_dir():
-            (staged / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
+        inside = path.relative_to(source)
+        if path.is_dir() and not (published and inside.parts[0] == ARTIFACTS):
+            (staged / inside).mkdir(parents=True, exist_ok=True)
     files = {}
     for name, path in local_files(source):
         (staged / name).parent.mkdir(parents=True, exist_ok=True)

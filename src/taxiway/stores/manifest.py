@@ -1,7 +1,8 @@
 """The manifest of a version: what it is made of, where it comes from, how good it is.
 
 It is written last, so a version with a manifest is whole. ``schema`` is raised when a reader of the old one would
-misread the new one; keys may be added without.
+misread the new one; keys may be added without. What is made of a version later, its artefacts, is added to the manifest
+(``artifacts.py``); its files never change.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from taxiway.errors import DataLoss, InvalidArgument, NotFound, Unimplemented
 from taxiway.types import JsonObject
 
 __all__ = [
+    "ARTIFACTS",
     "MANIFEST_FILE",
     "SCHEMA",
+    "Artifact",
     "File",
     "Manifest",
     "check_file",
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 MANIFEST_FILE = "taxiway.json"
+ARTIFACTS = "artifacts"
 SCHEMA = 1
 _BLOCK_BYTES = 1 << 20
 
@@ -43,13 +47,43 @@ class File:
 
 
 @dataclass(frozen=True)
+class Artifact:
+    """A file that was made of a version for another place to run it.
+
+    Attributes:
+        target: where it runs: ``edge`` or ``browser``.
+        variant: which of the target's it is, such as ``int8``.
+        file: its size and digest.
+        stored: where its bytes are, by path under the version with ``/`` between.
+        contract: how its answers were held to the version's; empty for a file that goes with another.
+    """
+
+    target: str
+    variant: str
+    file: File
+    stored: str
+    contract: JsonObject = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document."""
+        return {
+            "target": self.target,
+            "variant": self.variant,
+            "bytes": self.file.size_bytes,
+            "sha256": self.file.sha256,
+            "stored": self.stored,
+            "contract": dict(self.contract),
+        }
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One version.
 
     Attributes:
         model: its name.
         version: its number.
-        files: every file but the manifest, by path under the version with ``/`` between.
+        files: every file but the manifest and the artefacts, by path under the version with ``/`` between.
         signatures: by name, as JSON; empty when only a LiteRT file is there.
         lineage: ``created_at`` (UTC, ISO 8601), ``created_by``, ``git_commit``, versions of what made it, and whatever
             the publisher added.
@@ -57,6 +91,7 @@ class Manifest:
         comparison: by signature, how far its answers are from those of the model it was exported from; empty when
             the export did not say.
         profile: which of the files describes the training rows; empty when none does.
+        artifacts: what was made of it for other places, by name: ``artifacts/edge/int8.tflite``.
     """
 
     model: str
@@ -67,10 +102,11 @@ class Manifest:
     metrics: JsonObject
     comparison: JsonObject = field(default_factory=dict)
     profile: str = ""
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
-        """All files together."""
+        """All files together, artefacts left out."""
         return sum(file.size_bytes for file in self.files.values())
 
     def as_json(self) -> dict[str, Any]:
@@ -87,6 +123,9 @@ class Manifest:
             "metrics": dict(self.metrics),
             **({"comparison": dict(self.comparison)} if self.comparison else {}),
             **({"profile": self.profile} if self.profile else {}),
+            **(
+                {"artifacts": {n: one.as_json() for n, one in sorted(self.artifacts.items())}} if self.artifacts else {}
+            ),
         }
 
     def as_bytes(self) -> bytes:
@@ -127,9 +166,15 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             metrics=dict(document["metrics"]),
             comparison=dict(document.get("comparison", {})),
             profile=str(document.get("profile", "")),
+            artifacts={_inside(name): _artifact(one) for name, one in document.get("artifacts", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataLoss(f"{where} is no manifest: {type(error).__name__}: {error}") from None
+
+
+def _artifact(one: Any) -> Artifact:
+    file = File(int(one["bytes"]), str(one["sha256"]))
+    return Artifact(str(one["target"]), str(one["variant"]), file, _inside(str(one["stored"])), dict(one["contract"]))
 
 
 def _inside(name: str) -> str:
@@ -157,7 +202,8 @@ def verify(directory: str | os.PathLike[str]) -> Manifest:
     """Hold the version in ``directory`` to its manifest.
 
     Returns:
-        The manifest, every file of which is there with the right bytes. Other files are not looked at.
+        The manifest, every file of which is there with the right bytes. Other files are not looked at, nor are
+        artefacts: a version is whole without them.
 
     Raises:
         NotFound: there is no manifest.

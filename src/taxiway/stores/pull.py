@@ -1,4 +1,4 @@
-"""Verified pulls: a version of a store in a local directory, every byte held to its manifest.
+"""Verified pulls: a version of a store in a local directory, every byte held to its manifest; artefacts stay behind.
 
 CACHE/3/…               a version, whole; it appeared by one rename
 CACHE/.partial-3/…      what is there of one so far; a pull that was cut off goes on from it
@@ -77,8 +77,15 @@ def _fill(shelf: Shelf, version: int, target: Path) -> None:
 
 def _fill_published(shelf: Shelf, name: str, mark: bytes, target: Path) -> None:
     manifest = parse_manifest(mark, f"{shelf.store.location}/{name}/{MANIFEST_FILE}")
-    if (target / MANIFEST_FILE).is_file() and (target / MANIFEST_FILE).read_bytes() == mark and _is_whole(target):
-        return
+    there = (target / MANIFEST_FILE).read_bytes() if (target / MANIFEST_FILE).is_file() else b""
+    if there and _is_whole(target):
+        if there == mark:
+            return
+        if parse_manifest(there, str(target)).files == manifest.files:
+            # What is added to a version's manifest later are artefacts, which are not pulled.
+            write_file(target.parent / f".manifest-{target.name}", mark)
+            (target.parent / f".manifest-{target.name}").rename(target / MANIFEST_FILE)
+            return
     partial = _partial(target)
     for file, expected in manifest.files.items():
         path = partial / file

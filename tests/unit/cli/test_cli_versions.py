@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from taxiway.cli import main as cli
+from taxiway.stores import Made, Shelf, add_artifacts, open_store
+from taxiway.testing.stores import write_files
 from tests.unit.publish.conftest import write_saved_model
 
 WEIGHTS = "variables/variables.data-00000-of-00001"
@@ -122,6 +124,22 @@ def test_inspect_says_what_is_damaged(store: Path, capsys: pytest.CaptureFixture
     document = json.loads(said(capsys, "inspect", "m", "--store", str(store), "--json"))
     assert document["manifest"]["verified"] is False
     assert WEIGHTS in document["manifest"]["damage"]
+
+
+def test_inspect_shows_artefacts_with_their_contracts(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_files(store.parent / "built", {"int8.tflite": b"lite", "report.json": b"{}"})
+    made = {"int8": Made(["int8.tflite"], {"reason": "agreement 0.995 of 0.99"}), "report": Made(["report.json"])}
+    manifest = add_artifacts(Shelf(open_store(store), "m"), 2, "edge", source, made)
+    shown = said(capsys, "inspect", "m:2", "--store", str(store))
+    line = next(one for one in shown.splitlines() if one.startswith("artifacts/edge/int8.tflite"))
+    assert line.split()[1:] == ["int8", "4", "B", manifest.artifacts["artifacts/edge/int8.tflite"].file.sha256[:16],
+                                "agreement", "0.995", "of", "0.99"]  # fmt: skip
+    assert shown.count("artifacts/") == 2
+    (store / "m" / "2" / manifest.artifacts["artifacts/edge/int8.tflite"].stored).unlink()
+    document = json.loads(said(capsys, "inspect", "m:2", "--store", str(store), "--json"))
+    found = document["manifest"]["artifacts"]
+    assert "cannot be read" in found["artifacts/edge/int8.tflite"]["damage"]
+    assert found["artifacts/edge/report.json"]["damage"] is None and document["manifest"]["verified"]
 
 
 def test_inspect_of_nothing(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
