@@ -9,6 +9,7 @@ from taxiway.rollout.states import EXPOSED, FINAL, State, diagram
 MEANINGS = {
     State.PENDING: "asked for, and nothing was changed yet",
     State.WARMING: "the new version is loaded beside the old one, and the traffic is measured",
+    State.REPLAY: "both versions are asked recorded requests, where the plan demands it",
     State.SHADOW: "a sample of the requests is copied to the new version; nobody gets its answers",
     State.CANARY: "the new version answers a share of the requests, beside a control of the same size",
     State.PAUSED: "as before, until somebody resumes; evidence of harm still ends it",
@@ -16,7 +17,7 @@ MEANINGS = {
     State.LIVE: "the new version answers all; the old one stays loaded through the rollback window",
     State.ROLLING_BACK: "the old version becomes the default again",
     State.ROLLED_BACK: "the old version answers all, the new one is held",
-    State.FAILED: "it never answered a request: it could not be loaded, or the traffic does not allow the plan",
+    State.FAILED: "it never answered a request: it could not be loaded or tried, or the traffic is not enough",
 }
 
 PAGE = """\

@@ -37,7 +37,9 @@ __version__ = "0.1.0"
 _STAGES = frozenset({"export", "publish", "replay", "serve", "train", "tune"})
 _NAMES = {"Client": "taxiway.client"}
 # A stage does not import what stands above it. What such a package brings is handed over by the call.
-_HANDED_OVER = {"taxiway.serve": {"rollouts": "taxiway.rollout.controller:attach"}}
+_HANDED_OVER = {
+    "taxiway.serve": {"rollouts": "taxiway.rollout.controller:attach", "replays": "taxiway.replay.live:LiveReplays"}
+}
 _MODULES = frozenset({"errors"})
 
 

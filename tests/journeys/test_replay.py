@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 import taxiway
+from taxiway.cli.main import main
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.replay import Replay
 from taxiway.replay.recording import Recording
 from taxiway.settings import recordings
 from tests.journeys.conftest import put
-from tests.waiting import eventually
+from tests.waiting import Crowd, eventually
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(300)]
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
@@ -89,6 +90,56 @@ def test_a_version_that_does_not_load_is_named(world: Path, tmp_path: Path, file
         (base / "3" / name).write_bytes(data)
     with pytest.raises(FailedPrecondition, match="Version 3 of half does not load"):
         replayed(world, store=tmp_path / "models", against=3)
+
+
+class Asking(Crowd):
+    """One user, who notes which answers are wrong."""
+
+    def __init__(self, url: str) -> None:
+        self.answered, self.wrong = 0, 0
+        super().__init__(lambda: self._ask(url))
+
+    def _ask(self, url: str) -> None:
+        with taxiway.Client(url) as client:
+            while not self.stopping.is_set():
+                self.wrong += client.predict("half", np.zeros(1, np.float32))["y"][0] != 1
+                self.answered += 1
+
+
+def test_a_plan_has_a_wrong_version_refused_before_any_user_sees_it(
+    exported: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = put(exported, tmp_path / "half", 1)
+    shutil.copytree(world / "state" / "recordings", tmp_path / "state" / "recordings")
+    plan: dict[str, Any] = {"steps": [50], "step_duration": "1h", "measure": "1s", "guards": ["errors=x3,20pt"],
+                            "max_duration": "10h", "replay": {"requests": 8, "max_slowdown": 100}}  # fmt: skip
+    settings: dict[str, Any] = {"rollout": "manual", "quiet_seconds": 0.0, "poll_seconds": 0.1}
+    with (
+        taxiway.serve(base, state=str(tmp_path / "state"), record_rate=1.0, **settings) as server,
+        Asking(server.grpc_url) as user,
+    ):
+        server.loop.wait_until(lambda models: models["half"].state.live == 1, 30)
+        put(exported, base, 2)
+        shutil.copytree(exported / "1", tmp_path / "staged")
+        (tmp_path / "staged").rename(base / "3")
+        server.loop.wait_until(lambda models: models["half"].whole() == {1, 2, 3}, 30)
+        with pytest.raises(FailedPrecondition, match="are recorded in .*, and the replay is to ask 100000") as refused:
+            server.rollout("half", to=2, **{**plan, "replay": "requests=100000"})
+        assert "requests=" in str(refused.value.hint)
+
+        with pytest.raises(FailedPrecondition, match="version 2 was refused: 0 % agree, 98 % demanded; worst: request"):
+            server.rollout("half", to=2, **plan)
+        assert server.wait_default("half", 1, 10) and server.status("half")[0]["held"] == [2]
+        found = server.rollouts.status("half")
+        assert (found["rule"], found["replay"]["agreement"], found["replay"]["largest"]) == ("REPLAY", 0.0, 1.0)
+
+        status = server.rollout("half", to=3, **plan)
+        assert (status["state"], status["replay"]["agreement"], status["replay"]["asked"]) == ("canary", 1.0, 8)
+        assert main(["rollout", "status", "half", "--server", str(server.admin_url)]) == 0
+        assert "replay: 8 of 8 recorded requests, 100 % agree" in capsys.readouterr().out
+        answered = user.answered
+        eventually(lambda: user.answered > answered + 20)
+    assert user.wrong == 0
 
 
 def test_the_command_prints_and_decides(world: Path) -> None:

@@ -55,6 +55,13 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--arm", "arms", multiple=True, metavar="NAME=VERSION:PERCENT", help="An experiment: an arm of it, instead of --to."
 )
+@click.option(
+    "--replay",
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME=VALUE,…]",
+    help="Refuse a version that recorded requests show wrong.",
+)
 @plan_options
 @output.wait_option(30.0, "How long to wait for the first step.")
 @output.server_option
@@ -76,6 +83,10 @@ def start(
     would work. Then the new version answers a part of the requests that grows step by step, beside an equal part that
     the old one answers for comparison. Evidence of harm puts the old version back and holds the new one; proof that
     there is none promotes it.
+
+    --replay asks both versions recorded requests before any user sees the new one, which is refused when they agree too
+    little, it alone refuses too many, or it takes too long: min_agreement=0.98,max_error_rate=0.01,max_slowdown=2,
+    requests=200 is what --replay alone means.
 
     With --arm, several versions are tried at once until --goal tells which is better; see `rollout promote MODEL ARM`.
     """

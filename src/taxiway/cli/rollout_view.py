@@ -25,6 +25,9 @@ def show(rollout: dict[str, Any]) -> None:
         output.print_line(f"goal: {_goal(rollout['goal'])}")
     for name, goal in rollout.get("goals", {}).items():
         output.print_line(f"goal of {name}: {_goal(goal)}")
+    if rollout.get("replay"):
+        output.print_line()
+        output.print_line(f"replay: {_replay(rollout['replay'])}")
     output.print_line()
     output.print_line(_reason(rollout))
     if rollout.get("journal_problem"):
@@ -70,6 +73,15 @@ def _goal(goal: dict[str, Any]) -> str:
     needs = "" if more is None else f", about {more:,} more observations"
     bounds = f"between {_number(goal['low'])} and {_number(goal['high'])}"
     return f"{_number(goal['estimate'])} {bounds}, {goal['finding']}{needs}"
+
+
+def _replay(replay: dict[str, Any]) -> str:
+    asked = f"{replay['asked']} of {replay['requests']} recorded requests"
+    if not replay["done"] or replay["problem"]:
+        return asked
+    slowdown = f", {replay['slowdown']:.3g} times as slow" if replay["slowdown"] is not None else ""
+    refused = f"{100 * replay['error_rate']:.4g} % refused by the new version alone"
+    return f"{asked}, {100 * replay['agreement']:.4g} % agree, {refused}{slowdown}"
 
 
 def _reason(rollout: dict[str, Any]) -> str:

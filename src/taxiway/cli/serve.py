@@ -47,10 +47,11 @@ def serve(paths: Sequence[str], config: str | None, engine: str | None, **option
     stop = _signals()
     settings, watched = _read(paths, config, engine, {k: v for k, v in options.items() if v is not None})
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
+    from taxiway.replay.live import LiveReplays
     from taxiway.rollout.controller import attach
     from taxiway.serve.api import start
 
-    with start(settings, watched, rollouts=attach) as handle:
+    with start(settings, watched, rollouts=attach, replays=LiveReplays) as handle:
         _tell_ports(handle)
         handle.wait_settled(_MODELS_FIRST_SECONDS)
         _start_admin(handle)

@@ -92,7 +92,7 @@ def drill(
         store: a directory, ``s3://…`` or ``gs://…``.
         version: which; the newest when None.
         recording: a directory or file of recorded requests; the version's warm-up requests when None.
-        plan: keys of a plan's file, over those of :data:`PLAN`.
+        plan: keys of a plan's file, over those of :data:`PLAN`; a replay is left out.
         requests_per_second: the traffic.
         max_seconds: when the drill is over at the latest.
         seed: of what goes wrong when.
@@ -117,6 +117,7 @@ def drill(
             cases = _cases(address, requests, judged=faults.wrong > 0)
             slow = faults.slow_ms / 1000 if faults.slow else None
             planned = {**PLAN, **(_JUDGED if faults.wrong else {}), **(plan or {})}
+            planned.pop("replay", None)  # of what users asked there is nothing here
             (base / str(BAD)).symlink_to(files)
             with Traffic(address, cases, requests_per_second, slow) as traffic:
                 status = _rolled_out(server, planned, max_seconds, clock)

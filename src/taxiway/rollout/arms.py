@@ -65,6 +65,8 @@ def parse_experiment(values: Mapping[str, object], where: str) -> Experiment:
         raise InvalidArgument("an experiment has no goal, so nothing would ever decide it", hint='goal = "revenue"')
     if plan.shadow:
         raise InvalidArgument("an experiment has no shadow", hint="shadow each version in a rollout of its own")
+    if plan.replay is not None:
+        raise InvalidArgument("an experiment has no replay", hint="taxiway replay asks each version beforehand")
     promote = values.get("promote", "by hand")
     if promote not in ("by hand", "by itself"):
         raise InvalidArgument(f"promote = {promote!r} in {where}", hint='"by hand" or "by itself"')

@@ -16,11 +16,13 @@ from typing import Any, TypeGuard
 from taxiway.clock import Clock
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.journal import Event, Rollout
-from taxiway.rollout.states import Change, State
+from taxiway.rollout.decide import Rule
+from taxiway.rollout.states import BEFORE, Change, State
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.fleet import Model
 from taxiway.serve.lifecycle import State as VersionState
 from taxiway.serve.loop import Loop
+from taxiway.serve.rollouts import Replays
 from taxiway.types import JsonObject
 
 __all__ = ["Controller", "attach"]
@@ -32,15 +34,16 @@ LOOK_SECONDS = 1.0
 _MOVES = 4
 # A rollout that a server began by itself and that could not begin, for lack of traffic, is tried again after so long.
 _AGAIN_SECONDS = 600.0
-_BEFORE = (State.PENDING.value, State.WARMING.value)
+_BEFORE = frozenset(state.value for state in BEFORE)
+_NO_REPLAYS = "this server replays nothing, and the plan demands a replay"
 _WOULD_WORK = "; what would work: "
 
 
 class Controller:
     """Runs the rollouts of one server."""
 
-    def __init__(self, loop: Loop, plane: DataPlane, clock: Clock) -> None:
-        self._loop, self._plane, self._clock = loop, plane, clock
+    def __init__(self, loop: Loop, plane: DataPlane, clock: Clock, replays: Replays | None = None) -> None:
+        self._loop, self._plane, self._clock, self._replays = loop, plane, clock, replays
         self._said: dict[tuple[str, str], str] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taxiway-rollouts", daemon=True)
@@ -75,12 +78,18 @@ class Controller:
     def begin(self, model: str, plan: Mapping[str, object], who: str, wait_seconds: float) -> JsonObject:
         """Begin a rollout; see :class:`taxiway.serve.rollouts.Rollouts`."""
         _libraries()
+        self._check_replay(model, plan)
         record = self._loop.ask(lambda: self._begin(self._model(model), plan, who))
         self._loop.wait_until(lambda models: _is_past(models, model, record.id), wait_seconds)
         status = self.status(model)
         if status["rollout"] == record.id and status["state"] == State.FAILED.value:
             text, _, would_work = status["because"].partition(_WOULD_WORK)
             raise FailedPrecondition(text or "the rollout failed", hint=would_work or f"taxiway status {model}")
+        if status["rollout"] == record.id and status["rule"] == Rule.REPLAY.name:
+            raise FailedPrecondition(
+                f"version {record.target} was refused: {status['because']}",
+                hint=f"it is held and no user saw it; taxiway rollout status {model}",
+            )
         return status
 
     def change(self, model: str, verb: str, who: str, arm: str | None = None) -> JsonObject:
@@ -93,6 +102,17 @@ class Controller:
         """The latest rollout; see :class:`taxiway.serve.rollouts.Rollouts`."""
         _libraries()
         return self._loop.ask(lambda: self._status(self._model(model)))
+
+    def _check_replay(self, name: str, values: Mapping[str, object]) -> None:
+        """Before anything changes, whether the replay that a plan demands can be; it reads the recording."""
+        from taxiway.rollout.parse import parse_replay
+
+        demand = parse_replay(self._loop.ask(lambda: {**_defaults(self._model(name)), **values}), "the plan")
+        if demand is None:
+            return
+        if self._replays is None:
+            raise FailedPrecondition(_NO_REPLAYS, hint="leave replay out of the plan")
+        self._replays.check(name, demand.requests)
 
     # In the loop's thread.
 
@@ -229,7 +249,21 @@ class Controller:
             problem=failed[0] if failed else "",
             newest=max(model.whole(), default=0),
             waits=not model.settings.rollout.once,
+            replay=self._replayed(model),
         )
+
+    def _replayed(self, model: Model) -> JsonObject | None:
+        """What the replay has come to; the first look begins it."""
+        from taxiway.rollout.document import read_document
+
+        record = model.state.rollout
+        if record is None or record.state != State.REPLAY.value:
+            return None
+        demand = read_document(record.plan).replay
+        if self._replays is None or demand is None:
+            return {"done": True, "problem": _NO_REPLAYS, "asked": 0, "requests": 0}
+        versions = (record.target, record.source)
+        return self._replays.found(record.id, model.name, versions, demand.requests, demand.tolerance)
 
     def _keep(self, model: Model, entry: Any, who: str) -> None:
         self._loop.record(model, Event(entry.kind, model.name, who, self._clock.now(), entry.data))
@@ -304,6 +338,6 @@ def _check_version(model: Model, to: int, source: int) -> None:
         )
 
 
-def attach(loop: Loop, plane: DataPlane, clock: Clock) -> Controller:
+def attach(loop: Loop, plane: DataPlane, clock: Clock, replays: Replays | None = None) -> Controller:
     """What runs a server's rollouts, for where it is composed."""
-    return Controller(loop, plane, clock)
+    return Controller(loop, plane, clock, replays)

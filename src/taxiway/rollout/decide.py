@@ -33,6 +33,7 @@ class Rule(Enum):
     BROKEN = "what this state waited for failed"
     PAUSED = "it is paused until somebody resumes it"
     OVER = "nothing is left to do"
+    REPLAY = "recorded requests are not answered as the plan demands"
     UNSUITED = "the traffic does not allow what is planned"
     BY_HAND = "somebody said so"
 
@@ -43,7 +44,7 @@ class Progress:
 
     ``step`` is an index into the plan's steps, -1 before the canary. ``started_at`` and ``entered_at`` (this state, or
     this step of the canary) are seconds on the clock that ``now`` is from. ``outcome`` is for states that wait for
-    something to be done (warming, promoting, rolling back): True it was, False it failed, None not yet.
+    something to be done (warming, replay, promoting, rolling back): True it was, False it failed, None not yet.
     """
 
     state: State = State.PENDING
@@ -99,6 +100,7 @@ def decide(plan: RolloutPlan, progress: Progress, judgement: Judgement, now: flo
 # state: what follows when its work is done, when it failed
 _WAITING = {
     State.WARMING: (Change.TO_CANARY, Change.UNABLE),
+    State.REPLAY: (Change.TO_CANARY, Change.ROLL_BACK),
     State.PROMOTING: (Change.PROMOTED, Change.ROLL_BACK),
     State.ROLLING_BACK: (Change.ROLLED_BACK, Change.STUCK),
 }
@@ -112,9 +114,11 @@ def _wait(plan: RolloutPlan, progress: Progress, now: float) -> Action:
             return Move(failed, Rule.TIME_OVER, f"it was not loaded in {plan.max_seconds:g} s")
         return Stay(Rule.UNDER_WAY)
     if not progress.outcome:
-        return Move(failed, Rule.BROKEN)
-    if progress.state is not State.WARMING:
+        return Move(failed, Rule.REPLAY if progress.state is State.REPLAY else Rule.BROKEN)
+    if progress.state not in (State.WARMING, State.REPLAY):
         return Move(done, Rule.ARRIVED)
+    if progress.state is State.WARMING and plan.replay is not None:
+        return Move(Change.TO_REPLAY, Rule.ARRIVED)
     return Move(Change.TO_SHADOW, Rule.ARRIVED) if plan.shadow else Move(done, Rule.ARRIVED, step=0)
 
 

@@ -39,6 +39,8 @@ def plan_document(plan: RolloutPlan) -> dict[str, Any]:
     }
     if plan.goal is not None:
         document["goal"] = plan.goal.name if plan.goal.higher_is_better else f"{plan.goal.name}:lower"
+    if plan.replay is not None:
+        document["replay"] = plan.replay.document()
     if plan.at_most_affected is not None:
         del document["steps"]
         document["at_most_affected"] = plan.at_most_affected

@@ -6,11 +6,13 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from taxiway.errors import InvalidArgument
+from taxiway.rollout.demand import ReplayDemand
 from taxiway.rollout.plan import KNOWN_GUARDS, Goal, Guard, RolloutPlan, Undecided
 
-__all__ = ["KEYS", "parse_plan"]
+__all__ = ["KEYS", "parse_plan", "parse_replay"]
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _SECONDS = (86400, 3600, 60, 1)
@@ -51,6 +53,17 @@ def parse_plan(values: Mapping[str, object], where: str) -> RolloutPlan:
         except _Wrong as wrong:
             raise InvalidArgument(f"{key} = {value!r} in {where}", hint=f"{key} takes {wrong}") from None
     return replace(RolloutPlan("-", 0), **given)  # type: ignore[arg-type]
+
+
+def parse_replay(values: Mapping[str, object], where: str) -> ReplayDemand | None:
+    """The replay that a plan's ``values`` demand, which need not be a whole plan yet.
+
+    Raises:
+        InvalidArgument: it is of the wrong form.
+    """
+    if "replay" not in values:
+        return None
+    return parse_plan({"model": "-", "to": 0, "replay": values["replay"]}, where).replay
 
 
 def _text(value: object) -> str:
@@ -150,6 +163,35 @@ def _undecided(value: object) -> Undecided:
         raise _Wrong('"hold" (a person decides) or "ship"') from None
 
 
+def _replay(value: object) -> ReplayDemand | None:
+    """A table, text such as ``min_agreement=0.98,requests=500``, true or nothing for what is usual, false for none."""
+    known: dict[str, Callable[[object], Any]] = {
+        "requests": _whole,
+        **dict.fromkeys(("min_agreement", "max_error_rate"), _fraction),
+    }
+    known |= dict.fromkeys(("max_slowdown", "tolerance"), lambda value: _number(value, "a number"))
+    what = f"true, or a table of {', '.join(known)}"
+    if isinstance(value, bool):
+        return ReplayDemand() if value else None
+    if isinstance(value, str):
+        parts = [str(part).partition("=") for part in _items(value)]
+        value = {name.strip(): text.strip() for name, _, text in parts}
+    if not isinstance(value, Mapping) or not set(value) <= set(known):
+        raise _Wrong(what)
+    given = {}
+    for name, each in value.items():
+        try:
+            given[name] = known[name](each)
+        except _Wrong as wrong:
+            raise _Wrong(f"{wrong} for {name}") from None
+    return ReplayDemand(**given)
+
+
+def _fraction(value: object) -> float:
+    share = _number(value, "a fraction, such as 0.98 or 98%")
+    return share / 100 if isinstance(value, str) and value.strip().endswith("%") else share
+
+
 # key: (field of the plan, how its value is read)
 KEYS: dict[str, tuple[str, Callable[[object], object]]] = {
     "model": ("model", _text),
@@ -168,4 +210,5 @@ KEYS: dict[str, tuple[str, Callable[[object], object]]] = {
     "safe_alpha": ("safe_alpha", lambda value: _number(value, "a chance, such as 0.05")),
     "measure": ("measure_seconds", _seconds),
     "key": ("key", _text),
+    "replay": ("replay", _replay),
 }

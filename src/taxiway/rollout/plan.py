@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from taxiway.errors import InvalidArgument
+from taxiway.rollout.demand import ReplayDemand
 
 __all__ = ["KNOWN_GUARDS", "Goal", "Guard", "RolloutPlan", "Undecided", "Watch"]
 
@@ -103,7 +104,7 @@ class RolloutPlan:
     ``step_seconds`` and ``step_units`` units an arm. ``at_most_affected`` is a budget of requests answered badly, from
     which :mod:`.budget` works out the steps. ``harm_alpha`` is shared between the guards. Before all that the
     traffic is measured for at most ``measure_seconds``. ``key`` is the header that says whose a request is, or
-    ``input:NAME`` for an input of the model.
+    ``input:NAME`` for an input of the model. ``replay`` is what recorded requests must come to before all others.
     """
 
     model: str
@@ -122,6 +123,7 @@ class RolloutPlan:
     safe_alpha: float = 0.05
     measure_seconds: float = 10.0
     key: str = "x-routing-key"
+    replay: ReplayDemand | None = None
 
     def __post_init__(self) -> None:
         _check_target(self.model, self.to)

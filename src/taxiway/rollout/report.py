@@ -65,6 +65,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "guards": [_with_time(guard, compared) for guard in _guards(now, verdict)],
         "goal": verdict.get("goal"),
         "goals": {name: _goal(each.goal) for name, each in now.arms.items() if each.goal is not None},
+        "replay": record.baseline.get("replay", sight.replay),
         "split_uneven": verdict.get("split_uneven", False),
         "labels_uneven": verdict.get("labels_uneven", False),
         "requests_per_second": round(rps, 3),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxiway.rollout.plan import RolloutPlan
-from taxiway.rollout.states import State
+from taxiway.rollout.states import BEFORE, State
 
 __all__ = ["CANARY", "CONTROL", "STABLE", "Sides", "Variant", "experiment", "experiment_wish", "wish"]
 
@@ -69,7 +69,7 @@ def wish(sides: Sides, plan: RolloutPlan, state: State, step: int, slow_us: Mapp
         slow_us: by guard, above how many microseconds an answer is slow.
     """
     both = sorted({sides.source, sides.target})
-    if state in (State.PENDING, State.WARMING):
+    if state in BEFORE:
         return _wish(sides.source, both, sides.above, _route(sides, plan, state, [], {}))
     if state in (State.SHADOW, State.CANARY, State.PAUSED):
         arms = [] if step < 0 else _arms(sides, plan.steps[step])
@@ -87,7 +87,7 @@ def wish(sides: Sides, plan: RolloutPlan, state: State, step: int, slow_us: Mapp
 
 def experiment(name: str, state: State) -> str:
     """What the data plane counts under in ``state``; before the ramp, under a name of its own."""
-    return f"{name}-before" if state in (State.PENDING, State.WARMING) else name
+    return f"{name}-before" if state in BEFORE else name
 
 
 def _wish(default: int | None, versions: list[int], above: int | None, route: dict[str, Any] | None) -> dict[str, Any]:

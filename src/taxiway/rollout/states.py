@@ -7,7 +7,7 @@ from enum import Enum
 
 from taxiway.errors import FailedPrecondition
 
-__all__ = ["EXPOSED", "FINAL", "TRANSITIONS", "Change", "State", "allowed", "diagram", "follow"]
+__all__ = ["BEFORE", "EXPOSED", "FINAL", "TRANSITIONS", "Change", "State", "allowed", "diagram", "follow"]
 
 
 class State(Enum):
@@ -15,6 +15,7 @@ class State(Enum):
 
     PENDING = "pending"
     WARMING = "warming"
+    REPLAY = "replay"
     SHADOW = "shadow"
     CANARY = "canary"
     PROMOTING = "promoting"
@@ -29,7 +30,8 @@ class Change(Enum):
     """What happens to a rollout."""
 
     BEGIN = "begin"
-    UNABLE = "the new version cannot be loaded"
+    UNABLE = "the new version cannot be loaded, or tried"
+    TO_REPLAY = "ask it recorded requests"
     TO_SHADOW = "copy requests to it"
     TO_CANARY = "let it answer"
     STEP = "next step"
@@ -43,14 +45,18 @@ class Change(Enum):
     STUCK = "the old version cannot be put back"
 
 
-_ROLL_BACK = (State.WARMING, State.SHADOW, State.CANARY, State.PROMOTING, State.LIVE, State.PAUSED)
+_ROLL_BACK = (State.WARMING, State.REPLAY, State.SHADOW, State.CANARY, State.PROMOTING, State.LIVE, State.PAUSED)
 
 TRANSITIONS: Mapping[tuple[State, Change], State] = {
     (State.PENDING, Change.BEGIN): State.WARMING,
     (State.PENDING, Change.ROLL_BACK): State.ROLLED_BACK,  # nothing was changed yet
     (State.WARMING, Change.UNABLE): State.FAILED,
+    (State.WARMING, Change.TO_REPLAY): State.REPLAY,
     (State.WARMING, Change.TO_SHADOW): State.SHADOW,
     (State.WARMING, Change.TO_CANARY): State.CANARY,
+    (State.REPLAY, Change.UNABLE): State.FAILED,
+    (State.REPLAY, Change.TO_SHADOW): State.SHADOW,
+    (State.REPLAY, Change.TO_CANARY): State.CANARY,
     (State.SHADOW, Change.TO_CANARY): State.CANARY,
     (State.SHADOW, Change.PAUSE): State.PAUSED,
     (State.CANARY, Change.STEP): State.CANARY,
@@ -65,6 +71,8 @@ TRANSITIONS: Mapping[tuple[State, Change], State] = {
     (State.ROLLING_BACK, Change.STUCK): State.FAILED,
 }
 
+BEFORE = frozenset({State.PENDING, State.WARMING, State.REPLAY})
+"""Where a rollout is until its first step."""
 EXPOSED = frozenset({State.CANARY, State.PAUSED, State.PROMOTING, State.LIVE})
 """Where the new version may be answering requests."""
 FINAL = frozenset({State.ROLLED_BACK, State.FAILED})

@@ -12,6 +12,7 @@ from taxiway.rollout.arms import Experiment, decide_arms, experiment_document, j
 from taxiway.rollout.baseline import Baseline, measured, prepare
 from taxiway.rollout.counts import Seen, anew, begin_step, look, observations
 from taxiway.rollout.decide import Action, Move, Progress, Rule, Stay, decide
+from taxiway.rollout.demand import ReplayDemand, met, progress, unmet
 from taxiway.rollout.document import plan_document, read_document
 from taxiway.rollout.evidence.brake import brake
 from taxiway.rollout.judge import judge
@@ -40,7 +41,7 @@ class Sight:
     ``now`` is seconds since the epoch. ``outcomes`` is the data plane's document for the model, perhaps still that of
     an earlier rollout, which :func:`own` leaves out. ``default`` answers requests that name no version; ``loaded`` is
     True when the new version serves, False when it was given up, with the ``problem``. ``newest`` is the newest version
-    there. ``waits`` says that new versions wait for rollouts.
+    there. ``waits`` says that new versions wait for rollouts. ``replay`` is what the replay under way has come to.
     """
 
     now: float
@@ -50,6 +51,7 @@ class Sight:
     problem: str = ""
     newest: int = 0
     waits: bool = False
+    replay: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def steer(record: Rollout, sight: Sight) -> Entry | None:
         except TaxiwayError as refusal:
             because = refusal.message + (f"; what would work: {refusal.hint}" if refusal.hint else "")
             return _change(now, sight, Move(Change.UNABLE, Rule.UNSUITED, because))
-    if now.state in _COMPARED and sight.loaded is False:
+    if now.state is State.REPLAY and sight.replay is not None and sight.replay["problem"]:
+        return _change(now, sight, Move(Change.UNABLE, Rule.BROKEN, sight.replay["problem"]))
+    if now.state in (*_COMPARED, State.REPLAY) and sight.loaded is False:
         return _change(now, sight, Move(Change.ROLL_BACK, Rule.BROKEN, sight.problem))
     action = next_action(now, sight)
     if now.state in _COMPARED and (isinstance(action, Move) or _worth_keeping(now, sight, action)):
@@ -149,7 +153,15 @@ def next_action(now: View, sight: Sight) -> Action:
     action = decide(now.plan, progress, now.judgement, sight.now)
     if isinstance(action, Move) and action.change is Change.UNABLE and sight.problem:
         return replace(action, because=sight.problem)
+    if now.state is State.REPLAY and now.plan.replay is not None:
+        return replace(action, because=_of_replay(now.plan.replay, action, sight))
     return action
+
+
+def _of_replay(demand: ReplayDemand, action: Action, sight: Sight) -> str:
+    if isinstance(action, Stay) or sight.replay is None:
+        return progress(sight.replay)
+    return unmet(demand, sight.replay)
 
 
 def command(record: Rollout, sight: Sight, change: Change, arm: str | None = None) -> Entry:
@@ -174,6 +186,8 @@ def _outcome(now: View, sight: Sight) -> bool | None:
         if sight.loaded is False:
             return False
         return True if sight.loaded and now.baseline.requests_per_second else None
+    if now.state is State.REPLAY and now.plan.replay is not None:
+        return met(now.plan.replay, sight.replay)
     if now.state is State.PROMOTING:
         return False if sight.loaded is False else (sight.default == now.record.target or None)
     if now.state is State.ROLLING_BACK:
@@ -230,6 +244,8 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
     if now.state is State.WARMING:
         document = plan_document(now.plan) if now.experiment is None else dict(record.plan)
         data |= {"plan": document, "baseline": now.baseline.document()}
+    if now.state is State.REPLAY and sight.replay is not None and sight.replay["done"]:
+        data |= {"baseline": {**record.baseline, "replay": dict(sight.replay)}}
     return Entry("rollout-changed", data)
 
 

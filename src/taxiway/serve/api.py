@@ -18,7 +18,7 @@ from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.marks import Holding, Marks
 from taxiway.serve.operate import Operator
-from taxiway.serve.rollouts import Rollouts, RolloutsOf
+from taxiway.serve.rollouts import ReplaysOf, Rollouts, RolloutsOf
 from taxiway.serve.source import Poller
 from taxiway.serve.watching import Watched, Watching, sort_paths
 from taxiway.settings import Settings, in_database, read_settings
@@ -64,6 +64,8 @@ class ServeHandle:
         plane: DataPlane,
         clock: Clock | None = None,
         rollouts: RolloutsOf | None = None,
+        *,
+        replays: ReplaysOf | None = None,
     ) -> None:
         from taxiway.serve.server import load_spec
 
@@ -80,7 +82,8 @@ class ServeHandle:
         around = Surroundings(plane, self._journal, self._loads, self._unloads, spec, self._clock, local=cache.bring)
         self.loop = Loop(around, settings.server)
         self.operator = Operator(self.loop, self._journal, self._clock)
-        self._rollouts = rollouts(self.loop, plane, self._clock) if rollouts is not None else None
+        self._replays = replays(settings.server, lambda: self.grpc_url, self._clock) if replays is not None else None
+        self._rollouts = rollouts(self.loop, plane, self._clock, self._replays) if rollouts is not None else None
         self._holding = Holding(self.loop, Marks(self._clock), cache)
         self._poller = Poller(self._clock, settings.server.poll_seconds, self._look)
         self._watching = Watching(settings, watched, cache, self._clock)
@@ -195,6 +198,8 @@ class ServeHandle:
         self._poller.stop()
         if self._rollouts is not None:
             self._rollouts.stop()
+        if self._replays is not None:
+            self._replays.stop()
         self._holding.clear()
         if self._admin is not None:
             self._admin.stop()
@@ -229,14 +234,18 @@ def _reachable(address: str) -> str:
 
 
 def start(
-    settings: Settings, watched: Watched, plane: DataPlane | None = None, rollouts: RolloutsOf | None = None
+    settings: Settings,
+    watched: Watched,
+    plane: DataPlane | None = None,
+    rollouts: RolloutsOf | None = None,
+    replays: ReplaysOf | None = None,
 ) -> ServeHandle:
     """Open the ports and begin to load; returns at once. The admin API is not opened yet."""
     if plane is None:
         from taxiway.serve.server import NativeDataPlane
 
         plane = NativeDataPlane(settings.server)
-    handle = ServeHandle(settings, watched, plane, rollouts=rollouts)
+    handle = ServeHandle(settings, watched, plane, rollouts=rollouts, replays=replays)
     try:
         return handle._start()
     except BaseException:
@@ -253,6 +262,7 @@ def serve(
     state: str = "",
     wait_seconds: float = 60.0,
     rollouts: RolloutsOf | None = None,
+    replays: ReplaysOf | None = None,
     **settings: Any,
 ) -> ServeHandle:
     """Serve models from this process, until the handle is stopped.
@@ -264,7 +274,8 @@ def serve(
         state: a directory for the journal, or a ``postgresql://`` URL; empty forgets operators' decisions with the
             process.
         wait_seconds: how long to wait for the models; it is no error when some do not serve by then.
-        rollouts: what runs rollouts; ``taxiway.serve`` gives its own.
+        rollouts: what runs rollouts; ``taxiway.serve`` gives its own, and ``replays`` alike.
+        replays: what asks recorded requests of versions where a plan demands it.
         settings: any other setting by its name, a server's or (for every model) a model's.
 
     Returns:
@@ -281,7 +292,7 @@ def serve(
     ports = {"rest_port": rest_port, "grpc_port": grpc_port, "admin_port": admin_port, "state": state}
     of_models = {name: settings.pop(name) for name in list(settings) if name in rows("defaults")}
     read = read_settings(environ={}, server={**ports, **settings}, defaults=of_models)
-    handle = start(read, sort_paths(paths), rollouts=rollouts)
+    handle = start(read, sort_paths(paths), rollouts=rollouts, replays=replays)
     try:
         handle.start_admin()
         handle.wait_settled(wait_seconds)

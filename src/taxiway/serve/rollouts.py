@@ -8,9 +8,10 @@ from typing import Protocol
 from taxiway.clock import Clock
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop
+from taxiway.settings import ServerSettings
 from taxiway.types import JsonObject
 
-__all__ = ["Rollouts", "RolloutsOf"]
+__all__ = ["Replays", "ReplaysOf", "Rollouts", "RolloutsOf"]
 
 
 class Rollouts(Protocol):
@@ -49,5 +50,32 @@ class Rollouts(Protocol):
         ...
 
 
-RolloutsOf = Callable[[Loop, DataPlane, Clock], Rollouts]
+class Replays(Protocol):
+    """Asks recorded requests of two versions that are loaded, as a plan demands it: :mod:`taxiway.replay`."""
+
+    def check(self, model: str, requests: int) -> None:
+        """Whether so many can be asked; it reads files.
+
+        Raises:
+            FailedPrecondition: they cannot; the hint says what would work.
+        """
+        ...
+
+    def found(self, rollout: str, model: str, versions: tuple[int, int], requests: int, tolerance: float) -> JsonObject:
+        """What the replay of a rollout has come to so far; the first call begins it, and none waits.
+
+        ``asked`` of ``requests`` are done. When it is ``done`` with a ``problem``, it could not be; without, it has
+        ``agreement``, ``error_rate``, ``slowdown``, ``milliseconds`` (``new``, ``old``) and the ``worst``, as
+        :class:`taxiway.rollout.demand.ReplayDemand` puts them. ``versions`` are the new and the old one.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End what is under way."""
+        ...
+
+
+RolloutsOf = Callable[[Loop, DataPlane, Clock, "Replays | None"], Rollouts]
 """Makes what runs the rollouts of a server."""
+ReplaysOf = Callable[[ServerSettings, Callable[[], str], Clock], Replays]
+"""Makes what replays recorded requests; the second argument gives the address of gRPC once the server has started."""

@@ -12,6 +12,7 @@ import numpy as np
 from taxiway.clock import SystemClock
 from taxiway.rollout.controller import Controller, attach
 from taxiway.serve.api import ServeHandle, sort_paths
+from taxiway.serve.rollouts import ReplaysOf
 from taxiway.settings import read_settings
 from taxiway.testing import FakeDataPlane, write_saved_model
 from taxiway.types import JsonObject
@@ -62,7 +63,14 @@ class CountingPlane(FakeDataPlane):
 class Server:
     """A running server of one model, ``digits``."""
 
-    def __init__(self, tmp_path: Path, rates: Rates = alike, rollout: object = "immediate", versions: int = 2) -> None:
+    def __init__(
+        self,
+        tmp_path: Path,
+        rates: Rates = alike,
+        rollout: object = "immediate",
+        versions: int = 2,
+        replays: ReplaysOf | None = None,
+    ) -> None:
         self.root = tmp_path
         self.clock = SkippingClock()
         self.plane = CountingPlane(self.clock, rates)
@@ -71,7 +79,7 @@ class Server:
         values = {"admin_port": 0, "state": str(tmp_path / "state"), "quiet_seconds": 0.0, "poll_seconds": 0.05}
         models = {"digits": {"source": str(tmp_path / "models" / "digits"), "rollout": rollout, "keep_previous": 0}}
         read = read_settings(environ={}, server=values, models=models)
-        self.handle = ServeHandle(read, sort_paths({}), self.plane, self.clock, rollouts=attach)
+        self.handle = ServeHandle(read, sort_paths({}), self.plane, self.clock, rollouts=attach, replays=replays)
         self.handle._start()
         assert self.handle.wait_settled(30)
 

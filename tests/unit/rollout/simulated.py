@@ -108,6 +108,7 @@ class World:
         self.now = BEGAN
         self.loaded: bool | None = True
         self.waits = False
+        self.replay: Mapping[str, Any] | None = None
         self.events: list[Event] = []
         self.state = ModelState()
         self.counting: Counting | None = None
@@ -136,7 +137,7 @@ class World:
 
     def sight(self) -> Sight:
         outcomes = None if self.counting is None else self.counting.document()
-        return Sight(self.now, outcomes, self.default, self.loaded, "no file", self.newest, self.waits)
+        return Sight(self.now, outcomes, self.default, self.loaded, "no file", self.newest, self.waits, self.replay)
 
     def serve(self, requests: int) -> dict[str, int]:
         """Answer so many requests; how many each arm got."""

@@ -52,5 +52,5 @@ def test_from_everywhere_an_end_is_near() -> None:
 def test_the_diagram_has_every_transition_and_stands_in_the_document() -> None:
     drawn = diagram()
     assert drawn.count("-->") == len(TRANSITIONS) + 1 + len(FINAL)
-    page = Path(__file__).parents[3] / "docs" / "concepts" / "evidence.md"
+    page = Path(__file__).parents[3] / "docs" / "concepts" / "rollout-states.md"
     assert f"```mermaid\n{drawn}```" in page.read_text("utf-8")
