@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 import taxiway
 from taxiway.cli.main import main
@@ -19,6 +20,7 @@ from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, Taxiwa
 from taxiway.serve.server import NativeDataPlane, load_spec
 from taxiway.settings import ModelSettings, ServerSettings
 from taxiway.types import JsonObject
+from tests.routes import REFUSED, plans, routes
 from tests.waiting import eventually
 
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
@@ -228,3 +230,30 @@ def test_a_shadow_is_compared_behind_the_answers(shared: Shared) -> None:
     assert (shadow["sampled"], shadow["dropped"], shadow["codes"]) == (10, 0, {"OK": 10})
     assert (shadow["rows"], shadow["differing_rows"], shadow["largest_difference"]) == (20, 20, 1.0)
     assert {one["request_id"] for one in shadow["worst"]} <= {answer.request_id for answer in answers}
+
+
+@pytest.mark.parametrize("wrong", [route for _, route in REFUSED.values()], ids=list(REFUSED))
+def test_what_no_rollout_may_begin_with_is_refused_here_too(shared: Shared, wrong: JsonObject) -> None:
+    with pytest.raises(TaxiwayError):
+        shared.publish({**canary("refused", 0, arms=[]), **wrong})
+
+
+def test_what_a_rollout_may_begin_with_is_never_refused_here(shared: Shared) -> None:
+    begun: Counter[bool] = Counter()
+
+    @given(values=plans())
+    @settings(max_examples=150, deadline=None, database=None)
+    def begin(values: dict[str, Any]) -> None:
+        begun[True] += 1
+        try:
+            allowed = routes(values, str(begun[True]))
+        except TaxiwayError:
+            begun[False] += 1
+            return
+        for route in allowed:
+            # Two versions are there; which one an arm is led to has nothing to do with its place.
+            arms = [{**arm, "version": min(max(arm["version"], 1), 2)} for arm in route["arms"]]
+            shared.publish({**route, "arms": arms})
+
+    begin()
+    assert 10 < begun[False] < begun[True] - 10

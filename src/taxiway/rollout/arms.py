@@ -6,6 +6,7 @@ the chances of error that the plan gives: each gets its part of them (Bonferroni
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,11 @@ from taxiway.rollout.verdict import Finding, GoalFinding, Judgement
 
 __all__ = ["Experiment", "decide_arms", "experiment_document", "judge_arms", "parse_experiment"]
 
-_ARM = re.compile(r"([A-Za-z][\w-]*)=(\d+):(\d+(?:\.\d+)?)%?(?:@(\d+))?")
+# The name stands in a header.
+_ARM = re.compile(r"([A-Za-z][\w-]{0,63})=(\d+):(\d+(?:\.\d+)?)%?(?:@(\d+))?", re.ASCII)
+# The data plane counts 64 arms; the control, the rest, and the rest on the version that is promoted are three of them.
+_MOST_ARMS = 61
+_WHOLE_PPM = 1_000_000
 _NAMES = (CANARY, CONTROL, STABLE)
 
 
@@ -60,6 +65,7 @@ def parse_experiment(values: Mapping[str, object], where: str) -> Experiment:
             f"the arms {shown} and a control of {100 * control.share:g} % are {100 * total:g} %, over 100 %",
             hint="the control is as large as the largest arm; take smaller ones",
         )
+    _check_places([*arms, control], where)
     plan = parse_plan({"shadow": 0, **given, "to": arms[0].version, "steps": [50]}, where)
     if plan.goal is None:
         raise InvalidArgument("an experiment has no goal, so nothing would ever decide it", hint='goal = "revenue"')
@@ -81,20 +87,50 @@ def _arms(value: object, where: str) -> tuple[Variant, ...]:
     begin = 0
     for text in texts:
         match = _ARM.fullmatch(str(text).strip())
-        if match is None or match[1] in _NAMES or not 0 < float(match[3]) <= 100:
-            raise InvalidArgument(f"an arm {text!r} in {where}", hint="NAME=VERSION:PERCENT, such as b=3:20")
+        if match is None or match[1] in _NAMES or not 1e-4 <= float(match[3]) <= 100:
+            raise InvalidArgument(
+                f"an arm {text!r} in {where}",
+                hint="NAME=VERSION:PERCENT, such as b=3:20; a name has up to 64 of a-z, A-Z, 0-9, - and _",
+            )
         begin = begin if match[4] is None else int(match[4])
-        arms.append(Variant(match[1], int(match[2]), float(match[3]) / 100, begin))
+        arms.append(Variant(match[1], int(match[2]), _share(match[3]), begin))
         begin += arms[-1].share_ppm
+    if len(arms) > _MOST_ARMS:
+        raise InvalidArgument(f"{len(arms)} arms in {where}", hint=f"{_MOST_ARMS} at most")
     if len({arm.name for arm in arms}) < len(arms) or len({arm.version for arm in arms}) < len(arms):
         raise InvalidArgument(f"two arms are alike in {where}", hint="each has a name and a version of its own")
     return tuple(arms)
 
 
+def _check_places(arms: Sequence[Variant], where: str) -> None:
+    """No unit belongs to two arms, and each arm lies within the whole."""
+    lying = sorted(arms, key=lambda arm: arm.begin_ppm)
+    for before, after in itertools.pairwise(lying):
+        if before.begin_ppm + before.share_ppm > after.begin_ppm:
+            raise InvalidArgument(
+                f"the arms {before.name} and {after.name} in {where} overlap from {_percent(after.begin_ppm)} % on",
+                hint="leave out where they begin (@), and they lie one behind the other",
+            )
+    if (end := lying[-1].begin_ppm + lying[-1].share_ppm) > _WHOLE_PPM:
+        raise InvalidArgument(
+            f"the arm {lying[-1].name} in {where} ends at {_percent(end)} %, over 100 %",
+            hint="leave out where the arms begin (@), or take smaller ones",
+        )
+
+
+def _share(percent: str) -> float:
+    """A share in whole millionths, so that what is kept of it is the same again."""
+    return round(float(percent) * 10_000) / _WHOLE_PPM
+
+
+def _percent(ppm: int) -> str:
+    return f"{ppm / 10_000:.8g}"
+
+
 def _control(value: object, arms: Sequence[Variant]) -> Variant:
     """The control: as it was kept, or as large as the largest arm and behind them all."""
     if isinstance(value, str) and (match := _ARM.fullmatch(value)) and match[4] is not None:
-        return Variant(CONTROL, int(match[2]), float(match[3]) / 100, int(match[4]))
+        return Variant(CONTROL, int(match[2]), _share(match[3]), int(match[4]))
     end = max(arm.begin_ppm + arm.share_ppm for arm in arms)
     return Variant(CONTROL, 0, max(arm.share for arm in arms), end)
 
@@ -109,7 +145,7 @@ def experiment_document(experiment: Experiment) -> dict[str, Any]:
 
 
 def _text(arm: Variant) -> str:
-    return f"{arm.name}={arm.version}:{100 * arm.share:.6g}@{arm.begin_ppm}"
+    return f"{arm.name}={arm.version}:{_percent(arm.share_ppm)}@{arm.begin_ppm}"
 
 
 def judge_arms(

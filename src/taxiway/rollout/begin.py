@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,10 @@ from taxiway.rollout.routing import Sides, experiment_wish, wish
 from taxiway.rollout.states import State
 from taxiway.rollout.steer import Entry
 
-__all__ = ["Place", "started", "started_experiment"]
+__all__ = ["Place", "name_of", "started", "started_experiment"]
+
+# What the data plane takes for a name; it takes 128 bytes, and some are left for what is added before the ramp.
+_NAME_BYTES = 100
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,14 @@ class Place:
     newest: int
     name: str
     salt: str
+
+
+def name_of(model: str, to: int, token: str) -> str:
+    """A name for a rollout: the ``token``, which tells it from all others, behind what people read.
+
+    A model may be called what a name in a route may not: other characters than those of ASCII that are seen become _.
+    """
+    return re.sub("[^!-~]", "_", f"{model}-{to}-{token}")[-_NAME_BYTES:]
 
 
 def started(plan: RolloutPlan, place: Place) -> Entry:

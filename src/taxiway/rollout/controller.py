@@ -153,7 +153,7 @@ class Controller:
     def _begin(self, model: Model, values: Mapping[str, object], who: str) -> Rollout:
         from taxiway.rollout.arms import parse_experiment
         from taxiway.rollout.baseline import check_guards
-        from taxiway.rollout.begin import Place, started, started_experiment
+        from taxiway.rollout.begin import Place, name_of, started, started_experiment
         from taxiway.rollout.parse import parse_plan
         from taxiway.rollout.steer import Entry
 
@@ -177,9 +177,8 @@ class Controller:
         for version in [plan.to] if tried is None else [arm.version for arm in tried.arms]:
             _check_version(model, version, source)
             model.try_afresh(version)
-        name = f"{model.name}-{plan.to}-{secrets.token_hex(4)}"
         newest = max(model.whole() | {plan.to})
-        place = Place(source, newest, name[-100:], secrets.token_hex(8))
+        place = Place(source, newest, name_of(model.name, plan.to, secrets.token_hex(4)), secrets.token_hex(8))
         entry = started(plan, place) if tried is None else started_experiment(tried, place)
         if _under_way(running):
             because = f"a rollout of version {plan.to} begins, so version {running.source} is no longer kept"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,10 @@ from taxiway.rollout.demand import ReplayDemand
 __all__ = ["KNOWN_GUARDS", "Goal", "Guard", "RolloutPlan", "Undecided", "Watch"]
 
 LARGEST_SHARE = 0.5
+LEAST_SHARE = 1e-6
+"""The data plane shares requests out in millionths."""
+# A header's name (RFC 9110), not longer than what any proxy lets through.
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 
 
 class Watch(Enum):
@@ -161,6 +166,10 @@ def _check_steps(steps: Sequence[float]) -> None:
     shown = ", ".join(f"{100 * share:g} %" for share in steps)
     if not steps:
         raise InvalidArgument("the plan has no steps", hint="steps = [1, 5, 10, 25, 50]")
+    if any(0 < share < LEAST_SHARE for share in steps):
+        raise InvalidArgument(
+            f"of the steps {shown} the smallest is less than 0.0001 %", hint="a larger one, such as 1"
+        )
     if not all(0 < share <= LARGEST_SHARE for share in steps):
         raise InvalidArgument(
             f"the steps {shown} do not all lie above 0 and up to 50 %",
@@ -181,13 +190,25 @@ def _check_guards(guards: Sequence[Guard]) -> None:
         raise InvalidArgument(f"guard {twice[0]} is given twice", hint="one guard a name")
 
 
+def _check_key(key: str) -> None:
+    field = key.removeprefix("input:")
+    if field != key:
+        fits = bool(field) and field.isprintable()
+    else:
+        fits = _HEADER.fullmatch(key) is not None
+    if not fits:
+        what = (
+            "an input's name" if field != key else "a header's name, which has letters, digits and signs but no space"
+        )
+        raise InvalidArgument(f"a key {key!r}, which is not {what}", hint='key = "x-routing-key" or "input:user"')
+
+
 def _check_limits(plan: RolloutPlan) -> None:
     if not 0 <= plan.shadow <= 1:
         raise InvalidArgument(f"a shadow share of {100 * plan.shadow:g} %", hint="0 to 100")
-    if not plan.key.removeprefix("input:") or plan.measure_seconds < 0:
-        raise InvalidArgument(
-            f"a key {plan.key!r}, measured for {plan.measure_seconds:g} s", hint='key = "x-routing-key" or "input:user"'
-        )
+    _check_key(plan.key)
+    if plan.measure_seconds < 0:
+        raise InvalidArgument(f"measured for {plan.measure_seconds:g} s", hint="durations are not negative")
     if plan.step_units < 1 or plan.step_seconds < 0 or plan.max_seconds <= 0 or plan.rollback_window_seconds < 0:
         raise InvalidArgument(
             f"a step of {plan.step_seconds:g} s and {plan.step_units} units, {plan.max_seconds:g} s in all, a rollback "
