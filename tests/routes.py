@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,11 +53,12 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 _TEXT = st.text(max_size=40) | st.sampled_from(
     ["x-user", "X-User", "input:user", "input:größe", "input:", "a:b", "a\x7f"]
 )
-_SHARE = st.floats(0, 60, allow_nan=False) | st.sampled_from([0.0001, 10, 16.66665, 33.33333])
+_NAME = re.compile(r"[A-Za-z][\w-]{0,70}", re.ASCII)
+_SHARE = st.sampled_from([0.5, 1, 5, 7.5, 10, 12.3456789, 16.66665, 20, 30, 50]) | st.floats(0, 60)
 _ARM = st.tuples(
-    st.from_regex(r"[A-Za-z]\w{0,70}", fullmatch=True) | st.text(max_size=5),
+    st.from_regex(_NAME, fullmatch=True) | st.from_regex(_NAME, fullmatch=True) | st.text(max_size=5),
     _SHARE,
-    st.none() | st.integers(0, 1_200_000),
+    st.none() | st.none() | st.integers(0, 1_200_000),
 )
 
 
@@ -65,13 +67,19 @@ def _texts(arms: list[tuple[str, float, int | None]]) -> list[str]:
     return [f"{name}={v}:{share:.7f}" + ("" if begin is None else f"@{begin}") for v, (name, share, begin) in places]
 
 
-_ARMS = (st.lists(_ARM, min_size=1, max_size=5) | st.lists(_ARM, min_size=55, max_size=70)).map(_texts)
+_ARMS = (
+    st.lists(_ARM, min_size=1, max_size=4)
+    | st.lists(_ARM, min_size=1, max_size=2)
+    | st.lists(_ARM, min_size=61, max_size=63)
+).map(_texts)
 
 
 def plans() -> st.SearchStrategy[dict[str, Any]]:
     """What somebody may say in a plan, most of it wrong."""
     common = {"model": st.text(min_size=1, max_size=150), "key": _TEXT}
-    rollouts = st.fixed_dictionaries(common, optional={"steps": st.lists(_SHARE, max_size=4), "shadow": _SHARE})
+    rollouts = st.fixed_dictionaries(
+        common, optional={"steps": st.lists(_SHARE, min_size=1, max_size=4).map(sorted), "shadow": _SHARE}
+    )
     experiments = st.fixed_dictionaries({"arms": _ARMS}, optional=common)
     return (rollouts | experiments).map(lambda values: {**BASE, **values})
 
@@ -88,10 +96,11 @@ def routes(values: Mapping[str, Any], token: str) -> list[Mapping[str, Any]]:
     place = Place(1, 2, name_of(plan.model, plan.to, token), "salt")
     entry = started(plan, place) if tried is None else started_experiment(tried, place)
     sides = Sides(place.name, place.salt, 1, 2, 2)
+    ramp: list[dict[str, Any] | None]
     if tried is not None:
         ramp = [experiment_wish(sides, plan, (*tried.arms, tried.control), State.CANARY, slow_us)]
     else:
         steps = [(State.SHADOW, -1), *((State.CANARY, step) for step in range(len(plan.steps)))]
         ramp = [wish(sides, plan, state, step, slow_us) for state, step in steps]
-    wishes = [entry.data["wish"], *ramp, wish(sides, plan, State.PROMOTING, 0, slow_us)]
+    wishes: list[Mapping[str, Any] | None] = [entry.data["wish"], *ramp, wish(sides, plan, State.PROMOTING, 0, slow_us)]
     return [each["route"] for each in wishes if each is not None]

@@ -242,7 +242,7 @@ def test_what_a_rollout_may_begin_with_is_never_refused_here(shared: Shared) -> 
     begun: Counter[bool] = Counter()
 
     @given(values=plans())
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=150, deadline=None, derandomize=True)
     def begin(values: dict[str, Any]) -> None:
         begun[True] += 1
         try:
@@ -256,4 +256,4 @@ def test_what_a_rollout_may_begin_with_is_never_refused_here(shared: Shared) -> 
             shared.publish({**route, "arms": arms})
 
     begin()
-    assert 10 < begun[False] < begun[True] - 10
+    assert 20 < begun[False] < begun[True] - 20
