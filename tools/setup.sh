@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes this clone ready to run: system packages, .venv with the pinned packages, the Rust extension, the commands.
+# Makes this clone ready to run: system packages, .venv with the pinned packages, the Rust extension, the commands,
+# TensorFlow.js where there is npm.
 # Every step leaves a stamp in .venv and is skipped while what it was made from is unchanged. PYTHON says which Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,4 +55,14 @@ if ! fresh extension "${rust[@]}" || ! [ -e src/taxiway/_server.abi3.so ]; then
     PATH="$PWD/$venv/bin:$PATH" "$venv/bin/pip" install --disable-pip-version-check --quiet --no-deps \
         --no-build-isolation --editable . || fail "the data plane did not build" "cargo build --release -p taxiway-python says why"
     stamp extension "${rust[@]}"
+fi
+
+if ! fresh browser src/taxiway/browser/packages; then
+    echo "setup: installing TensorFlow.js for browser artefacts"
+    # One part of several: without npm, or without its registry, everything else is set up.
+    if "$venv/bin/taxiway" browser install >/dev/null; then
+        stamp browser src/taxiway/browser/packages
+    else
+        echo "setup: until 'taxiway browser install' succeeds, browser artefacts are neither built nor tested"
+    fi
 fi

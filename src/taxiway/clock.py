@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-__all__ = ["Clock", "SystemClock", "repeated"]
-
-T = TypeVar("T")
+__all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
@@ -42,14 +39,3 @@ class SystemClock:
     def wait(self, event: threading.Event, timeout_seconds: float | None) -> bool:
         """Wait for ``event``."""
         return event.wait(timeout_seconds)
-
-
-def repeated(look: Callable[[], T], last: Callable[[T], bool], clock: Clock, seconds: float) -> Iterator[T]:
-    """What ``look`` returns, again after so many seconds, up to what is the ``last``."""
-    never = threading.Event()
-    while True:
-        found = look()
-        yield found
-        if last(found):
-            return
-        clock.wait(never, seconds)

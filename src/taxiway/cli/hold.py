@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from taxiway.cli import output
-from taxiway.client import operate
-from taxiway.types import JsonObject
+from taxiway.cli.admin_client import AdminClient
 
 __all__ = ["hold", "release"]
 
@@ -18,7 +19,7 @@ __all__ = ["hold", "release"]
 @output.json_option
 def hold(model: str, version: int, server: str, as_json: bool) -> None:
     """Keep a version from being served."""
-    done = operate.hold(model, version, server=server)
+    done = AdminClient(server).change(model, "hold", version=version)
     output.print_value(done, as_json, _show)
 
 
@@ -32,10 +33,10 @@ def release(model: str, version: int | None, server: str, as_json: bool) -> None
 
     Without VERSION all are, and a rollback ends: the newest version answers.
     """
-    done = operate.release(model, version, server=server)
+    done = AdminClient(server).change(model, "release", version=version)
     output.print_value(done, as_json, _show)
 
 
-def _show(done: JsonObject) -> None:
+def _show(done: dict[str, Any]) -> None:
     held = ", ".join(map(str, done["held"])) or "none"
     output.print_line(f"{done['model']}: held versions: {held}")
