@@ -36,6 +36,7 @@ _OPTIONS = {
     "--rollback-window": ("rollback_window", "DURATION", "How long the old version stays loaded.  [default: 24h]"),
     "--measure": ("measure", "DURATION", "How long to measure the traffic first, at most.  [default: 10s]"),
     "--promote": ("promote", "by hand|by itself", "Who promotes an experiment's better arm.  [default: by hand]"),
+    "--max-crashes": ("max_crashes", "N", "How often a server may end in no order before it goes back.  [default: 3]"),
     "--key": ("key", "HEADER|input:NAME", "What says whose a request is.  [default: x-routing-key]"),
 }
 

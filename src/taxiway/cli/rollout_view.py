@@ -28,6 +28,8 @@ def show(rollout: dict[str, Any]) -> None:
     if rollout.get("replay"):
         output.print_line()
         output.print_line(f"replay: {_replay(rollout['replay'])}")
+    if rollout["crashes"]:
+        output.print_line(f"crashes: {rollout['crashes']} of {rollout['max_crashes']} that put the old version back")
     output.print_line()
     output.print_line(_reason(rollout))
     if rollout.get("journal_problem"):

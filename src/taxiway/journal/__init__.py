@@ -7,5 +7,18 @@ from taxiway.journal.memory import MemoryJournal
 from taxiway.journal.protocol import Journal
 from taxiway.journal.replay import ModelState, Pin, apply, replay
 from taxiway.journal.rollout import Rollout, Wish
+from taxiway.journal.snapshot import load, snapshot
 
-__all__ = ["Event", "Journal", "MemoryJournal", "ModelState", "Pin", "Rollout", "Wish", "apply", "replay"]
+__all__ = [
+    "Event",
+    "Journal",
+    "MemoryJournal",
+    "ModelState",
+    "Pin",
+    "Rollout",
+    "Wish",
+    "apply",
+    "load",
+    "replay",
+    "snapshot",
+]

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FORMAT", "Event"]
+__all__ = ["FORMAT", "SNAPSHOT", "Event"]
 
 # The shape of `data`, kept with each event, so that a later version can read what this one wrote.
 FORMAT = 1
+# The kind of an event that is no change: what all before it add up to.
+SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True)

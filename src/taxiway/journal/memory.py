@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from taxiway.journal.event import Event
+from taxiway.journal.event import SNAPSHOT, Event
 
 __all__ = ["MemoryJournal"]
 
@@ -14,25 +14,31 @@ class MemoryJournal:
     """Events in a list."""
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._events: dict[int, Event] = {}
+        self._last = 0
         self._lock = threading.Lock()
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, replaces: int = 0) -> Event:
         """Keep ``event``."""
         with self._lock:
-            kept = replace(event, id=len(self._events) + 1)
-            self._events.append(kept)
+            self._last += 1
+            kept = self._events[self._last] = replace(event, id=self._last)
+            self._events.pop(replaces, None)
         return kept
 
     def read(self, after: int = 0) -> list[Event]:
         """Events with an id above ``after``, oldest first."""
         with self._lock:
-            return self._events[after:]
+            return [event for number, event in self._events.items() if number > after]
 
     def recent(self, limit: int, model: str | None = None) -> list[Event]:
         """The newest events, newest first."""
-        chosen = [event for event in reversed(self.read()) if model in (None, event.model)]
-        return chosen[:limit]
+        events = [event for event in reversed(self.read()) if event.kind != SNAPSHOT]
+        return [event for event in events if model in (None, event.model)][:limit]
+
+    def newest(self, kind: str) -> Event | None:
+        """The newest event of a kind."""
+        return next((event for event in reversed(self.read()) if event.kind == kind), None)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Unavailable
-from taxiway.journal.event import Event
+from taxiway.journal.event import SNAPSHOT, Event
 
 if TYPE_CHECKING:
     import psycopg
@@ -111,13 +111,15 @@ class PostgresJournal:
         with self._lock:
             self._connected(None)
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, replaces: int = 0) -> Event:
         """Keep ``event`` on the database's disk."""
         token = uuid.uuid4()
         values = (token, event.at, event.who, event.kind, event.model, event.format, json.dumps(dict(event.data)))
 
         def insert(connection: Connection) -> int:
             connection.execute(_TURN, (_LOCK,))
+            if replaces:
+                connection.execute("DELETE FROM taxiway_events WHERE id = %s", (replaces,))
             return int(_one(connection.execute(_INSERT, values)))
 
         return replace(event, id=self._tried("write", insert, token))
@@ -135,8 +137,12 @@ class PostgresJournal:
     def recent(self, limit: int, model: str | None = None) -> list[Event]:
         """The newest events, newest first."""
         if model is None:
-            return self._select("ORDER BY id DESC LIMIT %s", (limit,))
-        return self._select("WHERE model = %s ORDER BY id DESC LIMIT %s", (model, limit))
+            return self._select("WHERE kind <> %s ORDER BY id DESC LIMIT %s", (SNAPSHOT, limit))
+        return self._select("WHERE kind <> %s AND model = %s ORDER BY id DESC LIMIT %s", (SNAPSHOT, model, limit))
+
+    def newest(self, kind: str) -> Event | None:
+        """The newest event of a kind."""
+        return next(iter(self._select("WHERE kind = %s ORDER BY id DESC LIMIT 1", (kind,))), None)
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,13 +10,15 @@ __all__ = ["Journal"]
 
 
 class Journal(Protocol):
-    """An append-only list of events. Any thread may call any method."""
+    """A list of events that grows at its end. Any thread may call any method."""
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, replaces: int = 0) -> Event:
         """Keep ``event`` for good and return it with its id; once this returns, a crash does not lose it.
 
+        ``replaces`` is the id of an event that says nothing more beside this one and goes in the same moment; 0: none.
+
         Raises:
-            Unavailable: it could not be written. Nothing was kept.
+            Unavailable: it could not be written. Nothing was kept, and nothing went.
         """
         ...
 
@@ -25,7 +27,11 @@ class Journal(Protocol):
         ...
 
     def recent(self, limit: int, model: str | None = None) -> list[Event]:
-        """The newest ``limit`` events (of one model), newest first."""
+        """The newest ``limit`` events (of one model), newest first; no snapshots, which are no changes."""
+        ...
+
+    def newest(self, kind: str) -> Event | None:
+        """The newest event of a kind."""
         ...
 
     def close(self) -> None:

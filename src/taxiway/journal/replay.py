@@ -9,7 +9,8 @@
 
 A rollback, and holding the version that a rollout brings, end the rollout.
 
-Kinds this version does not know change nothing: a newer Taxiway wrote them, and they are kept.
+Kinds this version does not know change nothing: a newer Taxiway wrote them, and they are kept. Nor does a `snapshot`,
+which only says what came before it: see :mod:`taxiway.journal.snapshot`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.journal import rollout as rollouts
-from taxiway.journal.event import Event
+from taxiway.journal.event import SNAPSHOT, Event
 from taxiway.journal.rollout import Rollout, Wish
 
-__all__ = ["ModelState", "Pin", "apply", "replay"]
+__all__ = ["KINDS", "ModelState", "Pin", "apply", "replay"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,12 @@ class ModelState:
         return self.rollout.wish if self.rollout is not None else None
 
 
-def replay(events: Iterable[Event]) -> dict[str, ModelState]:
-    """The state after ``events``, oldest first, by model."""
-    states: dict[str, ModelState] = {}
+def replay(events: Iterable[Event], since: Mapping[str, ModelState] | None = None) -> dict[str, ModelState]:
+    """The state after ``events``, oldest first, by model; ``since`` is the state before them."""
+    states = dict(since or {})
     for event in events:
-        states[event.model] = apply(states.get(event.model, ModelState()), event)
+        if event.kind != SNAPSHOT:
+            states[event.model] = apply(states.get(event.model, ModelState()), event)
     return states
 
 
@@ -125,12 +127,13 @@ def _pin(document: Mapping[str, Any] | None) -> Pin | None:
     return None if document is None else Pin(int(document["version"]), int(document["above"]))
 
 
-def _looked(state: ModelState, event: Event) -> ModelState:
-    return state if state.rollout is None else replace(state, rollout=rollouts.looked(state.rollout, event))
+def _of_rollout(change: Callable[[Rollout, Event], Rollout]) -> Callable[[ModelState, Event], ModelState]:
+    """The reducer of a kind that changes a rollout and nothing else."""
 
+    def reduced(state: ModelState, event: Event) -> ModelState:
+        return state if state.rollout is None else replace(state, rollout=change(state.rollout, event))
 
-def _closed(state: ModelState, event: Event) -> ModelState:
-    return state if state.rollout is None else replace(state, rollout=rollouts.closed(state.rollout, event))
+    return reduced
 
 
 def _of_this_rollout(state: ModelState, event: Event) -> bool:
@@ -145,6 +148,11 @@ _REDUCERS: Mapping[str, Callable[[ModelState, Event], ModelState]] = {
     "adopt": _adopt,
     "rollout-started": _started,
     "rollout-changed": _changed,
-    "rollout-look": _looked,
-    "rollout-closed": _closed,
+    "rollout-look": _of_rollout(rollouts.looked),
+    "rollout-joined": _of_rollout(rollouts.joined),
+    "rollout-left": _of_rollout(rollouts.left),
+    "rollout-crashed": _of_rollout(rollouts.crashed),
+    "rollout-closed": _of_rollout(rollouts.closed),
 }
+KINDS = tuple(_REDUCERS)
+"""The kinds that change something."""

@@ -2,10 +2,14 @@
 
 | kind | data | effect |
 |---|---|---|
-| `rollout-started` | `from`, `to`, `above`, `plan`, `salt`, `wish` | a rollout begins; what it wants is not held |
+| `rollout-started` | `from`, `to`, `above`, `plan`, `salt`, `wish`, `server` | it begins; what it wants is not held |
 | `rollout-changed` | `change`, `state`, `step`, `rule`, `because`, `wish`, `seen`, `verdict` | it is in `state` |
 | | and perhaps `plan`, `baseline`, `to`, `hold`, `pin`, `live` | the last three become the model's |
-| `rollout-look` | `rule`, `because`, `seen`, `verdict` | what was seen so far is `seen` |
+| `rollout-look` | `rule`, `because`, `seen`, `verdict`, `since` | what was seen so far is `seen`; earlier looks |
+| | | from `since` on found the same, and went when this one was kept |
+| `rollout-joined` | `server` | a server begins to serve it |
+| `rollout-left` | `server` | a server that serves it is stopped in order |
+| `rollout-crashed` | `server` | a server that serves it ended in no order, and is back |
 | `rollout-closed` | `because` | it asks for nothing any more |
 
 Each names its `rollout`. `wish` is what it wants served from then on, so that a table can be worked out again without
@@ -20,7 +24,9 @@ from typing import Any
 
 from taxiway.journal.event import Event
 
-__all__ = ["ENDED_BY_HAND", "Rollout", "Wish", "changed", "closed", "ended", "looked", "started"]
+__all__ = [
+    "ENDED_BY_HAND", "Rollout", "Wish", "changed", "closed", "crashed", "ended", "joined", "left", "looked", "started",
+]  # fmt: skip
 
 ENDED_BY_HAND = "rolled back"
 """The state that a rollback or a hold by hand leaves a rollout in."""
@@ -46,7 +52,9 @@ class Rollout:
 
     ``above`` was the newest version when it began. ``started_at``, ``entered_at`` (this state, or this step)
     and ``looked_at`` are seconds since the epoch. ``seen``, ``baseline`` and ``verdict`` are documents of
-    :mod:`taxiway.rollout`. ``over`` says that nothing comes any more.
+    :mod:`taxiway.rollout`. ``over`` says that nothing comes any more. ``serving`` are the servers that serve it and
+    were not stopped in order; ``crashes`` counts how often one of them ended otherwise. ``look_id`` is the event of the
+    last look, 0 when something else came since; it stands for the looks from ``look_since`` on.
     """
 
     id: str
@@ -68,6 +76,10 @@ class Rollout:
     rule: str = ""
     because: str = ""
     over: bool = False
+    serving: frozenset[str] = frozenset()
+    crashes: int = 0
+    look_id: int = 0
+    look_since: float = 0.0
 
 
 def started(event: Event) -> Rollout:
@@ -86,6 +98,7 @@ def started(event: Event) -> Rollout:
         entered_at=event.at,
         looked_at=event.at,
         wish=_wish(data.get("wish")),
+        serving=frozenset([str(data["server"])] if "server" in data else []),
     )
 
 
@@ -108,15 +121,32 @@ def changed(rollout: Rollout, event: Event) -> Rollout:
 
 def looked(rollout: Rollout, event: Event) -> Rollout:
     """The rollout after a look at it."""
-    data = event.data
+    data, look = event.data, event.kind == "rollout-look"
     return replace(
         rollout,
+        look_id=event.id if look else 0,
+        look_since=float(data.get("since", event.at)) if look else 0.0,
         looked_at=event.at,
         seen=data.get("seen", rollout.seen),
         verdict=data.get("verdict", rollout.verdict),
         rule=str(data.get("rule", "")),
         because=str(data.get("because", "")),
     )
+
+
+def joined(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout when a server begins to serve it."""
+    return replace(rollout, serving=rollout.serving | {str(event.data["server"])}, look_id=0)
+
+
+def left(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout when a server was stopped in order."""
+    return replace(rollout, serving=rollout.serving - {str(event.data["server"])}, look_id=0)
+
+
+def crashed(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout when a server that served it is back after it ended in no order."""
+    return replace(rollout, crashes=rollout.crashes + 1, look_id=0)
 
 
 def closed(rollout: Rollout, event: Event) -> Rollout:

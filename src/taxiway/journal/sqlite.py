@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from taxiway.errors import FailedPrecondition, Unavailable
-from taxiway.journal.event import Event
+from taxiway.journal.event import SNAPSHOT, Event
 
 __all__ = ["SqliteJournal"]
 
@@ -68,14 +69,18 @@ class SqliteJournal:
         connection.execute(_CREATE)
         connection.execute(f"PRAGMA user_version={_SCHEMA}")
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, replaces: int = 0) -> Event:
         """Keep ``event`` on the disk."""
         values = (event.at, event.who, event.kind, event.model, event.format, json.dumps(dict(event.data)))
         with self._lock:
+            connection = self._use()
             try:
-                cursor = self._use().execute(
-                    "INSERT INTO events (at, who, kind, model, format, data) VALUES (?, ?, ?, ?, ?, ?)", values
-                )
+                with _together(connection, replaces):
+                    cursor = connection.execute(
+                        "INSERT INTO events (at, who, kind, model, format, data) VALUES (?, ?, ?, ?, ?, ?)", values
+                    )
+                    if replaces:
+                        connection.execute("DELETE FROM events WHERE id = ?", (replaces,))
             except sqlite3.Error as error:
                 raise self._refusal("write", error) from error
             return replace(event, id=int(cursor.lastrowid or 0))
@@ -87,8 +92,12 @@ class SqliteJournal:
     def recent(self, limit: int, model: str | None = None) -> list[Event]:
         """The newest events, newest first."""
         if model is None:
-            return self._select("ORDER BY id DESC LIMIT ?", (limit,))
-        return self._select("WHERE model = ? ORDER BY id DESC LIMIT ?", (model, limit))
+            return self._select("WHERE kind <> ? ORDER BY id DESC LIMIT ?", (SNAPSHOT, limit))
+        return self._select("WHERE kind <> ? AND model = ? ORDER BY id DESC LIMIT ?", (SNAPSHOT, model, limit))
+
+    def newest(self, kind: str) -> Event | None:
+        """The newest event of a kind."""
+        return next(iter(self._select("WHERE kind = ? ORDER BY id DESC LIMIT 1", (kind,))), None)
 
     def close(self) -> None:
         """Close the file."""
@@ -118,3 +127,19 @@ class SqliteJournal:
         if isinstance(error, sqlite3.OperationalError):
             return Unavailable(text, hint="is the disk full, or the directory read-only?")
         return FailedPrecondition(text, hint="move the file away, or give another --state")
+
+
+@contextlib.contextmanager
+def _together(connection: sqlite3.Connection, several: int) -> Iterator[None]:
+    """One transaction, where there are ``several`` statements."""
+    if not several:
+        yield
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Mapping
 from typing import Any, TypeGuard
@@ -23,6 +24,7 @@ from taxiway.serve.fleet import Model
 from taxiway.serve.lifecycle import State as VersionState
 from taxiway.serve.loop import Loop
 from taxiway.serve.rollouts import Replays
+from taxiway.settings import in_database
 from taxiway.types import JsonObject
 
 __all__ = ["Controller", "attach"]
@@ -44,9 +46,19 @@ class Controller:
 
     def __init__(self, loop: Loop, plane: DataPlane, clock: Clock, replays: Replays | None = None) -> None:
         self._loop, self._plane, self._clock, self._replays = loop, plane, clock, replays
+        # In a journal of its own a server needs no name.
+        ports, shared = loop.settings, in_database(loop.settings.state)
+        self._server = f"{socket.gethostname()}:{ports.rest_port}:{ports.grpc_port}" if shared else ""
+        self._taken_up: set[str] = set()
         self._said: dict[tuple[str, str], str] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taxiway-rollouts", daemon=True)
+
+    def take_up(self) -> None:
+        """Go on with what the journal knows; see :class:`taxiway.serve.rollouts.Rollouts`."""
+        if self._loop.has_rollout():
+            _libraries()
+        self._loop.post(self._take_up_all)
 
     def start(self) -> None:
         """Look once a second.
@@ -64,6 +76,10 @@ class Controller:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
+        try:
+            self._loop.ask(self._leave, 5.0)
+        except TaxiwayError as error:
+            log.warning("That this server was stopped in order could not be kept: %s", error.message)
 
     def look(self) -> None:
         """Look at every rollout under way, and begin those that a model's settings ask for."""
@@ -122,12 +138,44 @@ class Controller:
             model.name for model in models if _under_way(model.state.rollout) or model.settings.rollout.plan is not None
         ]
 
+    def _take_up_all(self) -> None:
+        for name in self._loop.models:
+            if self._take_up(name):
+                # Before anything is loaded: one more may be one too many, and loading it end this process too.
+                self._look(name)
+
+    def _take_up(self, name: str) -> bool:
+        """Once for each rollout, keep that this process serves it; whether the one before ended in no order."""
+        model = self._loop.models[name]
+        record = model.state.rollout
+        if not _under_way(record) or record.id in self._taken_up:
+            return False
+        from taxiway.rollout.steer import taken_up
+
+        entry = taken_up(record, self._server)
+        try:
+            if entry is not None:
+                self._keep(model, entry, "server")
+        except TaxiwayError as error:
+            self._say(name, "that this server serves its rollout is not kept", error)
+            return False
+        self._taken_up.add(record.id)
+        return entry is not None and entry.kind == "rollout-crashed"
+
+    def _leave(self) -> None:
+        for model in self._loop.models.values():
+            record = model.state.rollout
+            if _under_way(record) and self._server in record.serving:
+                data = {"rollout": record.id, "server": self._server}
+                self._loop.record(model, Event("rollout-left", model.name, "server", self._clock.now(), data))
+
     def _look(self, name: str) -> None:
         from taxiway.rollout.steer import steer
 
         model = self._loop.models.get(name)
         if model is None or model.leaving:
             return
+        self._take_up(name)
         try:
             self._begin_by_itself(model)
         except TaxiwayError as error:  # whatever keeps the next one from beginning, the one under way is watched
@@ -265,7 +313,11 @@ class Controller:
         return self._replays.found(record.id, model.name, versions, demand.requests, demand.tolerance)
 
     def _keep(self, model: Model, entry: Any, who: str) -> None:
-        self._loop.record(model, Event(entry.kind, model.name, who, self._clock.now(), entry.data))
+        data = entry.data
+        if entry.kind == "rollout-started":
+            data = {**data, "server": self._server}
+            self._taken_up.add(data["rollout"])
+        self._loop.record(model, Event(entry.kind, model.name, who, self._clock.now(), data), entry.replaces)
 
     def _model(self, name: str) -> Model:
         model = self._loop.models.get(name)

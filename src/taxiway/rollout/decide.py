@@ -17,6 +17,7 @@ class Rule(Enum):
 
     BRAKE = "most of its last answers are bad"
     HARM = "a guard has evidence of harm"
+    CRASHED = "the process that it was in ended too often"
     GOAL_WORSE = "the goal got worse"
     SPLIT_UNEVEN = "the arms do not get their shares of the traffic"
     LABELS_UNEVEN = "the arms do not get their shares of the labels"

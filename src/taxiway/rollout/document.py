@@ -36,6 +36,7 @@ def plan_document(plan: RolloutPlan) -> dict[str, Any]:
         "safe_alpha": plan.safe_alpha,
         "measure": _duration(plan.measure_seconds),
         "key": plan.key,
+        "max_crashes": plan.max_crashes,
     }
     if plan.goal is not None:
         document["goal"] = plan.goal.name if plan.goal.higher_is_better else f"{plan.goal.name}:lower"

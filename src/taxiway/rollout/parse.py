@@ -211,4 +211,5 @@ KEYS: dict[str, tuple[str, Callable[[object], object]]] = {
     "measure": ("measure_seconds", _seconds),
     "key": ("key", _text),
     "replay": ("replay", _replay),
+    "max_crashes": ("max_crashes", _whole),
 }

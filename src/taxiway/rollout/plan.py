@@ -109,7 +109,8 @@ class RolloutPlan:
     ``step_seconds`` and ``step_units`` units an arm. ``at_most_affected`` is a budget of requests answered badly, from
     which :mod:`.budget` works out the steps. ``harm_alpha`` is shared between the guards. Before all that the
     traffic is measured for at most ``measure_seconds``. ``key`` is the header that says whose a request is, or
-    ``input:NAME`` for an input of the model. ``replay`` is what recorded requests must come to before all others.
+    ``input:NAME`` for an input of the model. ``replay`` is what recorded requests must come to before all others. When
+    a server's process ended ``max_crashes`` times in no order while the new version was in it, the old one is put back.
     """
 
     model: str
@@ -129,6 +130,7 @@ class RolloutPlan:
     measure_seconds: float = 10.0
     key: str = "x-routing-key"
     replay: ReplayDemand | None = None
+    max_crashes: int = 3
 
     def __post_init__(self) -> None:
         _check_target(self.model, self.to)
@@ -218,5 +220,7 @@ def _check_limits(plan: RolloutPlan) -> None:
     for name, alpha in (("harm_alpha", plan.harm_alpha), ("safe_alpha", plan.safe_alpha)):
         if not 0 < alpha < 1:
             raise InvalidArgument(f"{name} is {alpha:g}", hint="a chance between 0 and 1, such as 0.01")
+    if plan.max_crashes < 1:
+        raise InvalidArgument(f"max_crashes is {plan.max_crashes}", hint="at least 1; a killed process counts too")
     if plan.at_most_affected is not None and plan.at_most_affected < 1:
         raise InvalidArgument(f"at most {plan.at_most_affected} affected", hint="at least 1")

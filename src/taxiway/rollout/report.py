@@ -70,6 +70,8 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "labels_uneven": verdict.get("labels_uneven", False),
         "requests_per_second": round(rps, 3),
         "affected_at_most": now.baseline.affected_at_most,
+        "crashes": record.crashes,
+        "max_crashes": plan.max_crashes,
         "rule": record.rule,
         "text": Rule[record.rule].value if record.rule in Rule.__members__ else "",
         "because": record.because,

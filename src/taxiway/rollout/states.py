@@ -7,7 +7,7 @@ from enum import Enum
 
 from taxiway.errors import FailedPrecondition
 
-__all__ = ["BEFORE", "EXPOSED", "FINAL", "TRANSITIONS", "Change", "State", "allowed", "diagram", "follow"]
+__all__ = ["BEFORE", "EXPOSED", "FINAL", "IN_PROCESS", "TRANSITIONS", "Change", "State", "allowed", "diagram", "follow"]
 
 
 class State(Enum):
@@ -45,7 +45,8 @@ class Change(Enum):
     STUCK = "the old version cannot be put back"
 
 
-_ROLL_BACK = (State.WARMING, State.REPLAY, State.SHADOW, State.CANARY, State.PROMOTING, State.LIVE, State.PAUSED)
+IN_PROCESS = (State.WARMING, State.REPLAY, State.SHADOW, State.CANARY, State.PROMOTING, State.LIVE, State.PAUSED)
+"""Where the new version is in a server's process, and may end it."""
 
 TRANSITIONS: Mapping[tuple[State, Change], State] = {
     (State.PENDING, Change.BEGIN): State.WARMING,
@@ -66,7 +67,7 @@ TRANSITIONS: Mapping[tuple[State, Change], State] = {
     (State.PAUSED, Change.RESUME_CANARY): State.CANARY,
     (State.PAUSED, Change.PROMOTE): State.PROMOTING,
     (State.PROMOTING, Change.PROMOTED): State.LIVE,
-    **{(state, Change.ROLL_BACK): State.ROLLING_BACK for state in _ROLL_BACK},
+    **{(state, Change.ROLL_BACK): State.ROLLING_BACK for state in IN_PROCESS},
     (State.ROLLING_BACK, Change.ROLLED_BACK): State.ROLLED_BACK,
     (State.ROLLING_BACK, Change.STUCK): State.FAILED,
 }

@@ -19,15 +19,15 @@ from taxiway.rollout.judge import judge
 from taxiway.rollout.plan import RolloutPlan
 from taxiway.rollout.report import judgement_document
 from taxiway.rollout.routing import Sides, experiment, experiment_wish, wish
-from taxiway.rollout.states import Change, State, follow
+from taxiway.rollout.states import IN_PROCESS, Change, State, follow
 from taxiway.rollout.verdict import Judgement
 
-__all__ = ["LOOK_SECONDS", "Entry", "Sight", "View", "command", "own", "sides", "steer", "view"]
+__all__ = ["LOOK_SECONDS", "Entry", "Sight", "View", "command", "own", "sides", "steer", "taken_up", "view"]
 
 LOOK_SECONDS = 1.0
 """The time between two looks."""
-# A look that changes nothing is kept once a minute; one that changed a finding, so often at most.
-_KEPT_SECONDS, _CHANGED_SECONDS = 60.0, 5.0
+# A look that saw something new is kept, so often at most; those of a minute that found the same are one.
+_KEPT_SECONDS, _ONE_LOOK_SECONDS = 5.0, 60.0
 _COMPARED = frozenset({State.SHADOW, State.CANARY, State.PAUSED})
 _SHARED = frozenset({State.PENDING, State.WARMING, State.CANARY, State.PAUSED})
 _BEGINS_STEP = frozenset({Change.TO_SHADOW, Change.TO_CANARY, Change.STEP})
@@ -56,10 +56,11 @@ class Sight:
 
 @dataclass(frozen=True)
 class Entry:
-    """An event to be, without who and when."""
+    """An event to be, without who and when; ``replaces`` is the journal's."""
 
     kind: str
     data: dict[str, Any]
+    replaces: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ def steer(record: Rollout, sight: Sight) -> Entry | None:
     now = view(record, sight, brief=True)
     if now.state is State.LIVE and (reason := _left_behind(now, sight)):
         return Entry("rollout-closed", {"rollout": record.id, "because": reason})
+    if now.state in IN_PROCESS and record.crashes >= now.plan.max_crashes:
+        return _change(now, sight, Move(Change.ROLL_BACK, Rule.CRASHED, f"{record.crashes} times"))
     if now.state is State.WARMING and measured(now.plan, sight.outcomes, sight.now):
         try:
             now = _prepared(now, sight)
@@ -141,7 +144,15 @@ def steer(record: Rollout, sight: Sight) -> Entry | None:
         action = next_action(now, sight)
     elif isinstance(action, Stay):
         return None
-    return _change(now, sight, action) if isinstance(action, Move) else _look(now, action)
+    return _change(now, sight, action) if isinstance(action, Move) else _look(now, sight, action)
+
+
+def taken_up(record: Rollout, server: str) -> Entry | None:
+    """What is kept when a process of ``server`` begins and finds a rollout that is not over; None for nothing."""
+    data = {"rollout": record.id, "server": server}
+    if server not in record.serving:
+        return Entry("rollout-joined", data)
+    return Entry("rollout-crashed", data) if State(record.state) in IN_PROCESS else None
 
 
 def next_action(now: View, sight: Sight) -> Action:
@@ -288,22 +299,31 @@ def _decided(now: View, sight: Sight, change: Change) -> dict[str, Any]:
 
 
 def _worth_keeping(now: View, sight: Sight, stay: Stay) -> bool:
-    """Whether it is time to keep a look again at which nothing was done, or it found something new."""
+    """Whether it is time to keep a look at which nothing was done, and it saw something new."""
     record = now.record
+    if sight.now - record.looked_at < _KEPT_SECONDS:
+        return False
+    return now.seen.total != record.seen.get("total", {}) or not _found_the_same(now, stay)
+
+
+def _found_the_same(now: View, stay: Stay) -> bool:
+    """Whether a look came to nothing but what is kept already."""
     found = _findings(judgement_document(now.judgement))
-    new = (stay.rule.name, found) != (record.rule, _findings(record.verdict))
-    return sight.now - record.looked_at >= (_CHANGED_SECONDS if new else _KEPT_SECONDS)
+    return (stay.rule.name, found) == (now.record.rule, _findings(now.record.verdict))
 
 
-def _look(now: View, stay: Stay) -> Entry:
+def _look(now: View, sight: Sight, stay: Stay) -> Entry:
+    record = now.record
+    again = record.look_id and _found_the_same(now, stay) and sight.now - record.look_since < _ONE_LOOK_SECONDS
     data = {
-        "rollout": now.record.id,
+        "rollout": record.id,
         "rule": stay.rule.name,
         "because": stay.because,
         "seen": now.seen.document(),
         "verdict": judgement_document(now.judgement),
+        "since": record.look_since if again else sight.now,
     }
-    return Entry("rollout-look", data)
+    return Entry("rollout-look", data, record.look_id if again else 0)
 
 
 def _findings(verdict: Mapping[str, Any]) -> list[str]:

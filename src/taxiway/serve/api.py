@@ -95,6 +95,8 @@ class ServeHandle:
         self._addresses = self._plane.start()
         # Looked before the loop runs: its first table would name no model, and a server without models is ready.
         self._look()
+        if self._rollouts is not None:
+            self._rollouts.take_up()
         self.loop.start()
         self._poller.start()
         if self._rollouts is not None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import Internal, TaxiwayError, Unavailable
-from taxiway.journal import Event, Journal, ModelState, apply, replay
+from taxiway.journal import Event, Journal, ModelState, apply, load
 from taxiway.serve import fleet
 from taxiway.serve.dataplane import DataPlane, Loaded
 from taxiway.serve.fleet import Model
@@ -58,12 +58,12 @@ class Loop:
 
     def __init__(self, around: Surroundings, settings: ServerSettings) -> None:
         self._around = around
-        self._settings = settings
+        self.settings = settings
         self._backoff = Backoff(
             settings.retry_first_seconds, settings.retry_longest_seconds, attempts=settings.load_attempts
         )
         self._models: dict[str, Model] = {}
-        self._states: dict[str, ModelState] = replay(around.journal.read())
+        self._states: dict[str, ModelState] = load(around.journal, around.clock.now())
         self._published: JsonObject | None = None
         self.journal_problem = ""
         self._releases: list[tuple[Model, int, Loaded]] = []
@@ -146,6 +146,10 @@ class Loop:
             self.post(lambda: self._waiters.remove(waiter) if waiter in self._waiters else None)
             return False
 
+    def has_rollout(self) -> bool:
+        """Whether the journal knew of a rollout that is not over when this process began."""
+        return any(state.rollout is not None and not state.rollout.over for state in self._states.values())
+
     def status(self, name: str | None = None) -> list[JsonObject]:
         """The models (one, when ``name`` says which) for people; see :func:`taxiway.serve.fleet.status`."""
 
@@ -157,14 +161,14 @@ class Loop:
 
     # Called in the loop's thread.
 
-    def record(self, model: Model, event: Event) -> Event:
-        """Journal a change and make it the model's state; the next step acts on it.
+    def record(self, model: Model, event: Event, replaces: int = 0) -> Event:
+        """Journal a change and make it the model's state; the next step acts on it. ``replaces`` is the journal's.
 
         Raises:
             Unavailable: the journal cannot be written. Nothing has changed; ``journal_problem`` says so until it can.
         """
         try:
-            kept = self._around.journal.append(event)
+            kept = self._around.journal.append(event, replaces)
         except TaxiwayError as error:
             self.journal_problem = f"nothing can be changed: {error.message}"
             raise
@@ -326,7 +330,7 @@ class Loop:
                 return
             self._published = table
         for model, version, loaded in self._releases:
-            future = self._around.unloads.submit(loaded.release, self._settings.drain_seconds)
+            future = self._around.unloads.submit(loaded.release, self.settings.drain_seconds)
             # Freed now or, past the time, with its last request: either way it is gone from here.
             future.add_done_callback(self._unloaded(model, version))
         self._releases.clear()
@@ -363,7 +367,7 @@ class Loop:
         """Drop the oldest ended versions, and models that are configured no longer and hold nothing."""
         for model in self._models.values():
             over = sorted((r.ended_at, v) for v, r in model.records.items() if r.state is State.END and r.dropped)
-            for _, version in over[: max(len(over) - self._settings.history_versions, 0)]:
+            for _, version in over[: max(len(over) - self.settings.history_versions, 0)]:
                 del model.records[version]
         gone = [
             n for n, m in self._models.items() if m.leaving and all(r.state is State.END for r in m.records.values())

@@ -17,6 +17,13 @@ __all__ = ["Replays", "ReplaysOf", "Rollouts", "RolloutsOf"]
 class Rollouts(Protocol):
     """Runs the rollouts of one server. Any thread may call any method."""
 
+    def take_up(self) -> None:
+        """Have the loop go on with the rollouts that its journal knows, as the first thing when it begins to run.
+
+        Where the server ended in no order while one was in force, that is kept, and nothing was loaded yet when it is.
+        """
+        ...
+
     def start(self) -> None:
         """Look at the rollouts under way from now on, until :meth:`stop`."""
         ...

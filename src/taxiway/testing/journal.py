@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from taxiway.journal import Event, Journal
+from taxiway.journal.event import SNAPSHOT
 
 __all__ = ["JournalContract"]
 
@@ -35,6 +36,23 @@ class JournalContract:
         assert journal.recent(2) == [kept[2], kept[1]]
         assert journal.recent(5, "a") == [kept[2], kept[0]]
         assert journal.recent(5, "none") == []
+
+    def test_an_event_may_take_the_place_of_another(self, journal: Journal) -> None:
+        """It comes last, with an id of its own; what it replaces is there no more, and need not have been."""
+        kept = [journal.append(_event("m", version)) for version in (1, 2)]
+        after = journal.append(_event("m", 3), replaces=kept[0].id)
+        assert after.id > kept[1].id
+        assert journal.read() == [kept[1], after]
+        again = journal.append(_event("m", 4), replaces=kept[0].id)
+        assert journal.read(kept[1].id) == [after, again]
+
+    def test_snapshots_are_found_and_are_no_changes(self, journal: Journal) -> None:
+        """The newest of a kind, and a history without snapshots."""
+        assert journal.newest(SNAPSHOT) is None
+        changed = journal.append(_event("m", 1))
+        _, last = (journal.append(Event(SNAPSHOT, "", "suite", 2.5, {"up_to": n})) for n in (1, 2))
+        assert journal.newest(SNAPSHOT) == last
+        assert journal.recent(5) == [changed]
 
     def test_many_threads_may_append(self, journal: Journal) -> None:
         """No event is lost, no id is given twice."""

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxiway.errors import FailedPrecondition, Unavailable
-from taxiway.journal import Event, Journal, MemoryJournal, ModelState, Pin, apply, replay
+from taxiway.journal import Event, Journal, MemoryJournal, ModelState, Pin, apply, load, replay
 from taxiway.journal.sqlite import SqliteJournal
 from taxiway.testing.journal import JournalContract
 
@@ -149,6 +149,7 @@ def test_journals_of_earlier_versions_are_replayed_for_ever(file: Path, tmp_path
     shutil.copy(file, tmp_path / file.name)
     journal = SqliteJournal(tmp_path / file.name)
     states = replay(journal.read())
+    assert load(journal, 0.0) == states
     journal.close()
     assert states["by-hand"] == ModelState(frozenset({4}), live=1)
     back, live, going = (states[name] for name in ("rolled-back", "live", "under-way"))
@@ -161,6 +162,11 @@ def test_journals_of_earlier_versions_are_replayed_for_ever(file: Path, tmp_path
         ("canary", 2, 100_000),
         ("control", 1, 100_000),
     ]
+    if file.stem == "journal-1":
+        return
+    crashing = states["crashing"].rollout
+    assert crashing is not None and (crashing.state, crashing.crashes) == ("canary", 2)
+    assert crashing.serving == {"", "b:8501:8500"} and crashing.seen["total"]["canary.answered"] > 0
 
 
 def test_what_is_about_an_earlier_rollout_changes_nothing() -> None:

@@ -110,6 +110,7 @@ class World:
         self.waits = False
         self.replay: Mapping[str, Any] | None = None
         self.events: list[Event] = []
+        self.kept = 0
         self.state = ModelState()
         self.counting: Counting | None = None
         self.newest = 2
@@ -131,8 +132,9 @@ class World:
         return 1 if self.rollout.target in self.state.held else self.rollout.target
 
     def keep(self, entry: Entry, who: str = "test") -> None:
-        event = Event(entry.kind, "m", who, self.now, entry.data, len(self.events) + 1)
-        self.events.append(event)
+        self.kept += 1
+        event = Event(entry.kind, "m", who, self.now, entry.data, self.kept)
+        self.events = [*(each for each in self.events if each.id != entry.replaces), event]
         self.state = apply(self.state, event)
 
     def sight(self) -> Sight:

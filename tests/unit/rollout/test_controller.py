@@ -12,7 +12,7 @@ import pytest
 
 from taxiway.cli.main import main
 from taxiway.cli.rollout import follow
-from taxiway.cli.rollout_view import line_of
+from taxiway.cli.rollout_view import line_of, show
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from taxiway.journal import Event
 from taxiway.types import JsonObject
@@ -108,6 +108,30 @@ def test_a_restart_comes_back_to_the_same_table(serving: Begin, seconds: float) 
     assert [now[key] for key in ("rollout", "state", "step", "over")] == [
         status[key] for key in ("rollout", "state", "step", "over")
     ]
+    assert now["crashes"] == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 3600], ids=["canary", "live"])
+def test_a_version_that_ends_its_process_is_put_back_and_not_loaded_again(
+    serving: Begin, seconds: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = serving()
+    server.begin(max_crashes=2)
+    server.go_on(seconds, until=("live",))
+    server.crash()
+    server = serving()
+    status = server.controller.status("digits")
+    assert (status["crashes"], status["max_crashes"], status["over"]) == (1, 2, False)
+    show(dict(status))
+    assert "crashes: 1 of 2" in capsys.readouterr().out
+    server.crash()
+    server = serving()
+    status = server.go_on(5)
+    assert (status["state"], status["rule"], status["because"]) == ("rolled back", "CRASHED", "2 times")
+    assert server.plane.default("digits") == 1 and server.handle.status("digits")[0]["held"] == [2]
+    assert [spec["version"] for spec in server.plane.specs] == [1]
+    kinds = [event["kind"] for event in server.handle.operator.history(1000)]
+    assert kinds.count("rollout-crashed") == 2
 
 
 def test_what_cannot_be_written_changes_nothing_and_is_said(serving: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +140,7 @@ def test_what_cannot_be_written_changes_nothing_and_is_said(serving: Begin, monk
     journal = server.handle.loop._around.journal
     table = server.plane.table
 
-    def full(event: Event) -> Event:
+    def full(event: Event, replaces: int = 0) -> Event:
         raise Unavailable("cannot write the journal: the disk is full")
 
     with monkeypatch.context() as patch:
