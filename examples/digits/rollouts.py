@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import taxiway
 from examples.digits.asking import Askers
 from examples.digits.commands import MODEL, Unhappy, shown, taxiway_command
 from examples.digits.story import Story
-from taxiway.cli.admin_client import AdminClient
+from taxiway.types import JsonObject
 
 PATIENCE_SECONDS = 180.0
 GOOD, WORSE, FAULTY = 2, 3, 4
@@ -48,7 +48,7 @@ class Scene:
 class Outcome:
     """How a rollout ended: its status, seconds to the decision, and the moment (of the callers' clock) it was typed."""
 
-    status: dict[str, Any]
+    status: JsonObject
     seconds: float
     typed: float
 
@@ -105,9 +105,9 @@ def arriving(scene: Scene, version: int, what: Path) -> None:
     """Publish a version that waits for its rollout, and return when the server has seen it."""
     taxiway_command(scene.story, ["hold", MODEL, str(version), *scene.typed])
     taxiway_command(scene.story, ["publish", shown(what), MODEL, "--store", shown(scene.folder / "models")], 1)
-    admin, deadline = AdminClient(scene.url), time.perf_counter() + PATIENCE_SECONDS
+    deadline = time.perf_counter() + PATIENCE_SECONDS
     while time.perf_counter() < deadline:
-        seen = {one["version"]: one["state"] for one in admin.get(f"models/{MODEL}")["versions"]}
+        seen = {one["version"]: one["state"] for one in taxiway.status(MODEL, server=scene.url)[0]["versions"]}
         if seen.get(version, "WAITING") != "WAITING":
             return
         time.sleep(0.1)
@@ -118,11 +118,11 @@ def followed(scene: Scene, to: int, options: Sequence[str]) -> Outcome:
     """Start a rollout and print each change of its state, until it is over or live; Unhappy when that takes long."""
     typed = time.perf_counter()
     taxiway_command(scene.story, ["rollout", "start", MODEL, "--to", str(to), *options, *scene.typed], 1)
-    admin = AdminClient(scene.url)
     told, deadline = 0, typed + PATIENCE_SECONDS
     while time.perf_counter() < deadline:
-        status = admin.get(f"models/{MODEL}/rollout")
-        events = [e for e in admin.get("history", limit=100, model=MODEL)["events"] if of(e, status["rollout"])][::-1]
+        status = taxiway.rollout.status(MODEL, server=scene.url)
+        history = taxiway.history(MODEL, limit=100, server=scene.url)
+        events = [event for event in history if of(event, status["rollout"])][::-1]
         changes = [event for event in events if event["kind"] == "rollout-changed"]
         for number, event in enumerate(changes[told:], told):
             why = "" if number and reason(event) == reason(changes[number - 1]) else reason(event)
@@ -134,24 +134,24 @@ def followed(scene: Scene, to: int, options: Sequence[str]) -> Outcome:
     raise Unhappy(f"the rollout of version {to} came to no end: {status['state']}, {status['next']}")
 
 
-def of(event: dict[str, Any], rollout: str) -> bool:
+def of(event: JsonObject, rollout: str) -> bool:
     """Whether an event of the journal is one of this rollout."""
     return bool(event["data"].get("rollout") == rollout)
 
 
-def decision(changes: Sequence[dict[str, Any]]) -> float:
+def decision(changes: Sequence[JsonObject]) -> float:
     """When it was decided to promote, or to go back."""
     return next(float(event["at"]) for event in changes if event["data"]["state"] in ("promoting", "rolling back"))
 
 
-def place(event: dict[str, Any], steps: Sequence[float]) -> str:
+def place(event: JsonObject, steps: Sequence[float]) -> str:
     """The state that a change led to, and the canary's share, as two columns."""
     data = event["data"]
     share = f"{steps[data['step']]:g} %" if data["state"] == "canary" else ""
     return f"{data['state']:<13}{share:<6}"
 
 
-def reason(event: dict[str, Any]) -> str:
+def reason(event: JsonObject) -> str:
     """The rule behind a change, in the words of ``taxiway history`` where they say enough."""
     data = event["data"]
     because = f" ({data['because']})" if data["because"] else ""
@@ -183,7 +183,7 @@ def told(scene: Scene, outcome: Outcome, what: str) -> None:
     story.say(f"meanwhile {len(asked):,} requests, {len(answered):,} of them answered by it, {affected} affected")
 
 
-def evidence(guard: dict[str, Any], arms: Sequence[dict[str, Any]]) -> str:
+def evidence(guard: JsonObject, arms: Sequence[JsonObject]) -> str:
     """What a guard saw, in few words; nothing of one that has not decided."""
     name = guard["name"]
     if guard["finding"] not in ("worse", "proven within its margin"):

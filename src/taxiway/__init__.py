@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import inspect
 
-    from taxiway import browser, errors
+    from taxiway import browser, errors, rollout
     from taxiway.client import Client
+    from taxiway.client.operate import feedback, history, hold, release, rollback, status
     from taxiway.export import export
     from taxiway.publish import publish
     from taxiway.replay import replay
@@ -28,19 +29,38 @@ if TYPE_CHECKING:
     from taxiway.train import train
     from taxiway.tune import tune
 
-__all__ = ["Client", "__version__", "browser", "errors", "export", "publish", "replay", "serve", "train", "tune"]
+__all__ = [
+    "Client",
+    "__version__",
+    "browser",
+    "errors",
+    "export",
+    "feedback",
+    "history",
+    "hold",
+    "publish",
+    "release",
+    "replay",
+    "rollback",
+    "rollout",
+    "serve",
+    "status",
+    "train",
+    "tune",
+]
 
 __version__ = "0.1.0"
 
 # A stage of a model's life is a package and the function that does it: `taxiway.serve` is both. Each of these
 # packages holds a function of its own name.
 _STAGES = frozenset({"export", "publish", "replay", "serve", "train", "tune"})
-_NAMES = {"Client": "taxiway.client"}
+_OPERATIONS = ("feedback", "history", "hold", "release", "rollback", "status")
+_NAMES = {"Client": "taxiway.client", **dict.fromkeys(_OPERATIONS, "taxiway.client.operate")}
 # A stage does not import what stands above it. What such a package brings is handed over by the call.
 _HANDED_OVER = {
     "taxiway.serve": {"rollouts": "taxiway.rollout.controller:attach", "replays": "taxiway.replay.live:LiveReplays"}
 }
-_MODULES = frozenset({"browser", "errors"})
+_MODULES = frozenset({"browser", "errors", "rollout"})
 
 
 class _Stage(ModuleType):

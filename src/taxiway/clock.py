@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "SystemClock", "repeated"]
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -39,3 +42,14 @@ class SystemClock:
     def wait(self, event: threading.Event, timeout_seconds: float | None) -> bool:
         """Wait for ``event``."""
         return event.wait(timeout_seconds)
+
+
+def repeated(look: Callable[[], T], last: Callable[[T], bool], clock: Clock, seconds: float) -> Iterator[T]:
+    """What ``look`` returns, again after so many seconds, up to what is the ``last``."""
+    never = threading.Event()
+    while True:
+        found = look()
+        yield found
+        if last(found):
+            return
+        clock.wait(never, seconds)

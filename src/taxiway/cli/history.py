@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 import click
 
 from taxiway.cli import output
-from taxiway.cli.admin_client import AdminClient
+from taxiway.client import operate
+from taxiway.types import JsonObject
 
 __all__ = ["history"]
 
@@ -20,11 +20,11 @@ __all__ = ["history"]
 @output.json_option
 def history(model: str | None, limit: int, server: str, as_json: bool) -> None:
     """Show what was changed, when and by whom, the newest first."""
-    events = AdminClient(server).get("history", limit=limit, model=model)["events"]
+    events = operate.history(model, limit=limit, server=server)
     output.print_value(events, as_json, _show)
 
 
-def _show(events: list[dict[str, Any]]) -> None:
+def _show(events: list[JsonObject]) -> None:
     if not events:
         output.print_line("nothing was changed yet")
         return
@@ -32,7 +32,7 @@ def _show(events: list[dict[str, Any]]) -> None:
     output.print_table(("WHEN (UTC)", "MODEL", "WHAT", "DETAIL", "WHO"), rows)
 
 
-def _of_rollout(kind: str, data: dict[str, Any]) -> str:
+def _of_rollout(kind: str, data: JsonObject) -> str:
     said = data.get("rule", "").lower().replace("_", " ")
     because = f" ({data['because']})" if data.get("because") else ""
     if kind == "rollout-changed":
@@ -45,7 +45,7 @@ def _when(at: float) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _detail(kind: str, data: dict[str, Any]) -> str:
+def _detail(kind: str, data: JsonObject) -> str:
     if kind in ("rollback", "rollout-started"):
         return f"{data['from']} to {data['to']}"
     if kind.startswith("rollout-"):

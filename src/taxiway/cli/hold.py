@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from taxiway.cli import output
-from taxiway.cli.admin_client import AdminClient
+from taxiway.client import operate
+from taxiway.types import JsonObject
 
 __all__ = ["hold", "release"]
 
@@ -19,7 +18,7 @@ __all__ = ["hold", "release"]
 @output.json_option
 def hold(model: str, version: int, server: str, as_json: bool) -> None:
     """Keep a version from being served."""
-    done = AdminClient(server).change(model, "hold", version=version)
+    done = operate.hold(model, version, server=server)
     output.print_value(done, as_json, _show)
 
 
@@ -33,10 +32,10 @@ def release(model: str, version: int | None, server: str, as_json: bool) -> None
 
     Without VERSION all are, and a rollback ends: the newest version answers.
     """
-    done = AdminClient(server).change(model, "release", version=version)
+    done = operate.release(model, version, server=server)
     output.print_value(done, as_json, _show)
 
 
-def _show(done: dict[str, Any]) -> None:
+def _show(done: JsonObject) -> None:
     held = ", ".join(map(str, done["held"])) or "none"
     output.print_line(f"{done['model']}: held versions: {held}")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from taxiway.client.admin import DEFAULT_SERVER
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,7 +32,6 @@ __all__ = [
     "wait_option",
 ]
 
-DEFAULT_SERVER = "http://127.0.0.1:8501"
 MAX_COLUMNS = 100
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from taxiway.cli import output
-from taxiway.cli.admin_client import AdminClient
+from taxiway.client import operate
 from taxiway.errors import DeadlineExceeded
+from taxiway.types import JsonObject
 
 __all__ = ["rollback"]
 
@@ -26,7 +25,7 @@ def rollback(model: str, to: int | None, wait_seconds: float, server: str, as_js
     again until a newer one is published, or `taxiway release` says so. The version put back is loaded first when it is
     no longer in memory; no request fails meanwhile.
     """
-    done = AdminClient(server).change(model, "rollback", to=to, wait_seconds=wait_seconds)
+    done = operate.rollback(model, to, server=server, wait_seconds=wait_seconds)
     output.print_value(done, as_json, _show)
     if not done["done"]:
         raise DeadlineExceeded(
@@ -35,7 +34,7 @@ def rollback(model: str, to: int | None, wait_seconds: float, server: str, as_js
         )
 
 
-def _show(done: dict[str, Any]) -> None:
+def _show(done: JsonObject) -> None:
     if done["done"]:
         held = f", version {done['from']} is held" if done["from"] is not None else ""
         output.print_line(f"{done['model']}: version {done['to']} answers{held}")

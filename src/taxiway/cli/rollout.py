@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from taxiway.cli import output
-from taxiway.cli.admin_client import AdminClient
 from taxiway.cli.rollout_view import line_of, show
-from taxiway.clock import SystemClock
-from taxiway.errors import FailedPrecondition
+from taxiway.rollout import commands
+from taxiway.types import JsonObject
 
 __all__ = ["rollout"]
 
@@ -91,26 +89,10 @@ def start(
 
     With --arm, several versions are tried at once until --goal tells which is better; see `rollout promote MODEL ARM`.
     """
-    wait_seconds = given.pop("wait_seconds")
     plan = {key: value for key, value in given.items() if value is not None}
     plan |= {key: list(texts) for key, texts in (("guards", guards), ("arms", arms)) if texts}
-    if file is not None:
-        plan = {**_of_file(file, model), **plan}
-        to = plan.pop("to", None) if to is None else to
-    done = AdminClient(server).change(model, "rollout", to=to, plan=plan, wait_seconds=wait_seconds)
+    done = commands.start(model, to, file=file, server=server, **plan)
     output.print_value(done, as_json, show)
-
-
-def _of_file(file: str, model: str) -> dict[str, Any]:
-    from taxiway.rollout.read import read_values
-
-    values = dict(read_values(file))
-    named = values.pop("model", model)
-    if named != model:
-        raise FailedPrecondition(
-            f"{file} is a plan for {named}, not for {model}", hint=f"taxiway rollout start {named}"
-        )
-    return values
 
 
 @rollout.command("status", epilog="Example: taxiway rollout status digits")
@@ -119,7 +101,7 @@ def _of_file(file: str, model: str) -> dict[str, Any]:
 @output.json_option
 def status(model: str, server: str, as_json: bool) -> None:
     """Show how far the rollout of MODEL has come, and why it waits."""
-    output.print_value(_status(server, model), as_json, show)
+    output.print_value(commands.status(model, server=server), as_json, show)
 
 
 @rollout.command("watch", epilog="Example: taxiway rollout watch digits")
@@ -128,16 +110,13 @@ def status(model: str, server: str, as_json: bool) -> None:
 @output.server_option
 def watch(model: str, every: float, server: str) -> None:
     """Show the rollout of MODEL until it is over: redrawn on a terminal, a line at a time elsewhere."""
-    follow(lambda: _status(server, model), every, redraw=sys.stdout.isatty())
+    follow(commands.watch(model, every_seconds=every, server=server), redraw=sys.stdout.isatty())
 
 
-def follow(look: Callable[[], dict[str, Any]], every: float, *, redraw: bool) -> None:
-    """Print what ``look`` returns until the rollout is over or live; what has not changed is not printed again."""
-    import threading
-
-    clock, never, before = SystemClock(), threading.Event(), ""
-    while True:
-        now = look()
+def follow(looks: Iterable[JsonObject], *, redraw: bool) -> None:
+    """Print each look at a rollout; what has not changed is not printed again."""
+    before = ""
+    for now in looks:
         if redraw:
             click.clear()
             show(now)
@@ -145,14 +124,6 @@ def follow(look: Callable[[], dict[str, Any]], every: float, *, redraw: bool) ->
             output.print_line(line)
             sys.stdout.flush()
             before = line
-        if now["over"] or now["state"] == "live":
-            return
-        clock.wait(never, every)
-
-
-def _status(server: str, model: str) -> dict[str, Any]:
-    found: dict[str, Any] = AdminClient(server).get(f"models/{quote(model, safe='')}/rollout")
-    return found
 
 
 @rollout.command("promote", epilog="Example: taxiway rollout promote digits")
@@ -162,18 +133,20 @@ def _status(server: str, model: str) -> dict[str, Any]:
 @output.json_option
 def promote(model: str, arm: str | None, server: str, as_json: bool) -> None:
     """Let the new version of MODEL, or of an experiment ARM, answer all requests, without waiting for evidence."""
-    output.print_value(AdminClient(server).change(model, "promote", arm=arm), as_json, show)
+    output.print_value(commands.promote(model, arm, server=server), as_json, show)
 
 
-def _command(verb: str, does: str) -> None:
-    @rollout.command(verb, help=does, epilog=f"Example: taxiway rollout {verb} digits")
+def _command(does: Callable[..., JsonObject], says: str) -> None:
+    verb = does.__name__
+
+    @rollout.command(verb, help=says, epilog=f"Example: taxiway rollout {verb} digits")
     @click.argument("model")
     @output.server_option
     @output.json_option
     def change(model: str, server: str, as_json: bool) -> None:
-        output.print_value(AdminClient(server).change(model, verb), as_json, show)
+        output.print_value(does(model, server=server), as_json, show)
 
 
-_command("pause", "Keep the shares of MODEL's rollout as they are until it is resumed. Harm still ends it.")
-_command("resume", "Go on with the paused rollout of MODEL.")
-_command("abort", "Put the old version of MODEL back and hold the new one.")
+_command(commands.pause, "Keep the shares of MODEL's rollout as they are until it is resumed. Harm still ends it.")
+_command(commands.resume, "Go on with the paused rollout of MODEL.")
+_command(commands.abort, "Put the old version of MODEL back and hold the new one.")

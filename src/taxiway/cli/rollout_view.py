@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from taxiway.cli import output
+from taxiway.types import JsonObject
 
 __all__ = ["duration_text", "line_of", "show"]
 
@@ -12,7 +11,7 @@ _ARMS = ("ARM", "VERSION", "SHARE", "ANSWERED", "USERS", "BAD")
 _GUARDS = ("GUARD", "NEW / OLD", "BETWEEN", "AND", "MORE REQUESTS", "FINDING")
 
 
-def show(rollout: dict[str, Any]) -> None:
+def show(rollout: JsonObject) -> None:
     """Print a rollout as tables."""
     output.print_line(f"{_title(rollout)}, {rollout['requests_per_second']:g} requests a second")
     if rollout["arms"]:
@@ -36,7 +35,7 @@ def show(rollout: dict[str, Any]) -> None:
         output.print_note(f"warning: {rollout['journal_problem']}")
 
 
-def line_of(rollout: dict[str, Any]) -> str:
+def line_of(rollout: JsonObject) -> str:
     """The rollout in one line."""
     arms = [f"{arm['arm']} {arm['answered']} answered, {_bad(arm)} bad" for arm in rollout["arms"]]
     guards = [f"{guard['name']} {_ratio(guard['estimate'])} {guard['finding']}" for guard in rollout["guards"]]
@@ -53,31 +52,31 @@ def duration_text(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _title(rollout: dict[str, Any]) -> str:
+def _title(rollout: JsonObject) -> str:
     step = f", step {rollout['step']} of {len(rollout['steps'])}" if rollout["step"] and not rollout["over"] else ""
     return f"{rollout['model']}: version {rollout['from']} to {rollout['to']}, {rollout['state']}{step}"
 
 
-def _arm(arm: dict[str, Any]) -> list[object]:
+def _arm(arm: JsonObject) -> list[object]:
     bad = ", ".join(f"{name} {count}" for name, count in arm["bad"].items())
     return [arm["arm"], arm["version"], f"{arm['share']:g} %", f"{arm['answered']:,}", f"{arm['units']:,}", bad]
 
 
-def _guard(guard: dict[str, Any]) -> list[object]:
+def _guard(guard: JsonObject) -> list[object]:
     more, seconds = guard["requests_to_decide"], guard.get("seconds_to_decide")
     needs = "cannot be told" if more is None else f"{more:,}" + (f" ({duration_text(seconds)})" if seconds else "")
     bounds = [_ratio(guard[bound]) for bound in ("estimate", "low", "high")]
     return [guard["name"], *bounds, needs, guard["finding"]]
 
 
-def _goal(goal: dict[str, Any]) -> str:
+def _goal(goal: JsonObject) -> str:
     more = goal["observations_to_decide"]
     needs = "" if more is None else f", about {more:,} more observations"
     bounds = f"between {_number(goal['low'])} and {_number(goal['high'])}"
     return f"{_number(goal['estimate'])} {bounds}, {goal['finding']}{needs}"
 
 
-def _replay(replay: dict[str, Any]) -> str:
+def _replay(replay: JsonObject) -> str:
     asked = f"{replay['asked']} of {replay['requests']} recorded requests"
     if not replay["done"] or replay["problem"]:
         return asked
@@ -86,7 +85,7 @@ def _replay(replay: dict[str, Any]) -> str:
     return f"{asked}, {100 * replay['agreement']:.4g} % agree, {refused}{slowdown}"
 
 
-def _reason(rollout: dict[str, Any]) -> str:
+def _reason(rollout: JsonObject) -> str:
     step = rollout["next"]
     if step is None:
         because = f" ({rollout['because']})" if rollout["because"] else ""
@@ -97,7 +96,7 @@ def _reason(rollout: dict[str, Any]) -> str:
     return f"next: {step['text']}{because}{follows}{calls}"
 
 
-def _bad(arm: dict[str, Any]) -> int:
+def _bad(arm: JsonObject) -> int:
     return int(arm["bad"].get("errors", 0))
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from taxiway.cli import output
-from taxiway.cli.admin_client import AdminClient, get_json
+from taxiway.client.admin import Admin, get_json
 from taxiway.errors import NotFound, Unavailable
 
 __all__ = ["status"]
@@ -32,7 +32,7 @@ def status(model: str | None, server: str, as_json: bool) -> int:
 
 
 def _models(server: str, model: str | None) -> list[dict[str, Any]]:
-    client = AdminClient(server)
+    client = Admin(server)
     try:
         if model is not None:
             return [client.get(f"models/{quote(model, safe='')}")]

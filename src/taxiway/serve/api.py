@@ -18,7 +18,7 @@ from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.marks import Holding, Marks
 from taxiway.serve.operate import Operator
-from taxiway.serve.rollouts import ReplaysOf, Rollouts, RolloutsOf
+from taxiway.serve.rollouts import ReplaysOf, RolloutCommands, Rollouts, RolloutsOf
 from taxiway.serve.source import Poller
 from taxiway.serve.watching import Watched, Watching, sort_paths
 from taxiway.settings import Settings, in_database, read_settings
@@ -178,19 +178,26 @@ class ServeHandle:
             raise Unimplemented("this server runs no rollouts", hint="begin it with taxiway serve or taxiway.serve")
         return self._rollouts
 
-    def rollout(
-        self, model: str, to: int | None = None, *, who: str = "python", wait_seconds: float = 30.0, **plan: object
-    ) -> JsonObject:
-        """Begin a rollout of version ``to``, the newest when None; ``plan`` has the keys of a plan's file.
-
-        Returns:
-            Its status, as ``/api/v1/models/MODEL/rollout`` has it, once it is past its measuring or the time is over.
+    @property
+    def rollout(self) -> RolloutCommands:
+        """``server.rollout.start(…)``, ``.status``, ``.watch``, ``.pause``, ``.resume``, ``.promote``, ``.abort``.
 
         Raises:
-            InvalidArgument, NotFound, FailedPrecondition: it cannot work; the hint says what would.
+            Unimplemented: nothing runs rollouts in this server.
         """
-        given = plan if to is None else {"to": to, **plan}
-        return self.rollouts.begin(model, given, who, wait_seconds)
+        return RolloutCommands(self.rollouts, self._clock)
+
+    def hold(self, model: str, version: int, *, who: str = "python") -> JsonObject:
+        """Keep a version from being chosen; see :meth:`taxiway.serve.operate.Operator.hold`."""
+        return self.operator.hold(model, version, who)
+
+    def release(self, model: str, version: int | None = None, *, who: str = "python") -> JsonObject:
+        """Let a held version, or all, be chosen again; see :meth:`taxiway.serve.operate.Operator.release`."""
+        return self.operator.release(model, version, who)
+
+    def history(self, model: str | None = None, *, limit: int = 20) -> list[JsonObject]:
+        """The newest changes, newest first."""
+        return self.operator.history(limit, model)
 
     def stop(self) -> bool:
         """Finish what is under way and end. Returns whether every request was finished; again, does nothing."""

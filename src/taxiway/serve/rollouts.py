@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from taxiway.clock import Clock
+from taxiway.clock import Clock, repeated
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop
 from taxiway.settings import ServerSettings
 from taxiway.types import JsonObject
 
-__all__ = ["Replays", "ReplaysOf", "Rollouts", "RolloutsOf"]
+__all__ = ["Replays", "ReplaysOf", "RolloutCommands", "Rollouts", "RolloutsOf"]
 
 
 class Rollouts(Protocol):
@@ -55,6 +55,66 @@ class Rollouts(Protocol):
             NotFound: no such model, or it never had one.
         """
         ...
+
+
+class RolloutCommands:
+    """What people do with the rollouts of a server of this process; :mod:`taxiway.rollout` has the same for any server.
+
+    Each returns the rollout's status as ``/api/v1/models/MODEL/rollout`` has it.
+    """
+
+    def __init__(self, rollouts: Rollouts, clock: Clock) -> None:
+        self._rollouts, self._clock = rollouts, clock
+
+    def start(
+        self, model: str, to: int | None = None, *, who: str = "python", wait_seconds: float = 30.0, **plan: object
+    ) -> JsonObject:
+        """Begin a rollout of version ``to``, the newest when None; ``plan`` has the keys of a plan's file.
+
+        Returns:
+            Its status, once it is at its first step or the time is over.
+
+        Raises:
+            InvalidArgument, NotFound, FailedPrecondition: it cannot work, or the new version was refused; the hint says
+                what would work.
+        """
+        given = plan if to is None else {"to": to, **plan}
+        return self._rollouts.begin(model, given, who, wait_seconds)
+
+    __call__ = start
+
+    def status(self, model: str) -> JsonObject:
+        """How far the latest rollout has come.
+
+        Raises:
+            NotFound: no such model, or it never had one.
+        """
+        return self._rollouts.status(model)
+
+    def watch(self, model: str, *, every_seconds: float = 1.0) -> Iterator[JsonObject]:
+        """The status again and again, up to the one that says that the rollout is over or live."""
+        return repeated(
+            lambda: self.status(model),
+            lambda found: bool(found["over"] or found["state"] == "live"),
+            self._clock,
+            every_seconds,
+        )
+
+    def pause(self, model: str, *, who: str = "python") -> JsonObject:
+        """Keep the shares as they are until it is resumed. Harm still ends it."""
+        return self._rollouts.change(model, "pause", who)
+
+    def resume(self, model: str, *, who: str = "python") -> JsonObject:
+        """Go on with a paused rollout."""
+        return self._rollouts.change(model, "resume", who)
+
+    def promote(self, model: str, arm: str | None = None, *, who: str = "python") -> JsonObject:
+        """Let the new version, or of an experiment an ``arm``, answer all requests, without waiting for evidence."""
+        return self._rollouts.change(model, "promote", who, arm)
+
+    def abort(self, model: str, *, who: str = "python") -> JsonObject:
+        """Put the old version back and hold the new one."""
+        return self._rollouts.change(model, "abort", who)
 
 
 class Replays(Protocol):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -290,8 +289,7 @@ def test_the_commands(serving: Begin, capsys: pytest.CaptureFixture[str], tmp_pa
 def test_watch_prints_what_changes_and_ends_when_it_is_over(serving: Begin, capsys: pytest.CaptureFixture[str]) -> None:
     server = serving(rates=bad)
     first = server.begin()
-    looks: Iterator[dict[str, Any]] = iter([dict(first), dict(first), dict(server.go_on(600))])
-    follow(lambda: next(looks), 0.001, redraw=False)
+    follow([dict(first), dict(first), dict(server.go_on(600))], redraw=False)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[0] == line_of(dict(first)) and "rolled back" in lines[1]
 

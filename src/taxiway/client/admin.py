@@ -1,4 +1,4 @@
-"""Calling a server's admin API from a command."""
+"""A server's admin API: what operators ask of it, over HTTP."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from taxiway.errors import InvalidArgument, Unavailable, error_of_kind
 
-__all__ = ["AdminClient", "get_json"]
+__all__ = ["DEFAULT_SERVER", "Admin", "get_json"]
+
+DEFAULT_SERVER = "http://127.0.0.1:8501"
 
 _TIMEOUT_SECONDS = 30.0
 
 
-class AdminClient:
+class Admin:
     """The admin API of the server that ``server`` names.
 
     Args:
-        server: its REST or its admin address. The admin API stands on the port after REST's, or after
-            gRPC's when that is the one after REST's, unless it was moved.
+        server: its admin or its REST address; None is that of ``TAXIWAY_SERVER``, or REST's usual one on this machine.
+            The admin API stands on the port after REST's, or after gRPC's when that is the one after REST's, unless it
+            was moved.
+        token: the server's; None is that of ``TAXIWAY_TOKEN``.
+
+    Raises:
+        InvalidArgument: ``server`` is no address.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str | None = None, *, token: str | None = None) -> None:
+        server = server or os.environ.get("TAXIWAY_SERVER") or DEFAULT_SERVER
         parts = _split(server)
-        self.server = server.rstrip("/")
+        self.server, self._token = server.rstrip("/"), token
         port = parts.port or 8501
         host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-        ports = [number for number in (port + 1, port + 2, port) if number <= 65535]
+        # What was said comes first: another server on this machine may stand on the ports after it.
+        ports = [number for number in (port, port + 1, port + 2) if number <= 65535]
         self._addresses = [f"{parts.scheme}://{host}:{number}" for number in ports]
 
     def get(self, path: str, **query: Any) -> Any:
@@ -38,16 +47,21 @@ class AdminClient:
         return self._call("GET", f"/api/v1/{path}" + (f"?{urlencode(given)}" if given else ""), None, _TIMEOUT_SECONDS)
 
     def change(self, model: str, verb: str, **body: Any) -> Any:
-        """What ``POST /api/v1/models/MODEL:VERB`` answers; ``body`` without what is None."""
+        """What ``POST /api/v1/models/MODEL:VERB`` answers; ``body`` without what is None.
+
+        Raises:
+            Unavailable: no admin API answers.
+            TaxiwayError: it refuses; of its kind, with its hint.
+        """
         wait_seconds = float(body.get("wait_seconds", 0.0))
         given = {key: value for key, value in body.items() if value is not None}
         path = f"/api/v1/models/{quote(model, safe='')}:{verb}"
-        return self._call("POST", path, {**given, "who": _user()}, wait_seconds + _TIMEOUT_SECONDS)
+        return self._call("POST", path, {"who": _user(), **given}, wait_seconds + _TIMEOUT_SECONDS)
 
     def _call(self, method: str, path: str, body: Any, timeout_seconds: float) -> Any:
         for address in self._addresses:
             try:
-                status, document = _exchange(address, method, path, body, timeout_seconds)
+                status, document = _exchange(address, method, path, body, timeout_seconds, self._token)
             except (OSError, http.client.HTTPException):
                 continue
             if isinstance(document, dict) and "kind" in document and status >= 400:
@@ -81,13 +95,15 @@ def get_json(server: str, path: str) -> Any:
     return document
 
 
-def _exchange(address: str, method: str, path: str, body: Any, timeout_seconds: float) -> tuple[int, Any]:
+def _exchange(
+    address: str, method: str, path: str, body: Any, timeout_seconds: float, token: str | None = None
+) -> tuple[int, Any]:
     """One request; the status, and the JSON document of the answer (None when it is none)."""
     parts = _split(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(str(parts.hostname), parts.port, timeout=timeout_seconds)
     headers = {"Content-Type": "application/json"} if body is not None else {}
-    if token := os.environ.get("TAXIWAY_TOKEN"):
+    if token := token or os.environ.get("TAXIWAY_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
