@@ -60,6 +60,12 @@ class Served:
         self.process.kill()
         self.process.wait()
 
+    def stop(self) -> None:
+        """As an upgrade does."""
+        assert self.process is not None
+        self.process.terminate()
+        assert self.process.wait(_CALL_SECONDS) == 0, self.log()
+
     def log(self) -> str:
         """The end of what it printed."""
         return (self._folder / "server.log").read_text()[-3000:]
