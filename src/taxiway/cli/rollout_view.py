@@ -20,6 +20,8 @@ def show(rollout: JsonObject) -> None:
     if rollout["guards"]:
         output.print_line()
         output.print_table(_GUARDS, [_guard(guard) for guard in rollout["guards"]], right=_GUARDS[1:5])
+    if rollout.get("shadow"):
+        output.print_line(f"shadow: {_shadow(rollout['shadow'])}")
     if rollout["goal"]:
         output.print_line(f"goal: {_goal(rollout['goal'])}")
     for name, goal in rollout.get("goals", {}).items():
@@ -67,6 +69,16 @@ def _guard(guard: JsonObject) -> list[object]:
     needs = "cannot be told" if more is None else f"{more:,}" + (f" ({duration_text(seconds)})" if seconds else "")
     bounds = [_ratio(guard[bound]) for bound in ("estimate", "low", "high")]
     return [guard["name"], *bounds, needs, guard["finding"]]
+
+
+def _shadow(shadow: JsonObject) -> str:
+    differ, flips = f"{shadow['differing_rows']:,} of {shadow['rows']:,} rows differ", ""
+    if shadow["ranked_rows"]:
+        flips = f", {shadow['top1_flips']:,} of {shadow['ranked_rows']:,} have another class first"
+    largest = shadow["largest_difference"]
+    most = f", by {largest:.3g} at most" if isinstance(largest, float) and largest else ""
+    unlike = f", {shadow['unlike']:,} answers are of another shape" if shadow.get("unlike") else ""
+    return f"{shadow['compared']:,} answers compared, {differ}{most}{flips}{unlike}"
 
 
 def _goal(goal: JsonObject) -> str:

@@ -13,11 +13,13 @@ from taxiway.rollout.states import State
 from taxiway.rollout.verdict import GoalVerdict, Judgement, Verdict
 
 if TYPE_CHECKING:
+    from taxiway.journal import Rollout
     from taxiway.rollout.arms import Experiment
     from taxiway.rollout.steer import Sight, View
 
 __all__ = ["judgement_document", "report"]
 
+_COMPARED = ("compared", "rows", "differing_rows", "ranked_rows", "top1_flips", "unlike", "largest_difference")
 _SHARED_OUT = frozenset({State.CANARY, State.PAUSED})
 
 
@@ -63,6 +65,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         if now.experiment is None
         else _tried(now.seen, now.experiment, record.source),
         "guards": [_with_time(guard, compared) for guard in _guards(now, verdict)],
+        "shadow": _shadow(sight.outcomes, record),
         "goal": verdict.get("goal"),
         "goals": {name: _goal(each.goal) for name, each in now.arms.items() if each.goal is not None},
         "replay": record.baseline.get("replay", sight.replay),
@@ -77,6 +80,14 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "because": record.because,
         "next": None if action is None else _next(action),
     }
+
+
+def _shadow(outcomes: Mapping[str, Any] | None, record: Rollout) -> dict[str, Any] | None:
+    """How much the copies' answers differ from the users', since this process began; None without a shadow."""
+    if outcomes is None or outcomes["experiment"] != record.id:
+        return None
+    found = [each for each in outcomes.get("shadows", []) if each["version"] == record.target]
+    return {what: found[0].get(what) for what in _COMPARED} if found else None
 
 
 def _guards(now: View, verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
