@@ -13,6 +13,10 @@ from taxiway.types import JsonObject
 __all__ = ["history"]
 
 
+# Rules that say nothing beside the state, and changes whose reason stands at the one before.
+_AS_EXPECTED, _DONE = ("BEGIN", "ARRIVED"), ("PROMOTED", "ROLLED_BACK")
+
+
 @click.command(epilog="Example: taxiway history digits --limit 5")
 @click.argument("model", required=False)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most how many.")
@@ -33,12 +37,21 @@ def _show(events: list[JsonObject]) -> None:
 
 
 def _of_rollout(kind: str, data: JsonObject) -> str:
-    said = data.get("rule", "").lower().replace("_", " ")
-    because = f" ({data['because']})" if data.get("because") else ""
-    if kind == "rollout-changed":
-        step = f", step {data['step'] + 1}" if data["state"] == "canary" else ""
-        return f"{data['state']}{step}: {said}{because}"
-    return f"{said}{because}".strip()
+    said, because = _rule(str(data.get("rule", ""))), data.get("because", "")
+    if kind != "rollout-changed":
+        return f"{said} ({because})" if said and because else said or str(because)
+    place = f"{data['state']}, step {data['step'] + 1}" if data["state"] == "canary" else str(data["state"])
+    if data["rule"] in _AS_EXPECTED or data["change"] in _DONE:
+        return place
+    if data["rule"] == "BY_HAND":
+        return f"{place}: by hand"
+    return f"{place}: {said} ({because})" if because else f"{place}: {said}"
+
+
+def _rule(name: str) -> str:
+    from taxiway.rollout.decide import Rule
+
+    return Rule[name].value if name in Rule.__members__ else name.lower().replace("_", " ")
 
 
 def _when(at: float) -> str:
@@ -47,7 +60,10 @@ def _when(at: float) -> str:
 
 def _detail(kind: str, data: JsonObject) -> str:
     if kind in ("rollback", "rollout-started"):
-        return f"{data['from']} to {data['to']}"
+        return f"from {data['from']} to {data['to']}"
     if kind.startswith("rollout-"):
         return _of_rollout(kind, data)
-    return "all" if data.get("version") is None else str(data["version"])
+    version = data.get("version")
+    if kind == "adopt":
+        return "newer versions wait no more" if version is None else f"{version}; newer ones wait for a rollout"
+    return "all" if version is None else str(version)

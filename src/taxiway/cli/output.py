@@ -97,14 +97,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
     """Print a table.
 
     Args:
-        columns: the headings.
+        columns: the headings; none is printed when all are empty.
         rows: one cell a column; None prints as nothing.
         right: headings of the columns to align right, as numbers are.
     """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:

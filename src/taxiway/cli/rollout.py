@@ -16,6 +16,9 @@ from taxiway.types import JsonObject
 __all__ = ["rollout"]
 
 
+_SELDOM = 10
+
+
 @click.group(epilog="Example: taxiway rollout start digits --to 2 --steps 1,5,10,25,50 --guard errors --guard p95")
 def rollout() -> None:
     """Bring a new version to a part of the requests, step by step, and back by itself when it is worse."""
@@ -114,16 +117,25 @@ def watch(model: str, every: float, server: str) -> None:
 
 
 def follow(looks: Iterable[JsonObject], *, redraw: bool) -> None:
-    """Print each look at a rollout; what has not changed is not printed again."""
-    before = ""
-    for now in looks:
+    """Print each look at a rollout.
+
+    Without ``redraw``, that is a line for each that found something new, and every tenth: counts always grow.
+    """
+    before: object = None
+    for number, now in enumerate(looks):
         if redraw:
             click.clear()
             show(now)
-        elif (line := line_of(now)) != before:
-            output.print_line(line)
+        elif (found := _found(now)) != before or number % _SELDOM == 0:
+            output.print_line(line_of(now))
             sys.stdout.flush()
-            before = line
+            before = found
+
+
+def _found(now: JsonObject) -> object:
+    """What a person who reads a log wants to know of at once."""
+    rule = now["next"]["rule"] if now["next"] else now["rule"]
+    return (now["state"], now["step"], rule, [guard["finding"] for guard in now["guards"]])
 
 
 @rollout.command("promote", epilog="Example: taxiway rollout promote digits")

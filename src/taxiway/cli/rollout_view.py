@@ -13,13 +13,14 @@ _GUARDS = ("GUARD", "NEW / OLD", "BETWEEN", "AND", "MORE REQUESTS", "FINDING")
 
 def show(rollout: JsonObject) -> None:
     """Print a rollout as tables."""
-    output.print_line(f"{_title(rollout)}, {rollout['requests_per_second']:g} requests a second")
+    output.print_line(_title(rollout) + ("" if rollout["over"] else f", {_pace(rollout['requests_per_second'])}"))
     if rollout["arms"]:
         output.print_line()
         output.print_table(_ARMS, [_arm(arm) for arm in rollout["arms"]], right=_ARMS[1:5])
     if rollout["guards"]:
         output.print_line()
-        output.print_table(_GUARDS, [_guard(guard) for guard in rollout["guards"]], right=_GUARDS[1:5])
+        rows = [_guard(guard, over=rollout["over"]) for guard in rollout["guards"]]
+        output.print_table(_GUARDS, rows, right=_GUARDS[1:5])
     if rollout.get("shadow"):
         output.print_line(f"shadow: {_shadow(rollout['shadow'])}")
     if rollout["goal"]:
@@ -40,7 +41,7 @@ def show(rollout: JsonObject) -> None:
 def line_of(rollout: JsonObject) -> str:
     """The rollout in one line."""
     arms = [f"{arm['arm']} {arm['answered']} answered, {_bad(arm)} bad" for arm in rollout["arms"]]
-    guards = [f"{guard['name']} {_ratio(guard['estimate'])} {guard['finding']}" for guard in rollout["guards"]]
+    guards = [" ".join((guard["name"], _bounds(guard)[0], guard["finding"])) for guard in rollout["guards"]]
     return " · ".join([_title(rollout), *arms, *guards, _reason(rollout)])
 
 
@@ -64,11 +65,21 @@ def _arm(arm: JsonObject) -> list[object]:
     return [arm["arm"], arm["version"], f"{arm['share']:g} %", f"{arm['answered']:,}", f"{arm['units']:,}", bad]
 
 
-def _guard(guard: JsonObject) -> list[object]:
+def _guard(guard: JsonObject, *, over: bool) -> list[object]:
     more, seconds = guard["requests_to_decide"], guard.get("seconds_to_decide")
     needs = "cannot be told" if more is None else f"{more:,}" + (f" ({duration_text(seconds)})" if seconds else "")
-    bounds = [_ratio(guard[bound]) for bound in ("estimate", "low", "high")]
-    return [guard["name"], *bounds, needs, guard["finding"]]
+    return [guard["name"], *_bounds(guard), "" if over else needs, guard["finding"]]
+
+
+def _bounds(guard: JsonObject) -> list[str]:
+    """Estimate, low and high: how many times as bad, or how many points better; not what says nothing yet."""
+    estimate, low, high = (guard[bound] for bound in ("estimate", "low", "high"))
+    if guard.get("in_points", guard["name"] == "accuracy"):
+        unknown = low is None or high is None or (low, high) == (-1, 1)
+        return ["?", "", ""] if unknown else [f"{100 * value:+.1f} pt" for value in (estimate, low, high)]
+    if high is None and not low:
+        return ["?", "", ""]
+    return [_ratio(estimate), _ratio(low or 0.0), "any" if high is None else _ratio(high)]
 
 
 def _shadow(shadow: JsonObject) -> str:
@@ -92,7 +103,7 @@ def _replay(replay: JsonObject) -> str:
     asked = f"{replay['asked']} of {replay['requests']} recorded requests"
     if not replay["done"] or replay["problem"]:
         return asked
-    slowdown = f", {replay['slowdown']:.3g} times as slow" if replay["slowdown"] is not None else ""
+    slowdown = f", takes {replay['slowdown']:.3g} times as long" if replay["slowdown"] is not None else ""
     refused = f"{100 * replay['error_rate']:.4g} % refused by the new version alone"
     return f"{asked}, {100 * replay['agreement']:.4g} % agree, {refused}{slowdown}"
 
@@ -114,6 +125,10 @@ def _bad(arm: JsonObject) -> int:
 
 def _ratio(value: float | None) -> str:
     return "?" if value is None else f"x{value:.2f}"
+
+
+def _pace(per_second: float) -> str:
+    return f"{per_second:,.0f} requests a second" if per_second >= 100 else f"{per_second:.3g} requests a second"
 
 
 def _number(value: float | None) -> str:

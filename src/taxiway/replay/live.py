@@ -72,7 +72,9 @@ class LiveReplays:
                 there = 0
         if there >= requests:
             return
-        hint = f"record_rate = 0.01 under [models.{model}] has this server record some of them; or leave the replay out"
+        hint = (
+            f"record_rate = 0.01 under [models.{model}], and wait until so many are recorded; or leave the replay out"
+        )
         if not there:
             raise FailedPrecondition(
                 f"no request of {model} is recorded in {place}, so none can be replayed", hint=hint

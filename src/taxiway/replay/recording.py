@@ -74,4 +74,5 @@ class Recording:
             if kind is None:
                 self.skipped += 1
                 continue
-            yield Recorded(file.name, number, kind, getattr(log, kind).request)
+            # By the name that the file has once it is complete.
+            yield Recorded(file.name.lstrip("."), number, kind, getattr(log, kind).request)

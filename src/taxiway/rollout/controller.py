@@ -213,7 +213,7 @@ class Controller:
         running = model.state.rollout
         if _under_way(running) and running.state != State.LIVE.value:
             raise FailedPrecondition(
-                f"a rollout of version {running.target} of {model.name} is {running.state}",
+                f"a rollout of version {running.target} of {model.name} is under way ({running.state})",
                 hint=f"taxiway rollout abort {model.name}, or wait for its end",
             )
         given = {"to": max(model.whole() - {source}, default=source), **_defaults(model), **values, "model": model.name}
@@ -267,7 +267,7 @@ class Controller:
         }
         if verb not in changes:
             raise InvalidArgument(f"a rollout cannot {verb}", hint=f"one of {', '.join(changes)}")
-        self._keep(model, command(record, self._sight(model), changes[verb], arm), who)
+        self._keep(model, command(record, self._sight(model), changes[verb], arm, f"{verb} by {who}"), who)
 
     def _status(self, model: Model) -> JsonObject:
         from taxiway.rollout.report import report

@@ -132,8 +132,7 @@ def _guard(value: object) -> Guard:
     known = KNOWN_GUARDS.get(name)
     if not equals:
         if known is None:
-            raise _Wrong(f"a margin for a guard of your own, such as {name or 'toxic'}=x2, or one of "
-                         f"{', '.join(KNOWN_GUARDS)}")  # fmt: skip
+            raise _Wrong(f"{', '.join(KNOWN_GUARDS)}; what is called otherwise needs a margin, such as p50=x2")
         return known
     ratio = points = None
     for margin in margins.split(","):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxiway.rollout.counts import Seen, tally_of
 from taxiway.rollout.decide import Action, Move, Rule
+from taxiway.rollout.plan import Watch
 from taxiway.rollout.routing import CANARY, CONTROL, STABLE
 from taxiway.rollout.states import State
 from taxiway.rollout.verdict import GoalVerdict, Judgement, Verdict
@@ -169,6 +170,7 @@ def _guard(verdict: Verdict) -> dict[str, Any]:
         "log_e_harm": _finite(verdict.log_e_harm),
         "log_e_safe": _finite(verdict.log_e_safe),
         "requests_to_decide": verdict.requests_to_decide,
+        "in_points": verdict.guard.watch is Watch.PAIRED,
     }
 
 

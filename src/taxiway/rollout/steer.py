@@ -175,8 +175,8 @@ def _of_replay(demand: ReplayDemand, action: Action, sight: Sight) -> str:
     return unmet(demand, sight.replay)
 
 
-def command(record: Rollout, sight: Sight, change: Change, arm: str | None = None) -> Entry:
-    """The event of somebody's ``change``; to promote in an experiment takes an ``arm``.
+def command(record: Rollout, sight: Sight, change: Change, arm: str | None = None, because: str = "") -> Entry:
+    """The event of somebody's ``change``; to promote in an experiment takes an ``arm``. ``because`` says who asked.
 
     Raises:
         FailedPrecondition: not in the state it is in.
@@ -189,7 +189,7 @@ def command(record: Rollout, sight: Sight, change: Change, arm: str | None = Non
         if arm not in names:
             known = ", ".join(name or "none; a rollout has no arms to choose from" for name in names)
             raise InvalidArgument("no such arm" if arm else "which arm is to be promoted?", hint=f"arms: {known}")
-    return _change(now, sight, Move(change, Rule.BY_HAND, arm=arm))
+    return _change(now, sight, Move(change, Rule.BY_HAND, because, arm=arm))
 
 
 def _outcome(now: View, sight: Sight) -> bool | None:

@@ -216,7 +216,7 @@ def test_a_route_that_the_data_plane_refuses_keeps_nothing_from_being_put_back(
 def test_one_rollout_of_a_model_at_a_time(serving: Begin) -> None:
     server = serving()
     server.begin()
-    with pytest.raises(FailedPrecondition, match="a rollout of version 2 of digits is canary"):
+    with pytest.raises(FailedPrecondition, match="a rollout of version 2 of digits is under way .canary"):
         server.begin()
     server.controller.change("digits", "abort", "ann")
     server.controller.look()

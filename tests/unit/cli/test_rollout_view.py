@@ -1,0 +1,77 @@
+"""What people see of a rollout: what is not known yet says so, and a line comes when there is news."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taxiway.cli.history import _detail
+from taxiway.cli.rollout import follow
+from taxiway.cli.rollout_view import line_of, show
+
+GUARD: dict[str, Any] = {"name": "errors", "finding": "not decided", "estimate": 1.0, "low": 0.0, "high": None,
+                         "requests_to_decide": 1200, "seconds_to_decide": 60, "in_points": False}  # fmt: skip
+ROLLOUT: dict[str, Any] = {
+    "model": "digits", "from": 1, "to": 2, "state": "canary", "over": False, "step": 1, "steps": [10, 50], "arms": [],
+    "guards": [GUARD], "goal": None, "requests_per_second": 76.608, "rule": "MINIMUM", "text": "", "because": "",
+    "crashes": 0, "next": {"rule": "MINIMUM", "text": "more", "because": "", "change": None, "call_somebody": False},
+}  # fmt: skip
+
+
+def shown(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    show({**ROLLOUT, **changes})
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("guard", "cells"),
+    [
+        ({}, ["errors", "?", "1,200", "(60", "s)"]),
+        ({"low": 0.5}, ["errors", "x1.00", "x0.50", "any", "1,200"]),
+        ({"low": 0.5, "high": 2.0}, ["errors", "x1.00", "x0.50", "x2.00", "1,200"]),
+        ({"in_points": True, "low": -1.0, "high": 1.0}, ["errors", "?", "1,200"]),
+        ({"in_points": True, "estimate": -0.02, "low": -0.05, "high": 0.01}, ["-2.0 pt", "-5.0 pt", "+1.0 pt"]),
+    ],
+)
+def test_a_guard_shows_what_is_known(
+    capsys: pytest.CaptureFixture[str], guard: dict[str, Any], cells: list[str]
+) -> None:
+    [row] = [line for line in shown(capsys, guards=[{**GUARD, **guard}]).splitlines() if line.startswith("errors")]
+    assert " ".join(row.split()).find(" ".join(cells)) >= 0, row
+
+
+def test_what_is_over_needs_no_more_requests_and_has_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "76.6 requests a second" in shown(capsys) and "1,200" in shown(capsys)
+    over = shown(capsys, over=True, next=None, state="rolled back")
+    assert "a second" not in over and "1,200" not in over
+
+
+def test_a_log_gets_a_line_when_there_is_news_and_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    other = {**ROLLOUT, "guards": [{**GUARD, "finding": "perhaps worse"}]}
+    follow([*[ROLLOUT] * 5, other, *[other] * 6], redraw=False)
+    assert capsys.readouterr().out.splitlines() == [line_of(ROLLOUT), line_of(other), line_of(other)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        ("adopt", {"version": 1}, "1; newer ones wait for a rollout"),
+        ("release", {"version": None}, "all"),
+        ("rollback", {"from": 2, "to": 1}, "from 2 to 1"),
+        ("rollout-changed", {"state": "warming", "change": "BEGIN", "rule": "BEGIN", "step": -1}, "warming"),
+        (
+            "rollout-changed",
+            {"state": "rolling back", "change": "ROLL_BACK", "rule": "HARM", "because": "errors", "step": 0},
+            "rolling back: a guard has evidence of harm (errors)",
+        ),
+        (
+            "rollout-changed",
+            {"state": "rolled back", "change": "ROLLED_BACK", "rule": "HARM", "because": "errors", "step": 0},
+            "rolled back",
+        ),
+        ("rollout-closed", {"because": "version 3 answers"}, "version 3 answers"),
+    ],
+)
+def test_the_history_says_what_happened_in_words(kind: str, data: dict[str, Any], said: str) -> None:
+    assert _detail(kind, data) == said
