@@ -42,6 +42,7 @@ class Visitors(Crowd):
             while not self.stopping.is_set():
                 user = f"user-{draw.randrange(10**9)}"
                 answer = client.predict(self._model, self._inputs(draw), routing_key=user)
+                assert answer.version is not None
                 met[answer.version] += 1
                 # No answer is remembered before a route is there, or after it is gone.
                 with contextlib.suppress(NotFound, FailedPrecondition):

@@ -7,7 +7,7 @@ from taxiway.journal.memory import MemoryJournal
 from taxiway.journal.protocol import Journal
 from taxiway.journal.replay import ModelState, Pin, apply, replay
 from taxiway.journal.rollout import Rollout, Wish
-from taxiway.journal.snapshot import load, snapshot
+from taxiway.journal.snapshot import begin, load, snapshot
 
 __all__ = [
     "Event",
@@ -18,6 +18,7 @@ __all__ = [
     "Rollout",
     "Wish",
     "apply",
+    "begin",
     "load",
     "replay",
     "snapshot",

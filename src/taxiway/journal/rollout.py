@@ -52,7 +52,8 @@ class Rollout:
 
     ``above`` was the newest version when it began. ``started_at``, ``entered_at`` (this state, or this step)
     and ``looked_at`` are seconds since the epoch. ``seen``, ``baseline`` and ``verdict`` are documents of
-    :mod:`taxiway.rollout`. ``over`` says that nothing comes any more. ``serving`` are the servers that serve it and
+    :mod:`taxiway.rollout`. ``over`` says that nothing comes any more. ``leader`` is the server that began it;
+    empty where the journal is of one server. ``serving`` are the servers that serve it and
     were not stopped in order; ``crashes`` counts how often one of them ended otherwise. ``look_id`` is the event of the
     last look, 0 when something else came since; it stands for the looks from ``look_since`` on.
     """
@@ -76,6 +77,7 @@ class Rollout:
     rule: str = ""
     because: str = ""
     over: bool = False
+    leader: str = ""
     serving: frozenset[str] = frozenset()
     crashes: int = 0
     look_id: int = 0
@@ -98,6 +100,7 @@ def started(event: Event) -> Rollout:
         entered_at=event.at,
         looked_at=event.at,
         wish=_wish(data.get("wish")),
+        leader=str(data.get("server", "")),
         serving=frozenset([str(data["server"])] if "server" in data else []),
     )
 

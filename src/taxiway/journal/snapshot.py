@@ -19,7 +19,7 @@ from taxiway.journal.protocol import Journal
 from taxiway.journal.replay import KINDS, ModelState, Pin, replay
 from taxiway.journal.rollout import Rollout, Wish
 
-__all__ = ["load", "snapshot"]
+__all__ = ["begin", "load", "snapshot"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,12 @@ _EVENTS_BETWEEN = 500
 
 
 def load(journal: Journal, now: float, between: int = _EVENTS_BETWEEN) -> dict[str, ModelState]:
-    """The state after all events of ``journal``, by model, as :func:`.replay.replay` of them all has it.
+    """The state after all events of ``journal``; see :func:`begin`."""
+    return begin(journal, now, between)[0]
+
+
+def begin(journal: Journal, now: float, between: int = _EVENTS_BETWEEN) -> tuple[dict[str, ModelState], int]:
+    """The state after all events of ``journal``, by model, as :func:`.replay.replay` of them all has it; the last's id.
 
     Args:
         journal: a snapshot is kept in it after ``between`` events without one, when it can be written.
@@ -48,7 +53,7 @@ def load(journal: Journal, now: float, between: int = _EVENTS_BETWEEN) -> dict[s
             journal.append(snapshot(states, events[-1].id, now))
         except TaxiwayError as error:
             log.warning("No snapshot of the journal was kept: %s", error.message)
-    return states
+    return states, events[-1].id if events else after
 
 
 def snapshot(states: Mapping[str, ModelState], up_to: int, now: float) -> Event:

@@ -183,7 +183,7 @@ class Controller:
         try:
             for _ in range(_MOVES):
                 record = model.state.rollout
-                entry = None if record is None else steer(record, self._sight(model))
+                entry = None if record is None or not self._leads(record) else steer(record, self._sight(model))
                 if entry is None:
                     return
                 self._keep(model, entry, "rollout")
@@ -290,7 +290,7 @@ class Controller:
         gave_up = any(one is not None and one.error is not None and one.state is VersionState.END for one in found)
         return Sight(
             now=self._clock.now(),
-            outcomes=self._plane.outcomes(model.name),
+            outcomes=self._plane.outcomes(model.name) if self._leads(model.state.rollout) else None,
             default=model.default,
             loaded=True if serves else False if gave_up else None,
             problem=failed[0] if failed else "",
@@ -311,6 +311,10 @@ class Controller:
             return {"done": True, "problem": _NO_REPLAYS, "asked": 0, "requests": 0}
         versions = (record.target, record.source)
         return self._replays.found(record.id, model.name, versions, demand.requests, demand.tolerance)
+
+    def _leads(self, record: Rollout | None) -> bool:
+        """Whether it is judged here; who judges it elsewhere counts other requests, and adds them to what it knows."""
+        return record is None or record.leader in ("", self._server)
 
     def _keep(self, model: Model, entry: Any, who: str) -> None:
         data = entry.data

@@ -15,24 +15,10 @@ __all__ = ["Exposure", "Observations", "Tally"]
 
 @dataclass(frozen=True)
 class Tally:
-    """One arm's answers, and by guard the ``bad`` ones: of each unit the first, since only those are independent.
-
-    ``units`` got them, and ``bad_answers`` are all that were bad. Where these are not given, each answer was another
-    unit's.
-    """
+    """One arm's answers, and the bad ones among them by guard."""
 
     answered: int = 0
     bad: Mapping[str, int] = field(default_factory=dict)
-    units: int | None = None
-    bad_answers: Mapping[str, int] | None = None
-
-    def exposed(self) -> int:
-        """How many units could have met with something bad."""
-        return self.answered if self.units is None else self.units
-
-    def all_bad(self, guard: str) -> int:
-        """Every bad answer, also a second one to the same unit."""
-        return (self.bad if self.bad_answers is None else self.bad_answers).get(guard, 0)
 
 
 @dataclass(frozen=True)

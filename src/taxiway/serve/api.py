@@ -15,6 +15,7 @@ from taxiway.errors import DeadlineExceeded, Unimplemented
 from taxiway.journal import Journal, MemoryJournal
 from taxiway.serve.cloud import Cache, cache_root
 from taxiway.serve.dataplane import DataPlane
+from taxiway.serve.following import FOLLOW_SECONDS, Following
 from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.marks import Holding, Marks
 from taxiway.serve.operate import Operator
@@ -86,6 +87,10 @@ class ServeHandle:
         self._rollouts = rollouts(self.loop, plane, self._clock, self._replays) if rollouts is not None else None
         self._holding = Holding(self.loop, Marks(self._clock), cache)
         self._poller = Poller(self._clock, settings.server.poll_seconds, self._look)
+        self._following: Poller | None = None
+        if in_database(settings.server.state):
+            look = Following(self.loop, self._journal, self._clock).look
+            self._following = Poller(self._clock, FOLLOW_SECONDS, look)
         self._watching = Watching(settings, watched, cache, self._clock)
         self._addresses: JsonObject = {}
         self._admin: AdminServer | None = None
@@ -99,6 +104,8 @@ class ServeHandle:
             self._rollouts.take_up()
         self.loop.start()
         self._poller.start()
+        if self._following is not None:
+            self._following.start()
         if self._rollouts is not None:
             self._rollouts.start()
         return self
@@ -205,6 +212,8 @@ class ServeHandle:
             return True
         self._stopped.set()
         self._poller.stop()
+        if self._following is not None:
+            self._following.stop()
         if self._rollouts is not None:
             self._rollouts.stop()
         if self._replays is not None:

@@ -64,6 +64,7 @@ class Loop:
         )
         self._models: dict[str, Model] = {}
         self._states: dict[str, ModelState] = load(around.journal, around.clock.now())
+        self._appended = 0
         self._published: JsonObject | None = None
         self.journal_problem = ""
         self._releases: list[tuple[Model, int, Loaded]] = []
@@ -174,7 +175,16 @@ class Loop:
             raise
         self.journal_problem = ""
         model.state = self._states[model.name] = apply(model.state, kept)
+        self._appended = kept.id
         return kept
+
+    def take_over(self, states: Mapping[str, ModelState], up_to: int) -> None:
+        """Make the journal's replay up to an event the models' state, unless this server has appended later ones."""
+        if up_to < self._appended:
+            return
+        self._states = dict(states)
+        for name, model in self._models.items():
+            model.state = states.get(name, ModelState())
 
     @property
     def models(self) -> Mapping[str, Model]:

@@ -19,6 +19,7 @@ from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Un
 from taxiway.journal import Event, Journal
 from taxiway.journal.postgres import PostgresJournal
 from taxiway.serve.api import open_journal
+from taxiway.serve.following import Following
 from taxiway.settings import ModelSettings
 from taxiway.testing.journal import JournalContract
 from tests.postgres import PASSWORD, Cluster, cluster
@@ -115,6 +116,18 @@ def _world(url: str) -> World:
         world.see("m", *versions)
         world.settle()
     return world
+
+
+def test_a_server_that_runs_follows_a_rollback_on_another(url: str) -> None:
+    first, second = _world(url), _world(url)
+    following = Following(second.loop, second.journal, second.clock)
+    rollback(first, 1)
+    assert (first.plane.default("m"), second.plane.default("m")) == (1, 2)
+    following.look()
+    second.settle()
+    assert second.plane.default("m") == 1
+    for world in (first, second):
+        world.journal.close()
 
 
 def test_a_connection_that_broke_while_idle_is_not_noticed(url: str) -> None:

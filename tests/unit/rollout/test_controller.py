@@ -133,6 +133,18 @@ def test_a_version_that_ends_its_process_is_put_back_and_not_loaded_again(
     assert kinds.count("rollout-crashed") == 2
 
 
+def test_who_does_not_lead_a_rollout_leaves_it_to_the_server_that_does(serving: Begin) -> None:
+    server = serving(rates=bad)
+    server.controller._server = "a:8501"
+    server.begin()
+    server.controller._server = "b:8501"
+    counted = server.controller.status("digits")["arms"]
+    status = server.go_on(300)
+    assert (status["state"], status["step"], status["arms"]) == ("canary", 1, counted)
+    server.controller._server = "a:8501"
+    assert server.go_on(300)["state"] == "rolled back"
+
+
 def test_what_cannot_be_written_changes_nothing_and_is_said(serving: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serving(rates=bad)
     server.begin()

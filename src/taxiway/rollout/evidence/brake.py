@@ -1,9 +1,7 @@
 """The hard brake: so many bad answers at once that no test is needed.
 
 It stands outside the statistics. Five bad answers, and more than half of the last twenty bad: the version goes back
-whatever the control does at the same time, since a shared outage is no reason to keep a new version either. Because it
-compares with nothing, only the server's own faults count here: callers who send nonsense must not stop a good version.
-What a version refuses wrongly is for the test to find, after about ten units.
+whatever the control does at the same time, since a shared outage is no reason to keep a new version either.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ MOST_BAD_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Recent:
-    """Faults among the canary's last answers, at most :data:`WINDOW`, and all of them so far."""
+    """The canary's last answers, at most :data:`WINDOW`, and all its bad ones so far."""
 
     bad: int = 0
     answers: int = 0
