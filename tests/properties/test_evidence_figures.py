@@ -132,6 +132,21 @@ def test_a_slower_version_is_found_by_what_exceeds_the_old_p95(
     assert found(log_e_harm(canary, control), alpha=0.01).median == pytest.approx(median, rel=0.12, abs=LOOK)
 
 
+@pytest.mark.parametrize(("factor", "fired", "median"), [(1.05, 0.05, np.inf), (1.10, 1.0, 4700), (1.20, 1.0, 800)])
+def test_a_guard_of_times_convicts_what_is_surely_a_quarter_worse(factor: float, fired: float, median: float) -> None:
+    exceeds = float(stats.norm.sf(stats.norm.ppf(0.95) - np.log(factor) / 0.3))
+    control, canary = bad_events((0.05, exceeds), 20_000, 200, seed=13)
+    result = found(log_e_harm(canary, control, 0.25), alpha=0.005)
+    assert result.fired == pytest.approx(fired, abs=0.05)
+    assert result.median == median or result.median == pytest.approx(median, rel=0.12)
+
+
+@pytest.mark.parametrize("times_as_many", [1.0, 1.16, 1.25])
+def test_versions_that_are_nearly_as_fast_are_not_convicted(times_as_many: float) -> None:
+    control, canary = bad_events((0.05, 0.05 * times_as_many), 20_000, 300, seed=3)
+    assert found(log_e_harm(canary, control, 0.25), alpha=0.005).fired <= 0.01
+
+
 @pytest.mark.parametrize(("better", "worse", "median"), [(0.04, 0.02, 1150), (0.025, 0.015, 3075)])
 def test_paired_answers_tell_two_versions_apart_early(better: float, worse: float, median: int) -> None:
     rng = np.random.default_rng(17)

@@ -35,7 +35,7 @@ _OPTIONS = {
     "--at-most-affected": ("at_most_affected", "N", "A budget of badly answered requests, instead of --steps."),
     "--undecided": ("undecided", "hold|ship", "What to do when the time is over.  [default: hold]"),
     "--rollback-window": ("rollback_window", "DURATION", "How long the old version stays loaded.  [default: 24h]"),
-    "--measure": ("measure", "DURATION", "How long to measure the traffic first, at most.  [default: 10s]"),
+    "--measure": ("measure", "DURATION", "How long to measure the traffic first, at most.  [default: 5m]"),
     "--promote": ("promote", "by hand|by itself", "Who promotes an experiment's better arm.  [default: by hand]"),
     "--max-crashes": ("max_crashes", "N", "How often a server may end in no order before it goes back.  [default: 3]"),
     "--key": ("key", "HEADER|input:NAME", "What says whose a request is.  [default: x-routing-key]"),
@@ -53,7 +53,9 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("model")
 @click.option("--to", type=int, metavar="VERSION", help="The new version.  [default: the newest]")
 @click.option("--plan", "file", metavar="FILE", help="A plan as TOML; what is said beside it counts more.")
-@click.option("--guard", "guards", multiple=True, metavar="NAME[=xRATIO,POINTSpt]", help="What must not get worse.")
+@click.option(
+    "--guard", "guards", multiple=True, metavar="NAME[=xRATIO,POINTSpt,HARM%]", help="What must not get worse."
+)
 @click.option(
     "--arm", "arms", multiple=True, metavar="NAME=VERSION:PERCENT", help="An experiment: an arm of it, instead of --to."
 )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAN", "Drill", "drill"]
 
-PLAN: Mapping[str, object] = {"steps": "10,50", "step_duration": "5s", "step_units": 100, "measure": "3s",
+PLAN: Mapping[str, object] = {"steps": "10,50", "step_duration": "5s", "step_units": 100, "measure": "1m",
                               "max_duration": "10m", "guards": ["errors", "p95"]}  # fmt: skip
 """The rehearsed rollout, as far as nobody says otherwise: short, since a bad version is noticed within a step."""
 # Wrong answers take somebody who knows better: both versions answer, and feedback says which one is right.

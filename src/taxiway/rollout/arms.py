@@ -22,7 +22,7 @@ from taxiway.rollout.judge import judge
 from taxiway.rollout.observations import Exposure, Observations
 from taxiway.rollout.parse import parse_plan
 from taxiway.rollout.plan import RolloutPlan
-from taxiway.rollout.routing import CANARY, CONTROL, STABLE, Variant
+from taxiway.rollout.routing import CANARY, CONTROL, MEASURED, STABLE, Variant
 from taxiway.rollout.states import Change, State
 from taxiway.rollout.verdict import Finding, GoalFinding, Judgement
 
@@ -33,7 +33,7 @@ _ARM = re.compile(r"([A-Za-z][\w-]{0,63})=(\d+):(\d+(?:\.\d+)?)%?(?:@(\d+))?", r
 # The data plane counts 64 arms; the control, the rest, and the rest on the version that is promoted are three of them.
 _MOST_ARMS = 61
 _WHOLE_PPM = 1_000_000
-_NAMES = (CANARY, CONTROL, STABLE)
+_NAMES = (CANARY, CONTROL, MEASURED, STABLE)
 
 
 @dataclass(frozen=True)

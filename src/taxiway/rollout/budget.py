@@ -1,7 +1,7 @@
 """Whether a plan can work on the traffic there is, and the steps that keep harm within a budget.
 
 The budget. Where the old version hardly ever fails, a guard convicts the new one at a fixed number D of bad answers,
-however they are spread over the steps, since a guard counts from the first request on. What comes on top is what goes
+however they are spread over the steps, since errors count from the first request on. What comes on top is what goes
 wrong between two looks: at most rate of bad answers × share × requests a second × seconds between looks. At the first
 step that rate may be 1. At each later one it is at most what the steps before would not have noticed. So
 
@@ -33,11 +33,16 @@ _UNNOTICED = 0.05
 
 @dataclass(frozen=True)
 class Traffic:
-    """What the model gets: requests a second, seconds between two looks, and the old version's rates by guard."""
+    """What the model gets: requests a second, seconds between two looks, and the old version's rates by guard.
+
+    A request is the first one of its unit with a chance of ``units_per_request``, as far as was measured; in a longer
+    time more come back.
+    """
 
     requests_per_second: float
     look_seconds: float = 1.0
     base_rates: Mapping[str, float] = field(default_factory=dict)
+    units_per_request: float = 1.0
 
 
 def with_steps(plan: RolloutPlan, traffic: Traffic) -> RolloutPlan:
@@ -49,7 +54,7 @@ def with_steps(plan: RolloutPlan, traffic: Traffic) -> RolloutPlan:
     """
     if plan.at_most_affected is None:
         return plan
-    spare = plan.at_most_affected - events_to_convict(plan.guard_alpha)
+    spare = plan.at_most_affected - _convicts(plan)
     if spare < 1:
         raise FailedPrecondition(
             f"a budget of {plan.at_most_affected} affected requests is less than it takes to tell a bad version from "
@@ -76,7 +81,13 @@ def affected_at_most(plan: RolloutPlan, traffic: Traffic) -> int:
     per_look = traffic.requests_per_second * traffic.look_seconds
     rates = [1.0, *(_unnoticed_rate(plan, share, traffic) for share in plan.steps[:-1])]
     worst = max(rate * share * per_look for rate, share in zip(rates, plan.steps, strict=True))
-    return events_to_convict(plan.guard_alpha) + math.ceil(worst)
+    return _convicts(plan) + math.ceil(worst)
+
+
+def _convicts(plan: RolloutPlan) -> int:
+    """At how many bad answers of the canary, and none of the control's, the most lenient guard convicts."""
+    margins = [guard.harm_margin for guard in plan.guards if guard.watch is Watch.EVENTS]
+    return events_to_convict(plan.guard_alpha, max(margins, default=0.0))
 
 
 def requests_to_clear(guard: Guard, plan: RolloutPlan, base_rate: float) -> int | None:
@@ -149,7 +160,7 @@ def _slowest(plan: RolloutPlan, traffic: Traffic) -> str:
 
 def _step_seconds(plan: RolloutPlan, share: float, traffic: Traffic) -> float:
     """How long a step lasts: its minimum of time, or until its units have come."""
-    rate = share * traffic.requests_per_second
+    rate = share * traffic.requests_per_second * traffic.units_per_request
     return max(plan.step_seconds, plan.step_units / rate if rate else math.inf)
 
 

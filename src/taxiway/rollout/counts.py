@@ -7,7 +7,7 @@ Nothing here is kept in memory: the next look is worked out from the document of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,19 @@ from taxiway.rollout.evidence.brake import Recent
 from taxiway.rollout.evidence.means import Arm
 from taxiway.rollout.evidence.paired import Paired
 from taxiway.rollout.evidence.ratio import Assigned
-from taxiway.rollout.observations import Exposure, Observations, Tally
+from taxiway.rollout.observations import ALWAYS_JUDGED, Exposure, Observations, Tally
 from taxiway.rollout.routing import CANARY, CONTROL, STABLE
 
-__all__ = ["Seen", "anew", "begin_step", "goal_of", "look", "observations", "tally_of", "units_of"]
+__all__ = ["Seen", "anew", "begin_step", "goal_of", "look", "observations", "settles", "tally_of", "units_of"]
 
 Sums = dict[str, float]
 # Sums that begin anew with each step, and when somebody resumes what was paused.
 _STEP, _SPLIT = "step.", "split."
 _UNITS = ("units", "served_units", "labelled")
 _COMPARED = "shadow.compared"
+# After loading, so many answers of an arm say nothing of its times.
+_SETTLING = 50
+_UNSETTLED = "unsettled"
 # Of a copy, as of a request: the server's own faults.
 _FAULTS = ("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
 
@@ -55,21 +58,46 @@ class Seen:
         return {"epoch": self.epoch, "raw": dict(self.raw), "total": dict(self.total), "recent": recent}
 
 
-def look(seen: Seen, outcomes: Mapping[str, Any] | None, experiment: str, target: int) -> Seen:
-    """What was seen when the data plane's document of ``experiment`` is added; None, or another one's, adds nothing."""
+def look(
+    seen: Seen,
+    outcomes: Mapping[str, Any] | None,
+    experiment: str,
+    target: int,
+    brought: Collection[str] = (CANARY,),
+) -> Seen:
+    """What was seen when the data plane's document of ``experiment`` is added; None, or another one's, adds nothing.
+
+    A version that was just loaded is slow: until each arm that is ``brought`` (as its counts begin) has answered some
+    requests, what is slow is not added, of no arm.
+    """
     if outcomes is None or outcomes["experiment"] != experiment:
         return seen
     epoch, raw = f"{experiment} {outcomes['began_unix_ms']}", _flat(outcomes, target)
     before = seen.raw if epoch == seen.epoch else {}
     total = dict(seen.total)
+    settled = _settled(before, brought)
     for name, count in raw.items():
         more = count - before.get(name, 0)
-        total[name] = total.get(name, 0) + more
         arm, _, what = name.partition(".")
+        if not settled and not arm.startswith(STABLE):
+            if what == "answered":
+                total[f"{arm}.{_UNSETTLED}"] = total.get(f"{arm}.{_UNSETTLED}", 0) + more
+            elif what.startswith("bad.") and what != f"bad.{ALWAYS_JUDGED}":
+                continue
+        total[name] = total.get(name, 0) + more
         if (what in _UNITS and not arm.startswith(STABLE)) or name == _COMPARED:
             for kind in (_STEP, _SPLIT):
                 total[kind + name] = total.get(kind + name, 0) + more
     return Seen(epoch, raw, total, _recent(outcomes, target))
+
+
+def settles(before: Seen, now: Seen, brought: Collection[str] = (CANARY,)) -> bool:
+    """Whether the versions brought have answered enough by ``now`` to be judged by their times, and had not before."""
+    return _settled(now.raw, brought) and (before.epoch != now.epoch or not _settled(before.raw, brought))
+
+
+def _settled(raw: Mapping[str, float], brought: Collection[str]) -> bool:
+    return all(raw.get(f"{arm}.answered", 0) >= _SETTLING for arm in brought)
 
 
 def begin_step(seen: Seen) -> Seen:
@@ -156,7 +184,7 @@ def _shadow_answers(shadow: Mapping[str, Any]) -> tuple[int, int]:
 def _tally(total: Mapping[str, float], arm: str) -> Tally:
     prefix = f"{arm}.bad."
     bad = {name.removeprefix(prefix): int(count) for name, count in total.items() if name.startswith(prefix)}
-    return Tally(int(total.get(f"{arm}.answered", 0)), bad)
+    return Tally(int(total.get(f"{arm}.answered", 0)), bad, int(total.get(f"{arm}.{_UNSETTLED}", 0)))
 
 
 def _pair(total: Mapping[str, float], kind: str, what: str) -> tuple[int, int]:

@@ -8,12 +8,18 @@ from typing import Any
 from taxiway.rollout.parse import parse_plan
 from taxiway.rollout.plan import Guard, RolloutPlan
 
-__all__ = ["plan_document", "read_document"]
+__all__ = ["as_kept", "plan_document", "read_document"]
 
 
 def read_document(document: Mapping[str, Any]) -> RolloutPlan:
     """The plan that :func:`plan_document` wrote."""
-    return parse_plan(document, "the journal")
+    return parse_plan(as_kept(document), "the journal")
+
+
+def as_kept(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A kept plan with what it left to defaults when it was kept: that all harm counts."""
+    guards = [guard if "%" in guard else f"{guard},0%" for guard in document.get("guards", [])]
+    return {**document, "guards": guards}
 
 
 def plan_document(plan: RolloutPlan) -> dict[str, Any]:
@@ -51,7 +57,7 @@ def plan_document(plan: RolloutPlan) -> dict[str, Any]:
 def _guard(guard: Guard) -> str:
     margins = [] if guard.safe_ratio is None else [f"x{guard.safe_ratio:g}"]
     margins += [] if guard.safe_points is None else [f"{_percent(guard.safe_points):g}pt"]
-    return f"{guard.name}={','.join(margins)}"
+    return f"{guard.name}={','.join([*margins, f'{_percent(guard.harm_margin):g}%'])}"
 
 
 def _percent(share: float) -> float:

@@ -60,7 +60,7 @@ def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations, brief: 
         BadEvents(each.canary.bad.get(guard.name, 0), each.control.bad.get(guard.name, 0), each.share)
         for each in seen.exposures
     )
-    answered = sum(each.canary.answered for each in seen.exposures)
+    answered = sum(each.canary.judged(guard.name) for each in seen.exposures)
     bad = sum(each.canary for each in events)
     ceiling = None if guard.safe_points is None else seen.base_rates.get(guard.name, 0.0) + guard.safe_points
 
@@ -76,7 +76,7 @@ def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations, brief: 
         # The average of bets against the same claim is a bet against it too, whatever they have in common.
         return np.logaddexp.reduce(bets) - math.log(len(bets)) if bets else 0 * times
 
-    total = answered + sum(each.control.answered for each in seen.exposures)
+    total = answered + sum(each.control.judged(guard.name) for each in seen.exposures)
     bounds = None if brief else relative_risk(events, plan.safe_alpha)
     return _verdict(plan, guard, bounds, (harmful, safe), total)
 

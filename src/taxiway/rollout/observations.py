@@ -10,15 +10,26 @@ from taxiway.rollout.evidence.means import Arm
 from taxiway.rollout.evidence.paired import Paired
 from taxiway.rollout.evidence.ratio import Assigned
 
-__all__ = ["Exposure", "Observations", "Tally"]
+__all__ = ["ALWAYS_JUDGED", "Exposure", "Observations", "Tally"]
+
+ALWAYS_JUDGED = "errors"
+"""The guard that counts from the first answer on."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """One arm's answers, and the bad ones among them by guard."""
+    """One arm's answers, and the bad ones among them by guard.
+
+    The first ``unsettled`` of them, after the new version was loaded, say nothing of times and are not held against it.
+    """
 
     answered: int = 0
     bad: Mapping[str, int] = field(default_factory=dict)
+    unsettled: int = 0
+
+    def judged(self, guard: str) -> int:
+        """The answers that a guard looked at."""
+        return self.answered if guard == ALWAYS_JUDGED else self.answered - self.unsettled
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ __all__ = ["KEYS", "parse_plan", "parse_replay"]
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _SECONDS = (86400, 3600, 60, 1)
 _RATIO = re.compile(r"x?(\d+(?:\.\d+)?)")
+_HARM = re.compile(r"(\d+(?:\.\d+)?)%")
 _POINTS = re.compile(r"\+?(\d+(?:\.\d+)?)pt")
 
 
@@ -124,8 +125,11 @@ def _guards(value: object) -> tuple[Guard, ...]:
 
 
 def _guard(value: object) -> Guard:
-    """NAME or NAME=MARGIN,MARGIN with margins as xRATIO or POINTSpt."""
-    what = "guards, such as errors, p95=x1.5 or errors=x2,0.5pt"
+    """NAME or NAME=MARGIN,MARGIN with margins as xRATIO or POINTSpt for what is safe, HARM% for what is harm.
+
+    A guard that allows little calls harm what is more than half of that.
+    """
+    what = "guards, such as errors, p95=x1.5 or errors=x2,0.5pt, and perhaps 10% more than which is harm"
     if not isinstance(value, str):
         raise _Wrong(what)
     name, equals, margins = value.strip().partition("=")
@@ -134,15 +138,22 @@ def _guard(value: object) -> Guard:
         if known is None:
             raise _Wrong(f"{', '.join(KNOWN_GUARDS)}; what is called otherwise needs a margin, such as p50=x2")
         return known
-    ratio = points = None
+    ratio = points = harm = None
     for margin in margins.split(","):
         if points is None and (match := _POINTS.fullmatch(margin.strip())):
             points = float(match[1]) / 100
         elif ratio is None and (match := _RATIO.fullmatch(margin.strip())):
             ratio = float(match[1])
+        elif harm is None and (match := _HARM.fullmatch(margin.strip())):
+            harm = float(match[1]) / 100
         else:
             raise _Wrong(what)
-    return replace(known or Guard(name), safe_ratio=ratio, safe_points=points)
+    guard = known or Guard(name)
+    if ratio is None and points is None:
+        ratio, points = guard.safe_ratio, guard.safe_points
+    if harm is None:
+        harm = guard.harm_margin if ratio is None else min(guard.harm_margin, max(ratio - 1, 0) / 2)
+    return replace(guard, safe_ratio=ratio, safe_points=points, harm_margin=harm)
 
 
 def _goal(value: object) -> Goal | None:

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taxiway.rollout.plan import RolloutPlan
+from taxiway.rollout.plan import RolloutPlan, Watch
 from taxiway.rollout.states import BEFORE, State
 
-__all__ = ["CANARY", "CONTROL", "STABLE", "Sides", "Variant", "experiment", "experiment_wish", "wish"]
+__all__ = ["CANARY", "CONTROL", "MEASURED", "STABLE", "Sides", "Variant", "experiment", "experiment_wish", "wish"]
 
 CANARY, CONTROL, STABLE = "canary", "control", "stable"
+MEASURED = "measured"
+"""Before the ramp, the half whose units are counted."""
 _CONTROL_BEGINS_PPM = 500_000
 
 
@@ -52,8 +54,9 @@ def experiment_wish(
     shown = [
         {"name": arm.name, "version": arm.version, "share_ppm": arm.share_ppm, "begin_ppm": arm.begin_ppm}
         for arm in arms
-        if state in (State.CANARY, State.PAUSED)
     ]
+    if state in BEFORE:
+        shown = _measuring(sides, {arm.name: arm.version for arm in arms if arm.name != CONTROL})
     versions = sorted({sides.source, *(arm.version for arm in arms)})
     return _wish(sides.source, versions, sides.above, _route(sides, plan, state, shown, slow_us))
 
@@ -70,12 +73,13 @@ def wish(sides: Sides, plan: RolloutPlan, state: State, step: int, slow_us: Mapp
     """
     both = sorted({sides.source, sides.target})
     if state in BEFORE:
-        return _wish(sides.source, both, sides.above, _route(sides, plan, state, [], {}))
+        arms = _measuring(sides, {CANARY: sides.target})
+        return _wish(sides.source, both, sides.above, _route(sides, plan, state, arms, {}))
     if state in (State.SHADOW, State.CANARY, State.PAUSED):
         arms = [] if step < 0 else _arms(sides, plan.steps[step])
         route = _route(sides, plan, state, arms, slow_us)
-        if plan.shadow:
-            # On through the canary: what compares both versions' answers to the same requests goes on learning.
+        if plan.shadow and (step < 0 or any(guard.watch is Watch.PAIRED for guard in plan.guards)):
+            # On through the canary only for what learns by it: copies slow the canary down, and not its control.
             route["shadow"] = {"version": sides.target, "share_ppm": _ppm(plan.shadow)}
         return _wish(sides.source, both, sides.above, route)
     if state is State.PROMOTING:
@@ -113,6 +117,16 @@ def _arms(sides: Sides, share: float) -> list[dict[str, Any]]:
         {"name": name, "version": version, "share_ppm": _ppm(share), "begin_ppm": begin}
         for name, version, begin in arms
     ]
+
+
+def _measuring(sides: Sides, brought: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Before the ramp one half of the units is counted apart, so that it is known how many requests a unit makes.
+
+    The new versions get nothing. A route is in force once all its versions serve: nothing is measured while they load.
+    """
+    waiting = [{"name": name, "version": to, "share_ppm": 0, "begin_ppm": 0} for name, to in brought.items()]
+    half = {"version": sides.source, "share_ppm": _ppm(0.5), "begin_ppm": _CONTROL_BEGINS_PPM}
+    return [*waiting, {"name": MEASURED, **half}]
 
 
 def _ppm(share: float) -> int:

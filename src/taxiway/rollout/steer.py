@@ -10,16 +10,17 @@ from taxiway.errors import InvalidArgument, TaxiwayError
 from taxiway.journal import Rollout
 from taxiway.rollout.arms import Experiment, decide_arms, experiment_document, judge_arms, parse_experiment
 from taxiway.rollout.baseline import Baseline, measured, prepare
-from taxiway.rollout.counts import Seen, anew, begin_step, look, observations
+from taxiway.rollout.baseline import progress as measuring
+from taxiway.rollout.counts import Seen, anew, begin_step, look, observations, settles
 from taxiway.rollout.decide import Action, Move, Progress, Rule, Stay, decide
 from taxiway.rollout.demand import ReplayDemand, met, progress, unmet
-from taxiway.rollout.document import plan_document, read_document
+from taxiway.rollout.document import as_kept, plan_document, read_document
 from taxiway.rollout.evidence.brake import brake
 from taxiway.rollout.judge import judge
 from taxiway.rollout.plan import RolloutPlan
 from taxiway.rollout.report import judgement_document
-from taxiway.rollout.routing import Sides, experiment, experiment_wish, wish
-from taxiway.rollout.states import IN_PROCESS, Change, State, follow
+from taxiway.rollout.routing import CANARY, Sides, experiment, experiment_wish, wish
+from taxiway.rollout.states import BEFORE, IN_PROCESS, Change, State, follow
 from taxiway.rollout.verdict import Judgement
 
 __all__ = ["LOOK_SECONDS", "Entry", "Sight", "View", "command", "own", "sides", "steer", "taken_up", "view"]
@@ -91,10 +92,11 @@ def own(record: Rollout, sight: Sight) -> Sight:
 def view(record: Rollout, sight: Sight, *, brief: bool = False) -> View:
     """What the record says together with what is seen now; ``brief`` as for :func:`.judge.judge`."""
     sight = own(record, sight)
-    tried = parse_experiment(record.plan, "the journal") if "arms" in record.plan else None
+    tried = parse_experiment(as_kept(record.plan), "the journal") if "arms" in record.plan else None
     plan = read_document(record.plan) if tried is None else tried.plan
     state, baseline = State(record.state), Baseline.read(record.baseline)
-    seen = look(Seen.read(record.seen), sight.outcomes, experiment(record.id, state), record.target)
+    counted = experiment(record.id, state)
+    seen = look(Seen.read(record.seen), sight.outcomes, counted, record.target, _brought(tried))
     judgement = Judgement((), braked=state is State.LIVE and brake(seen.recent))
     arms: dict[str, Judgement] = {}
     if state in _COMPARED and not record.over and tried is not None:
@@ -104,6 +106,11 @@ def view(record: Rollout, sight: Sight, *, brief: bool = False) -> View:
         seen_so_far = observations(seen, baseline.base_rates, shadow=record.step < 0)
         judgement = judge(plan, seen_so_far, brief=brief)
     return View(record, plan, state, baseline, seen, judgement, tried, arms)
+
+
+def _brought(tried: Experiment | None) -> tuple[str, ...]:
+    """What the counts of the arms that bring a new version begin with."""
+    return (CANARY,) if tried is None else tuple(f"{arm.name}:{arm.version}" for arm in tried.arms)
 
 
 def _together(arms: Mapping[str, Judgement]) -> Judgement:
@@ -127,7 +134,7 @@ def steer(record: Rollout, sight: Sight) -> Entry | None:
         return Entry("rollout-closed", {"rollout": record.id, "because": reason})
     if now.state in IN_PROCESS and record.crashes >= now.plan.max_crashes:
         return _change(now, sight, Move(Change.ROLL_BACK, Rule.CRASHED, f"{record.crashes} times"))
-    if now.state is State.WARMING and measured(now.plan, sight.outcomes, sight.now):
+    if now.state is State.WARMING and sight.loaded and measured(now.plan, sight.outcomes, sight.now):
         try:
             now = _prepared(now, sight)
         except TaxiwayError as refusal:
@@ -164,6 +171,8 @@ def next_action(now: View, sight: Sight) -> Action:
     action = decide(now.plan, progress, now.judgement, sight.now)
     if isinstance(action, Move) and action.change is Change.UNABLE and sight.problem:
         return replace(action, because=sight.problem)
+    if isinstance(action, Stay) and now.state is State.WARMING and sight.loaded:
+        return replace(action, because=measuring(sight.outcomes))
     if now.state is State.REPLAY and now.plan.replay is not None:
         return replace(action, because=_of_replay(now.plan.replay, action, sight))
     return action
@@ -232,8 +241,17 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
     if now.experiment is not None and move.arm is not None:
         target, now = _with_arm(now, move)
     # The shares of an experiment that loses an arm are others from then on.
+    begins = now.state in BEFORE and state not in BEFORE
     again = change in _RESUMES or (change is Change.STEP and move.arm is not None)
-    seen = anew(now.seen) if again else begin_step(now.seen) if change in _BEGINS_STEP else now.seen
+    seen = (
+        Seen.read({})
+        if begins
+        else anew(now.seen)
+        if again
+        else begin_step(now.seen)
+        if change in _BEGINS_STEP
+        else now.seen
+    )
     data = {
         "rollout": record.id,
         "change": change.name,
@@ -301,6 +319,8 @@ def _decided(now: View, sight: Sight, change: Change) -> dict[str, Any]:
 def _worth_keeping(now: View, sight: Sight, stay: Stay) -> bool:
     """Whether it is time to keep a look at which nothing was done, and it saw something new."""
     record = now.record
+    if settles(Seen.read(record.seen), now.seen, _brought(now.experiment)):
+        return True  # what is slow counts from what was kept last
     if sight.now - record.looked_at < _KEPT_SECONDS:
         return False
     return now.seen.total != record.seen.get("total", {}) or not _found_the_same(now, stay)

@@ -94,10 +94,10 @@ class Server:
 
     def begin(self, **plan: object) -> JsonObject:
         """Begin a rollout and bring it past its measuring."""
-        given = {"to": 2, "steps": [10, 50], "step_duration": "30s", "measure": "5s", **plan}
+        given = {"to": 2, "steps": [10, 50], "step_duration": "30s", "measure": "1m", **plan}
         self.controller.begin("digits", given, "ann", 0.0)
         self.controller.look()
-        return self.go_on(6, until=("canary", "shadow", "failed"))
+        return self.go_on(60, until=("canary", "shadow", "failed"))
 
     def go_on(self, seconds: float, rps: float = 100.0, until: tuple[str, ...] = ()) -> JsonObject:
         """Let time pass with its requests, looking every five seconds."""

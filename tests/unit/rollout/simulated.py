@@ -147,10 +147,12 @@ class World:
         if wish is None or wish.route is None:
             return {}
         route = wish.route
+        arms = [(arm["name"], arm["version"], arm["share_ppm"] / 1e6) for arm in route["arms"]]
+        if self.loaded is not True and any(version != self.default for _, version, _ in arms):
+            return {}  # no route is in force before all that it leads to serves
+        arms.append(("stable", self.default, max(1 - sum(share for *_, share in arms), 0.0)))
         if self.counting is None or self.counting.experiment != route["experiment"]:
             self.counting = Counting(route["experiment"], self.now)
-        arms = [(arm["name"], arm["version"], arm["share_ppm"] / 1e6) for arm in route["arms"]]
-        arms.append(("stable", self.default, max(1 - sum(share for *_, share in arms), 0.0)))
         got = self.rng.multinomial(requests, [share for *_, share in arms])
         for (arm, version, _), count in zip(arms, got, strict=True):
             self.counting.add(self.rng, arm, version, int(count), self.rates(arm, version))

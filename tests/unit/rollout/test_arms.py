@@ -18,7 +18,7 @@ VALUES = {
     "goal": "revenue",
     "guards": ["errors"],
     "step_duration": "60s",
-    "measure": "5s",
+    "measure": "1m",
 }
 BY_ITSELF = {**VALUES, "promote": "by itself"}
 

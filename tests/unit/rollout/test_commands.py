@@ -23,12 +23,12 @@ def server(serving: Begin, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 def test_a_rollout_from_its_start_to_its_end(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
-    file.write_text('model = "digits"\nto = 7\nsteps = [10, 50]\nmeasure = "5s"\nstep_duration = "30s"\n')
+    file.write_text('model = "digits"\nto = 7\nsteps = [10, 50]\nmeasure = "1m"\nstep_duration = "30s"\n')
     with pytest.raises(NotFound, match="no version 7"):
         taxiway.rollout.start("digits", file=file)
     begun = taxiway.rollout.start("digits", 2, file=file, steps=[25], wait_seconds=0, who="ann")
     assert (begun["from"], begun["to"], begun["steps"], begun["state"]) == (1, 2, [25], "pending")
-    server.go_on(10, until=("canary",))
+    server.go_on(60, until=("canary",))
     assert taxiway.rollout.pause("digits")["state"] == "paused"
     assert taxiway.rollout.resume("digits")["state"] == "canary"
     looks = taxiway.rollout.watch("digits", clock=FakeClock())
@@ -60,9 +60,9 @@ def test_what_operators_do_without_a_rollout(server: Server) -> None:
 
 def test_the_handle_has_the_same(server: Server) -> None:
     handle = server.handle
-    begun = handle.rollout.start("digits", 2, measure="5s", wait_seconds=0)
+    begun = handle.rollout.start("digits", 2, measure="1m", wait_seconds=0)
     assert begun["state"] == "pending" and next(handle.rollout.watch("digits"))["state"] == "pending"
-    server.go_on(10, until=("canary",))
+    server.go_on(60, until=("canary",))
     assert handle.rollout.pause("digits")["state"] == "paused"
     assert handle.rollout.resume("digits")["state"] == "canary"
     assert handle.rollout.promote("digits")["state"] == "promoting"

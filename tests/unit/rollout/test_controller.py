@@ -254,7 +254,7 @@ def test_where_versions_wait_nothing_is_taken_over_without_a_rollout(serving: Be
 
 
 def test_a_plan_in_the_settings_begins_by_itself_when_a_version_is_published(serving: Begin) -> None:
-    plan = {"steps": [10, 50], "step_duration": "30s", "measure": "5s"}
+    plan = {"steps": [10, 50], "step_duration": "30s", "measure": "1m"}
     server = serving(rollout=plan, versions=1)
     server.controller.look()
     server.publish(2)
@@ -275,7 +275,7 @@ def test_the_commands(serving: Begin, capsys: pytest.CaptureFixture[str], tmp_pa
 
     (tmp_path / "plan.toml").write_text('model = "digits"\nto = 2\nsteps = [10, 50]\nstep_duration = "30s"\n')
     start = ["rollout", "start", "digits", "--plan", str(tmp_path / "plan.toml"), "--guard", "errors", "--wait", "0"]
-    assert said(*start, "--measure", "5s").startswith("digits: version 1 to 2, ")
+    assert said(*start, "--measure", "1m").startswith("digits: version 1 to 2, ")
     server.controller.look()
     server.go_on(20, until=("canary",))
     server.go_on(10)
@@ -322,7 +322,7 @@ def test_an_experiment_by_command(serving: Begin, capsys: pytest.CaptureFixture[
     for version in (2, 3):
         server.publish(version)
     assert server.handle.loop.wait_until(lambda models: {2, 3} <= models["digits"].whole(), 10)
-    arms = ["--arm", "b=2:20", "--arm", "c=3:20", "--goal", "revenue", "--measure", "5s", "--wait", "0"]
+    arms = ["--arm", "b=2:20", "--arm", "c=3:20", "--goal", "revenue", "--measure", "1m", "--wait", "0"]
     assert main(["rollout", "start", "digits", *arms, *where]) == 0
     server.controller.look()
     status = server.go_on(20, until=("canary",))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from taxiway.errors import InvalidArgument, NotFound
+from taxiway.rollout.document import plan_document, read_document
 from taxiway.rollout.parse import KEYS, parse_plan
 from taxiway.rollout.plan import KNOWN_GUARDS, Goal, Guard, RolloutPlan, Undecided, Watch
 from taxiway.rollout.read import read_plan
@@ -25,6 +26,28 @@ def test_a_plan_needs_only_a_model_and_a_version() -> None:
     assert plan.guard_alpha == pytest.approx(0.005)
 
 
+def test_times_are_harm_when_they_are_a_quarter_worse_and_never_what_is_nearly_safe() -> None:
+    margins = {
+        "errors": 0,
+        "p95": 0.25,
+        "p99": 0.25,
+        "p95=x1.5": 0.25,
+        "p95=x1.2": 0.1,
+        "p95=1pt": 0.25,
+        "p95=x3": 0.25,
+    }
+    for text, margin in {**margins, "p95=0%": 0, "p95=x1.5,10%": 0.1, "errors=x2,0.5pt,5%": 0.05}.items():
+        assert parsed(guards=text).guards[0].harm_margin == pytest.approx(margin), text
+    assert parsed(guards="p95=10%").guards[0].safe_ratio == 1.5
+
+
+def test_a_rollout_that_was_kept_without_harm_margins_goes_on_without() -> None:
+    kept = {"model": "m", "to": 2, "guards": ["errors=x2,0.5pt", "p95=x1.5"]}
+    assert [guard.harm_margin for guard in read_document(kept).guards] == [0, 0]
+    now = read_document(plan_document(parsed()))
+    assert [guard.harm_margin for guard in now.guards] == [0, 0.25]
+
+
 def test_a_file_and_flags_say_the_same(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text(
@@ -37,13 +60,16 @@ def test_a_file_and_flags_say_the_same(tmp_path: Path) -> None:
         step_duration="90s", step_units="50", shadow="10%", undecided="ship", rollback_window="24h", harm_alpha="0.02",
     )  # fmt: skip
     assert read_plan(file) == flags
-    assert flags.guards[1] == Guard("p95", safe_ratio=1.4)
+    assert flags.guards[1] == Guard("p95", safe_ratio=1.4, harm_margin=(1.4 - 1) / 2)
     assert flags.guards[2] == Guard("toxic", safe_ratio=2, safe_points=0.001)
     assert (flags.goal, flags.max_seconds, flags.step_seconds) == (Goal("cost", False), 5400, 90)
 
 
 def test_flags_may_come_one_by_one() -> None:
-    assert parsed(guards=("errors", "p99=1.5")).guards == (KNOWN_GUARDS["errors"], Guard("p99", safe_ratio=1.5))
+    assert parsed(guards=("errors", "p99=1.5")).guards == (
+        KNOWN_GUARDS["errors"],
+        Guard("p99", safe_ratio=1.5, harm_margin=0.25),
+    )
 
 
 def test_a_closing_hundred_is_the_promotion() -> None:

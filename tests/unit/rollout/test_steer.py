@@ -17,7 +17,7 @@ from taxiway.rollout.plan import KNOWN_GUARDS, Goal, Guard, RolloutPlan, Undecid
 from taxiway.rollout.states import TRANSITIONS, Change, State
 from tests.unit.rollout.simulated import GOOD, World, alike
 
-PLAN = RolloutPlan("m", 2, steps=(0.05, 0.25, 0.50), step_seconds=60.0, measure_seconds=5.0)
+PLAN = RolloutPlan("m", 2, steps=(0.05, 0.25, 0.50), step_seconds=60.0, measure_seconds=60.0)
 QUICK = replace(PLAN, steps=(0.10, 0.50), step_seconds=30.0)
 
 
@@ -75,7 +75,7 @@ def test_a_worse_version_is_put_back_and_held() -> None:
 
 
 def test_a_dead_version_is_braked_at_once() -> None:
-    world = World(replace(PLAN, steps=(0.10, 0.50)), dead)
+    world = World(replace(PLAN, steps=(0.10, 0.50)), dead, rps=200.0)
     in_canary(world)
     world.advance(1)
     assert world.rollout.state == "rolling back"
@@ -348,6 +348,41 @@ def test_a_shadow_that_is_as_right_lets_the_canary_begin_and_is_asked_on() -> No
     world = shadowed((2, 2))
     assert "TO_SHADOW" in changes(world) and world.rollout.state in ("canary", "promoting", "live")
     assert world.rollout.seen["total"]["shadow.compared"] >= 600
+
+
+def test_copies_end_where_the_canary_begins_unless_a_guard_compares_them() -> None:
+    for guards, copied in (((KNOWN_GUARDS["errors"],), False), (SHADOWED.guards, True)):
+        world = World(replace(SHADOWED, guards=guards))
+        world.run(60, 5, lambda w: w.rollout.state == "shadow")
+        world.serve(100)
+        assert world.counting is not None
+        world.counting.copy(2, 300, (2, 2), 0)
+        world.run(60, 5, lambda w: w.rollout.state == "canary")
+        route = None if world.state.wish is None else world.state.wish.route
+        assert world.rollout.state == "canary" and route is not None and ("shadow" in route) is copied
+
+
+def test_the_first_slow_answers_after_loading_are_not_held_against_a_version() -> None:
+    def cold(arm: str, version: int) -> Mapping[str, float]:
+        fresh = world.counting is not None and world.counting.arms.get(("canary", 2), {}).get("answered", 0) < 50
+        return {**GOOD, "p95": 1.0} if version == 2 and fresh else GOOD
+
+    world = World(QUICK, cold)
+    world.run(3600, 1, lambda w: w.rollout.state == "live")
+    assert "ROLL_BACK" not in changes(world) and world.rollout.state == "live"
+    total = world.rollout.seen["total"]
+    assert 50 <= total["canary.unsettled"] <= 50 + 2 * 15
+    errors = world.rollout.seen["raw"]["canary.bad.errors"]
+    assert total["canary.bad.errors"] == errors  # from the first one on
+
+
+def test_equal_versions_that_are_not_quite_equally_fast_are_not_convicted() -> None:
+    convicted = 0
+    for seed in range(20):
+        world = World(QUICK, lambda arm, version: {**GOOD, "p95": 0.058 if version == 2 else 0.05}, seed=seed, rps=400)
+        world.run(3600, 10, lambda w: w.rollout.state == "live")
+        convicted += "ROLL_BACK" in changes(world)
+    assert convicted == 0
 
 
 @pytest.mark.parametrize(
