@@ -2,8 +2,8 @@
 
     python -m examples.edge.models FOLDER [NAME …]
 
-writes a SavedModel of each into ``FOLDER/NAME``, with the held-back rows in ``FOLDER/NAME.npz``: the inputs by name, and
-``labels``. A model that is there already is left as it is. Weights begin at random; nothing is downloaded.
+writes a SavedModel of each into ``FOLDER/NAME``, with the held-back rows in ``FOLDER/NAME.npz``: the inputs by name,
+and ``labels``. A model that is there already is left as it is. Weights begin at random; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def held_back(name: str, signature: str | None = None) -> tuple[Rows, Any]:
 
 
 def ids_of(texts: Any) -> Any:
-    """What the tokeniser of the text model makes of its words, without TensorFlow: 0 ends a text, 1 is no known word."""
+    """What the text model's tokeniser makes of words, without TensorFlow: 0 ends a text, 1 is no known word."""
     # TextVectorization sorts equally frequent words backwards.
     words = sorted((f"{row}{column}" for row in range(8) for column in range(8)), reverse=True)
     numbers = {word: number for number, word in enumerate(words, 2)}
@@ -205,7 +205,7 @@ def write(name: str, folder: Path, model: Any = None) -> Path:
 
 
 def signatures(name: str, model: Any) -> Mapping[str, Any] | None:
-    """What is exported beside ``serving_default``: one row at a time of a recurrent model, the numbers of a text model."""
+    """What is exported beside ``serving_default``: one row at a time of recurrent models, the numbers of texts."""
     import tensorflow as tf
 
     def serve(x: Any) -> Any:

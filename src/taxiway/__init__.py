@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import inspect
 
-    from taxiway import browser, errors, rollout
+    from taxiway import browser, edge, errors, rollout
     from taxiway.client import Client
     from taxiway.client.operate import feedback, history, hold, release, rollback, status
     from taxiway.export import export
@@ -33,6 +33,7 @@ __all__ = [
     "Client",
     "__version__",
     "browser",
+    "edge",
     "errors",
     "export",
     "feedback",
@@ -60,7 +61,7 @@ _NAMES = {"Client": "taxiway.client", **dict.fromkeys(_OPERATIONS, "taxiway.clie
 _HANDED_OVER = {
     "taxiway.serve": {"rollouts": "taxiway.rollout.controller:attach", "replays": "taxiway.replay.live:LiveReplays"}
 }
-_MODULES = frozenset({"browser", "errors", "rollout"})
+_MODULES = frozenset({"browser", "edge", "errors", "rollout"})
 
 
 class _Stage(ModuleType):

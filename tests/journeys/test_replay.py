@@ -16,8 +16,8 @@ import taxiway
 from taxiway.cli.main import main
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.replay import Replay
-from taxiway.replay.recording import Recording
 from taxiway.settings import recordings
+from taxiway.wire.recording import Recording
 from tests.journeys.conftest import put
 from tests.waiting import Crowd, eventually
 

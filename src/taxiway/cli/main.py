@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "devices": ("taxiway.cli.devices:devices", "Show what TensorFlow can run on, and its runtime settings."),
     "publish": ("taxiway.cli.publish:publish", "Put a SavedModel into a store as its next version."),
     "versions": ("taxiway.cli.versions:versions", "Show the versions in a store."),
+    "edge": ("taxiway.cli.edge:edge", "Make files for phones and boards that answer like the model."),
     "serve": ("taxiway.cli.serve:serve", "Serve models over REST and gRPC."),
     "predict": ("taxiway.cli.predict:predict", "Ask a server."),
     "feedback": ("taxiway.cli.feedback:feedback", "Say what became of answers: labels that arrive as a file."),

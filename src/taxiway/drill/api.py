@@ -17,8 +17,8 @@ from taxiway.drill.traffic import BAD, MODEL, SOUND, Case, Met, Traffic
 from taxiway.errors import InvalidArgument, NotFound
 from taxiway.replay.ask import Asker
 from taxiway.replay.compare import Answered
-from taxiway.replay.recording import Recorded, Recording
 from taxiway.types import JsonObject
+from taxiway.wire.recording import Recorded, Recording
 from taxiway.wire.records import WARM_UP_FILE
 
 if TYPE_CHECKING:

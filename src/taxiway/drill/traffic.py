@@ -12,8 +12,8 @@ from taxiway.client import Client
 from taxiway.errors import FailedPrecondition, NotFound
 from taxiway.replay.ask import Asker
 from taxiway.replay.compare import Answered, difference_of
-from taxiway.replay.recording import Recorded
 from taxiway.rollout.routing import CANARY
+from taxiway.wire.recording import Recorded
 
 __all__ = ["BAD", "MODEL", "SOUND", "Case", "Met", "Traffic"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from taxiway.errors import FailedPrecondition
 from taxiway.export.endpoints import Endpoint
 
-__all__ = ["check_frozen"]
+__all__ = ["check_frozen", "places_of_writing"]
 
 _WRITERS = ("Assign", "ResourceApply", "ResourceScatter")
 
@@ -19,13 +19,18 @@ def check_frozen(endpoint: Endpoint) -> None:
     Raises:
         FailedPrecondition: it does; the message says where.
     """
-    places = sorted({_place(name) for name in _writers(endpoint.concrete)})
+    places = places_of_writing(endpoint.concrete)
     if places:
         raise FailedPrecondition(
             f"Answering {endpoint.name!r} would change variables, in {', '.join(places[:5])}: "
             "the model is in training mode, or it learns while it is asked.",
             hint="Call the model with training=False in the function that is exported.",
         )
+
+
+def places_of_writing(concrete: Any) -> list[str]:
+    """The layers in which a traced function writes variables; empty when it writes none."""
+    return sorted({_place(name) for name in _writers(concrete)})
 
 
 def _writers(concrete: Any) -> Iterator[str]:

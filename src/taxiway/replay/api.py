@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.replay.ask import Asker
 from taxiway.replay.compare import Comparison, Summary
-from taxiway.replay.recording import Recording
 from taxiway.settings import recordings
 from taxiway.types import JsonObject
+from taxiway.wire.recording import Recording
 
 if TYPE_CHECKING:
     from taxiway.serve.api import ServeHandle

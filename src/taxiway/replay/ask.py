@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 
 from taxiway.replay.compare import Answered
-from taxiway.replay.recording import METHODS, Recorded
 from taxiway.wire import messages
+from taxiway.wire.recording import METHODS, Recorded
 from taxiway.wire.tensors import Array, array_of
 
 __all__ = ["Asker"]

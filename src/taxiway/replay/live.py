@@ -22,7 +22,7 @@ from taxiway.types import JsonObject
 if TYPE_CHECKING:
     from taxiway.replay.ask import Asker
     from taxiway.replay.compare import Answered, Comparison
-    from taxiway.replay.recording import Recorded
+    from taxiway.wire.recording import Recorded
 
 __all__ = ["LONGEST_SECONDS", "LiveReplays"]
 
@@ -61,7 +61,7 @@ class LiveReplays:
 
     def check(self, model: str, requests: int) -> None:
         """Refuse a replay that cannot be."""
-        from taxiway.replay.recording import Recording
+        from taxiway.wire.recording import Recording
 
         self._target(model)
         place, there = self._place(model), 0
@@ -113,7 +113,7 @@ class LiveReplays:
     def _compared(self, run: _Run, model: str, versions: tuple[int, int], tolerance: float) -> JsonObject:
         from taxiway.replay.ask import Asker
         from taxiway.replay.compare import Comparison
-        from taxiway.replay.recording import Recording
+        from taxiway.wire.recording import Recording
 
         recorded = Recording(self._place(model))
         comparison = Comparison(versions, tolerance)

@@ -1,0 +1,70 @@
+"""``taxiway edge``: files for phones and boards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taxiway.cli import output
+from taxiway.cli.store import store_option
+
+if TYPE_CHECKING:
+    from taxiway.contract import Report
+
+__all__ = ["edge", "show_report"]
+
+_VARIANTS = "float32,dynamic,float16,int8,int4"
+
+
+@click.group(epilog="Example: taxiway edge build digits --data rows.npz")
+def edge() -> None:
+    """Make files of a model for phones and boards."""
+
+
+@edge.command(epilog="Example: taxiway edge build digits:3 --variants int8,float16 --data rows.npz --labels labels")
+@click.argument("model", metavar="MODEL[:VERSION]|PATH")
+@store_option
+@click.option("--variants", default=_VARIANTS, show_default=True, metavar="A,B,…", help="Which to make.")
+@click.option("--data", metavar="PATH", help="Real rows.  [default: the version's warm-up requests]")
+@click.option("--labels", metavar="NAME", help="The array of true classes in the .npz.  [default: labels, if there]")
+@click.option("--contract", metavar="TERMS", help="What each must hold to.  [default: agreement>=0.99@0.95]")
+@click.option("--recommend", metavar="LIMITS", help="Say which to take: bytes<=200k, latency_us<=100.")
+@click.option(
+    "--signature", default="serving_default", show_default=True, metavar="NAME", help="Which one devices get."
+)
+@click.option("--scores", metavar="OUTPUT", help="The output with scores of classes, where it cannot be told.")
+@click.option("--out", metavar="DIR", help="Where to.  [default: the version's own artifacts/edge]")
+@output.json_option
+def build(model: str, variants: str, as_json: bool, **options: Any) -> int:
+    """Make LiteRT files of a model, and write those that answer like it.
+
+    PATH is a SavedModel's directory or a Keras file. --data is an .npz file with an array for each input, an .npy file,
+    or a recording of requests. Each variant is converted, run on every row and compared with the model's own answers;
+    one that does not hold to the contract is listed as refused and not written.
+
+    A contract has terms with commas between: agreement>=0.99@0.95 (the share of rows with the same top class, at a
+    confidence), difference<=1e-3, accuracy>=0.9, accuracy_drop<=0.01. Exits 1 when nothing could be written.
+    """
+    from taxiway.edge import build as build_artifacts
+
+    names = [one.strip() for one in variants.split(",") if one.strip()]
+    built = build_artifacts(model, variants=names, **options)
+    output.print_value(built.as_json(), as_json, lambda _: show_report(built.report, built.place))
+    return 0 if built.place else 1
+
+
+def show_report(report: Report, place: str) -> None:
+    """Print what became of each variant, and why."""
+    output.print_line(f"{report.title}: {report.rows:,} rows ({report.data}), held to {report.contract}")
+    output.print_line(f"rounding alone moves TensorFlow's own answers by {report.noise_floor:.1g}")
+    output.print_line()
+    columns = ["VARIANT", "", "AGREEMENT", "LARGEST", "ACCURACY", "SIZE", "GZIP", "LATENCY"]
+    output.print_table(columns, [row[:-1] for row in report.table()], right=columns[2:])
+    output.print_line()
+    for one in report.variants:
+        output.print_line(f"{one.name} {'written' if one.kept else 'refused'}: {one.reason}")
+    output.print_line()
+    if report.recommendation is not None:
+        output.print_line(str(report.recommendation))
+    output.print_line(f"in {place}" if place else "nothing was written: no variant holds to the contract")

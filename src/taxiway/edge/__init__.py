@@ -1,0 +1,9 @@
+"""A published version → files for phones and boards, none of which leaves without proof that it answers alike."""
+
+from __future__ import annotations
+
+from taxiway.edge.api import Built, build
+from taxiway.edge.metadata import described
+from taxiway.edge.variants import VARIANTS
+
+__all__ = ["VARIANTS", "Built", "build", "described"]

@@ -1,0 +1,56 @@
+"""TensorFlow's converter: a SavedModel's signature → a LiteRT file, with none of TensorFlow's own operations in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from taxiway.edge.arrays import load
+
+__all__ = ["convert"]
+
+CALIBRATION_ROWS = 100
+
+
+def convert(saved_model: str, signature: str, variant: str, rows: str, out: str) -> dict[str, Any]:
+    """Write the variant of a signature.
+
+    Args:
+        saved_model: its directory.
+        signature: the name; the file has it under the same one.
+        variant: ``float32``, ``dynamic``, ``float16`` or ``int8``.
+        rows: inputs by name, which set the ranges of ``int8``.
+        out: the file.
+
+    Returns:
+        ``converter``, for people.
+    """
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[signature])
+    if variant != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if variant == "int8":
+        batch = _batch(saved_model, signature)
+        converter.representative_dataset = lambda: _representative(signature, rows, batch)
+    # Never SELECT_TF_OPS: no Python runtime runs such a file.
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    Path(out).write_bytes(converter.convert())
+    return {"converter": f"tensorflow {tf.__version__}"}
+
+
+def _batch(saved_model: str, signature: str) -> int:
+    from taxiway.wire.saved_model import read_saved_model
+
+    inputs = read_saved_model(saved_model).signatures[signature].inputs.values()
+    return next((one.shape[0] for one in inputs if one.shape and one.shape[0] is not None), 1)
+
+
+def _representative(signature: str, rows: str, batch: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    inputs = load(rows)
+    count = min(len(next(iter(inputs.values()))), CALIBRATION_ROWS)
+    for at in range(0, count, batch):
+        yield signature, {name: one[at : at + batch] for name, one in inputs.items()}

@@ -1,0 +1,130 @@
+"""What artefacts are made of: a version in a store, a SavedModel's directory, a Keras file; as a local SavedModel."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxiway.edge.workshop import Workshop
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
+from taxiway.stores import MANIFEST_FILE, Shelf, checked_name, open_store, pull, read_manifest, resolve
+from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+from taxiway.wire.signatures import Signature
+
+__all__ = ["Source", "located", "signature_of"]
+
+_KERAS_FILES = (".keras", ".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the original is.
+
+    Attributes:
+        directory: a local SavedModel.
+        model: what it is called.
+        version: its number in a store; None when it is in none.
+        shelf: where it is published; None when it is not.
+        said: where it is, for people.
+        beside: where artefacts go when nobody says and it is not published.
+    """
+
+    directory: Path
+    model: str
+    version: int | None
+    shelf: Shelf | None
+    said: str
+    beside: Path
+
+
+@contextmanager
+def located(what: str | os.PathLike[str], store: str | os.PathLike[str], workshop: Workshop) -> Iterator[Source]:
+    """The source that is meant, for as long as the block lasts.
+
+    Args:
+        what: a directory, a Keras file, MODEL, MODEL:VERSION or MODEL:LABEL.
+        store: where MODEL is.
+        workshop: exports a Keras file.
+
+    Raises:
+        NotFound: there is no such thing.
+        InvalidArgument: it holds no SavedModel.
+    """
+    path = Path(what)
+    if path.suffix in _KERAS_FILES:
+        if not path.is_file():
+            raise NotFound(f"There is no file {path}.")
+        exported = workshop.folder / "exported"
+        workshop.ask("keras", file=str(path.absolute()), out=str(exported))
+        yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-edge")
+        return
+    if path.is_dir():
+        yield _of_directory(path)
+        return
+    name, _, version = os.fspath(what).partition(":")
+    if "/" in name:
+        raise NotFound(f"There is no directory {what}.", hint="Give a directory, MODEL, MODEL:VERSION or MODEL:LABEL.")
+    shelf = Shelf(open_store(store), checked_name(name))
+    if not shelf.numbered():
+        raise NotFound(f"There is no version of {name} in {store}.", hint="taxiway versions list MODEL --store …")
+    number = resolve(shelf, version or None)
+    with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
+        local = pull(shelf, number, Path(folder))
+        _check(local)
+        yield Source(local, name, number, shelf, f"{shelf}/{number}", local / "artifacts" / "edge")
+
+
+def signature_of(source: Source, name: str) -> Signature:
+    """A signature that a device can be asked.
+
+    Raises:
+        NotFound: there is none of the name.
+        FailedPrecondition: it takes or answers texts, or an input has no rows; the hint says what to do.
+    """
+    signatures = read_saved_model(source.directory).signatures
+    if name not in signatures:
+        raise NotFound(f"{source.said} has no signature {name!r}; it has {', '.join(signatures) or 'none'}.")
+    found = signatures[name]
+    for way, specs in (("Input", found.inputs), ("Output", found.outputs)):
+        for key, spec in specs.items():
+            if spec.dtype_name == "string":
+                others = [one for one, other in signatures.items() if not _has_texts(other)]
+                raise FailedPrecondition(
+                    f"{way} {key!r} of {name!r} is text, and LiteRT has no operations on texts.",
+                    hint=f"--signature {others[0]}"
+                    if others
+                    else "Export a signature of the numeric part as well: "
+                    "what follows the tokeniser; tokenise outside.",
+                )
+            if way == "Input" and not spec.shape:
+                raise FailedPrecondition(
+                    f"Input {key!r} of {name!r} has no rows.", hint="Give its first dimension to the rows."
+                )
+    return found
+
+
+def _has_texts(signature: Signature) -> bool:
+    return any(one.dtype_name == "string" for one in (*signature.inputs.values(), *signature.outputs.values()))
+
+
+def _of_directory(path: Path) -> Source:
+    _check(path)
+    whole = path.absolute()
+    beside = path / "artifacts" / "edge"
+    if not (path / MANIFEST_FILE).is_file():
+        return Source(path, whole.name, None, None, str(path), beside)
+    manifest = read_manifest(path)
+    published = whole.name.isdecimal() and int(whole.name) == manifest.version
+    shelf = Shelf(open_store(whole.parent), "") if published else None
+    return Source(path, manifest.model, manifest.version, shelf, str(path), beside)
+
+
+def _check(path: Path) -> None:
+    if not (path / SAVED_MODEL_FILE).is_file():
+        raise InvalidArgument(
+            f"{path} holds no {SAVED_MODEL_FILE}.", hint="Artefacts are made of a SavedModel or a Keras file."
+        )

@@ -1,0 +1,72 @@
+"""Artefacts and their report into their place: a version in a store, or a directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, picture
+from taxiway.edge.source import Source
+from taxiway.errors import FailedPrecondition, InvalidArgument
+from taxiway.stores import Made, add_artifacts
+
+__all__ = ["placed"]
+
+_PAGE_FILE = "report.md"
+
+
+def placed(source: Source, report: Report, made: Path, out: str | os.PathLike[str] | None) -> str:
+    """Put the kept variants and the report where they belong, all of them or none; returns where that is.
+
+    Args:
+        source: what they are made of.
+        report: names them.
+        made: the folder with their files.
+        out: a directory of one's own; without, a published version gets them beside it, with digests and contracts in
+            its manifest, and any other source gets them into a folder of its own.
+
+    Raises:
+        InvalidArgument: ``out`` is no directory of artefacts.
+        TaxiwayError: the place cannot be written.
+    """
+    ready = made / "ready"
+    ready.mkdir()
+    for one in report.kept:
+        os.replace(made / one.file, ready / one.file)
+    document = json.dumps(report.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    (ready / REPORT_FILE).write_text(document + "\n", encoding="utf-8")
+    (ready / _PAGE_FILE).write_text(report.markdown(), encoding="utf-8")
+    (ready / PICTURE_FILE).write_bytes(picture(report))
+    if out is None and source.shelf is not None and source.version is not None:
+        variants = {one.name: Made([one.file], one.as_json()) for one in report.kept}
+        refused = [one.name for one in report.variants if not one.kept]
+        files = Made([REPORT_FILE, _PAGE_FILE, PICTURE_FILE])
+        add_artifacts(source.shelf, source.version, report.kind, ready, {**variants, "report": files}, without=refused)
+        return f"{source.shelf}/{source.shelf.name_of(source.version)}/artifacts/{report.kind}"
+    target = Path(out) if out is not None else source.beside
+    _into(ready, target)
+    return str(target)
+
+
+def _into(ready: Path, target: Path) -> None:
+    """Replace a directory of artefacts by another."""
+    if target.exists() and not (target / REPORT_FILE).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise InvalidArgument(f"{target} is there already and holds no artefacts.", hint="Give another --out.")
+    beside = target.parent / f".{target.name}-{secrets.token_hex(8)}"
+    before = beside.with_name(f"{beside.name}-before")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(ready, beside)
+        if target.exists():
+            target.rename(before)
+        beside.rename(target)
+    except OSError as error:
+        if before.exists() and not target.exists():
+            before.rename(target)
+        raise FailedPrecondition(f"{target} cannot be written: {error.strerror or error}.") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(before, ignore_errors=True)
