@@ -8,6 +8,7 @@ from taxiway.types import JsonObject
 __all__ = ["duration_text", "line_of", "show"]
 
 _ARMS = ("ARM", "VERSION", "SHARE", "ANSWERED", "USERS", "BAD")
+_OF_ROLLOUTS = ("canary", "control", "shadow", "stable")
 _GUARDS = ("GUARD", "NEW / OLD", "BETWEEN", "AND", "MORE REQUESTS", "FINDING")
 
 
@@ -57,7 +58,9 @@ def duration_text(seconds: float | None) -> str:
 
 def _title(rollout: JsonObject) -> str:
     step = f", step {rollout['step']} of {len(rollout['steps'])}" if rollout["step"] and not rollout["over"] else ""
-    return f"{rollout['model']}: version {rollout['from']} to {rollout['to']}, {rollout['state']}{step}"
+    arms = [f"{arm['version']} ({arm['arm']})" for arm in rollout["arms"] if arm["arm"] not in _OF_ROLLOUTS]
+    where = f"{' and '.join(arms)} beside {rollout['from']}" if arms else f"{rollout['from']} to {rollout['to']}"
+    return f"{rollout['model']}: version {where}, {rollout['state']}{step}"
 
 
 def _arm(arm: JsonObject) -> list[object]:
@@ -94,6 +97,8 @@ def _shadow(shadow: JsonObject) -> str:
 
 def _goal(goal: JsonObject) -> str:
     more = goal["observations_to_decide"]
+    if goal["low"] is None or goal["high"] is None:
+        return f"{goal['finding']}, not enough was told by feedback yet"
     needs = "" if more is None else f", about {more:,} more observations"
     bounds = f"between {_number(goal['low'])} and {_number(goal['high'])}"
     return f"{_number(goal['estimate'])} {bounds}, {goal['finding']}{needs}"

@@ -64,7 +64,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "entered_at": record.entered_at,
         "arms": _arms(now.seen, record.source, record.target, share, sight.default)
         if now.experiment is None
-        else _tried(now.seen, now.experiment, record.source),
+        else _tried(now.seen, now.experiment, sides=(record.source, sight.default), shared=shared),
         "guards": [_with_time(guard, compared) for guard in _guards(now, verdict)],
         "shadow": _shadow(sight.outcomes, record),
         "goal": verdict.get("goal"),
@@ -99,10 +99,14 @@ def _guards(now: View, verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{**guard, "name": f"{name} {guard['name']}"} for name, guards in found.items() for guard in guards]
 
 
-def _tried(seen: Seen, tried: Experiment, source: int) -> list[dict[str, Any]]:
-    """The arms of an experiment and its control."""
-    rows = [(arm.name, f"{arm.name}:{arm.version}", arm.version, arm.share) for arm in tried.arms]
-    rows.append((CONTROL, CONTROL, source, tried.control.share))
+def _tried(seen: Seen, tried: Experiment, *, sides: tuple[int, int | None], shared: bool) -> list[dict[str, Any]]:
+    """The arms of an experiment, its control, and who has the rest; ``sides`` are the old version and the default."""
+    (source, default), part = sides, int(shared)
+    rows = [(arm.name, f"{arm.name}:{arm.version}", arm.version, part * arm.share) for arm in tried.arms]
+    rows.append((CONTROL, CONTROL, source, part * tried.control.share))
+    rest = round(1 - sum(share for *_, share in rows), 9)
+    if default is not None and rest:
+        rows.append((STABLE, f"{STABLE}:{default}", default, rest))
     return [_arm(seen, *row) for row in rows]
 
 

@@ -330,16 +330,21 @@ def test_an_experiment_by_command(serving: Begin, capsys: pytest.CaptureFixture[
         ("b", 2, 20.0),
         ("c", 3, 20.0),
         ("control", 1, 20.0),
+        ("stable", 1, 40.0),
     ]
     assert server.plane.serving("digits") == [1, 2, 3]
     server.go_on(10)
     capsys.readouterr()
     assert main(["rollout", "status", "digits", *where]) == 0
-    assert "b errors" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "b errors" in printed and "version 2 (b) and 3 (c) beside 1, canary" in printed
+    assert "goal of b: not decided, not enough was told" in printed
     assert main(["rollout", "promote", "digits", *where]) == 2
     assert "hint: arms: b, c" in capsys.readouterr().err
     assert main(["rollout", "promote", "digits", "c", *where]) == 0
     assert server.handle.wait_default("digits", 3, 10)
+    shares = {arm["arm"]: arm["share"] for arm in server.controller.status("digits")["arms"]}
+    assert shares == {"b": 0, "c": 0, "control": 0, "stable": 100}
 
 
 @pytest.mark.parametrize(
