@@ -116,6 +116,11 @@ PARAMETERS: Json = {
         "description": "A name for a version that the model config gives. Percent-decoded like the model.",
         "example": "stable",
     },
+    "artifact": {
+        "name": "artifact", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
+        "description": "Its name in the list, `edge/int8.tflite`; the slash may be percent-encoded.",
+        "example": "edge%2Fint8.tflite",
+    },
 }  # fmt: skip
 
 HEADERS: Json = {
@@ -128,6 +133,13 @@ HEADERS: Json = {
         "description": "The version that answered.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "etag": {"description": "The SHA-256 of the file, in quotes.", "required": True, "schema": {"type": "string"}},
+    "accept-ranges": {"description": "`bytes`.", "required": True, "schema": {"type": "string"}},
+    "cache-control": {
+        "description": "`no-cache`: a label moves, so whoever keeps a file asks whether it is still the one.",
+        "required": True,
+        "schema": {"type": "string"},
     },
     "x-taxiway-arm": {
         "description": "The arm of an experiment that answered; not there while there is none, or only one.",
@@ -150,6 +162,45 @@ FEEDBACK: Json = {
 }
 
 
+def _artifact_paths(base: str, suffix: str, ending: str, shared: Json) -> Json:
+    """The list of a version's artefacts, and each of them."""
+    listed = _get(
+        f"listArtifacts{suffix}", f"What was made of a version for other places{ending}", "Artifacts", (400, 404)
+    )
+    listed["description"] = "An addition. Names, sizes, digests and contracts; `missing` says why one cannot be sent."
+    listed["responses"]["200"]["headers"] |= _headers("x-taxiway-version")
+    sent = {**_headers("x-taxiway-version"), **{name: {"$ref": f"#/components/headers/{name}"} for name in _CACHED}}
+    file = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    statuses = {
+        "200": {"description": "The file.", "headers": sent, "content": file},
+        "206": {"description": "The part of `Range`.", "headers": sent, "content": file},
+        "304": {"description": "The client has it.", "headers": sent},
+        "416": {"description": "Nothing is in `Range`.", "headers": sent, "content": _error(416)["content"]},
+        **_errors(400, 404, 503),
+    }
+    parameter = {"$ref": "#/components/parameters/artifact"}
+    return {
+        f"{base}/artifacts": {**shared, "get": listed},
+        f"{base}/artifacts/{{artifact}}": {
+            "parameters": [*shared["parameters"], parameter],
+            "get": {
+                "operationId": f"getArtifact{suffix}",
+                "tags": ["models"],
+                "summary": f"Download an artefact{ending}",
+                "description": _DOWNLOAD,
+                "responses": statuses,
+            },
+        },
+    }
+
+
+_CACHED = ("etag", "accept-ranges", "cache-control")
+_DOWNLOAD = (
+    "An addition; also with HEAD. `ETag` is the SHA-256 in quotes: `If-None-Match` saves a download, `Range` (with "
+    "`If-Range`) resumes one. Only what the manifest of a served version lists can be had. 503: it is being replaced."
+)
+
+
 def _model_paths() -> Json:
     listed = _get("listModels", "Every model with its versions and labels", "ModelList", (400,))
     listed["description"] = "An addition. Where it is off, 400 as TensorFlow Serving has it: no model was named."
@@ -162,6 +213,7 @@ def _model_paths() -> Json:
             if tail:
                 asked["responses"]["200"]["headers"] |= _headers("x-taxiway-version")
             paths[base + tail] = {**shared, "get": asked}
+        paths |= _artifact_paths(base, suffix, ending, shared)
         for verb, (summary, description) in VERBS.items():
             asked = {
                 "operationId": verb + suffix,

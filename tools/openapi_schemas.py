@@ -157,6 +157,25 @@ SCHEMAS: dict[str, Any] = {
         description="Exactly one of `label`, `value` and `correct` beside the id.",
     ),
     "Heard": _object({"counted": {"type": "boolean", "description": "False when the like was said before."}}),
+    "Artifacts": _object(
+        {
+            "model": {"type": "string"},
+            "version": INT64,
+            "artifacts": _list(
+                _object(
+                    {
+                        "name": {"type": "string", "description": "Where it is below this list."},
+                        "target": {"type": "string", "description": "`edge` or `browser`."},
+                        "variant": {"type": "string"},
+                        "bytes": {"type": "integer"},
+                        "sha256": {"type": "string"},
+                        "contract": {"type": "object", "description": "How its answers were held to the version's."},
+                        "missing": {"type": "string", "description": "Why it cannot be sent; empty when it can."},
+                    }
+                )
+            ),
+        }
+    ),
     "ModelList": _object(
         {
             "models": _list(

@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "max_age_ms": 0, "age_grace_ms": 0, "max_receive_bytes": i32::MAX, "max_send_bytes": i32::MAX,
         },
         "io_threads": io_threads, "compute_threads": 1, "batch_threads": 1,
-        "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false,
+        "cors": false, "model_list": true, "artifacts": true, "tensor_content": false, "method_name_check": false,
         "prometheus": null,
         "traffic": {
             "shadow_threads": 1, "max_shadow_requests": 64, "max_shadow_bytes": 1 << 20,

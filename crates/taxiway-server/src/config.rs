@@ -41,6 +41,8 @@ pub struct ServerConfig {
     pub cors: bool,
     /// Whether `GET /v1/models` lists the models; TensorFlow Serving misses a model's name there.
     pub model_list: bool,
+    /// Whether REST has the artefacts of served versions for download; TensorFlow Serving has none.
+    pub artifacts: bool,
     /// Whether gRPC answers carry tensors as `tensor_content` instead of typed fields.
     pub tensor_content: bool,
     /// Whether Predict, Classify and Regress insist on the method name that a signature declares.
@@ -267,7 +269,7 @@ mod tests {
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "grpc_timeout_ms": 7, "header_timeout_ms": 5},
         "traffic": {"shadow_threads": 1, "max_shadow_requests": 1, "max_shadow_bytes": 1, "feedback_capacity": 1,
         "feedback_window_ms": 7},
-        "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
+        "cors": false, "model_list": true, "artifacts": true, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
 
     #[test]
     fn the_document_is_read() {

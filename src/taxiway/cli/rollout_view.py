@@ -64,7 +64,7 @@ def _title(rollout: JsonObject) -> str:
 
 
 def _arm(arm: JsonObject) -> list[object]:
-    bad = ", ".join(f"{name} {count}" for name, count in arm["bad"].items())
+    bad = ", ".join(f"{name} {count}" for name, count in arm["bad_answers"].items())
     return [arm["arm"], arm["version"], f"{arm['share']:g} %", f"{arm['answered']:,}", f"{arm['units']:,}", bad]
 
 
@@ -125,7 +125,7 @@ def _reason(rollout: JsonObject) -> str:
 
 
 def _bad(arm: JsonObject) -> int:
-    return int(arm["bad"].get("errors", 0))
+    return int(arm["bad_answers"].get("errors", 0))
 
 
 def _ratio(value: float | None) -> str:

@@ -187,7 +187,7 @@ def _counted(arm: Variant) -> str:
 def _recent(arm: Variant, outcomes: Mapping[str, Any] | None) -> Recent:
     for each in outcomes["arms"] if outcomes is not None else ():
         if (each["arm"], each["version"]) == (arm.name, arm.version):
-            return Recent(each["recent"]["bad"], each["recent"]["answers"], each["bad"].get("errors", 0))
+            return Recent(**each["recent"])
     return Recent()
 
 

@@ -101,7 +101,7 @@ def prepare(
         FailedPrecondition, InvalidArgument: the traffic does not allow what is planned; the hint says what would work.
     """
     answered, seconds = _answered(outcomes), max(_seconds(outcomes, now), 1e-3)
-    errors = sum(arm["bad"].get("errors", 0) for arm in outcomes["arms"])
+    errors = sum(arm["bad_answers"].get("errors", 0) for arm in outcomes["arms"])
     rates = {"errors": errors / answered if answered else 0.0}
     slow = {name: _quantile(outcomes, name) for name in _timed(plan)}
     rates |= {name: LATENCIES[name] for name in slow}

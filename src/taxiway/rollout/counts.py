@@ -28,8 +28,6 @@ _COMPARED = "shadow.compared"
 # After loading, so many answers of an arm say nothing of its times.
 _SETTLING = 50
 _UNSETTLED = "unsettled"
-# Of a copy, as of a request: the server's own faults.
-_FAULTS = ("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def look(
         if not settled and not arm.startswith(STABLE):
             if what == "answered":
                 total[f"{arm}.{_UNSETTLED}"] = total.get(f"{arm}.{_UNSETTLED}", 0) + more
-            elif what.startswith("bad.") and what != f"bad.{ALWAYS_JUDGED}":
+            elif what.startswith(("bad.", "bad_answers.")) and not what.endswith(f".{ALWAYS_JUDGED}"):
                 continue
         total[name] = total.get(name, 0) + more
         if (what in _UNITS and not arm.startswith(STABLE)) or name == _COMPARED:
@@ -152,7 +150,8 @@ def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:
     for arm in outcomes["arms"]:
         name = arm["arm"] if arm["arm"] in (CANARY, CONTROL) else f"{arm['arm']}:{arm['version']}"
         flat |= {f"{name}.{what}": arm[what] for what in ("answered", *_UNITS) if what in arm}
-        flat |= {f"{name}.bad.{guard}": count for guard, count in arm["bad"].items()}
+        for kind in ("bad", "bad_answers"):
+            flat |= {f"{name}.{kind}.{guard}": count for guard, count in arm[kind].items()}
         flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items() if value is not None}
     for shadow in outcomes.get("shadows", []):
         if shadow["version"] == target:
@@ -164,27 +163,30 @@ def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:
 
 
 def _recent(outcomes: Mapping[str, Any], target: int) -> Recent:
-    """The last answers of the new version: as the canary, or once it is live as what all get."""
+    """The last answers of the new version: as the canary, or once it is live as what all get, or else to copies."""
     arms = {(arm["arm"], arm["version"]): arm for arm in outcomes["arms"]}
-    arm = arms.get((STABLE, target)) or arms.get((CANARY, target))
-    if arm is None:
-        # Only copies went to it: of them the last twenty are not known, and all together are as telling.
-        shadows = [_shadow_answers(each) for each in outcomes.get("shadows", []) if each["version"] == target]
-        answered, errors = shadows[0] if shadows else (0, 0)
-        return Recent(errors, answered, errors)
-    return Recent(arm["recent"]["bad"], arm["recent"]["answers"], arm["bad"].get("errors", 0))
+    shadows = [each for each in outcomes.get("shadows", []) if each["version"] == target]
+    found = arms.get((STABLE, target)) or arms.get((CANARY, target)) or (shadows[0] if shadows else None)
+    return Recent() if found is None else Recent(**found["recent"])
 
 
 def _shadow_answers(shadow: Mapping[str, Any]) -> tuple[int, int]:
-    """How many copies were run, and how many of them ended with a fault."""
+    """How many copies were run, and how many of them ended badly: whatever they say, the old version answered."""
     codes = shadow["codes"]
-    return sum(codes.values()), sum(codes.get(kind, 0) for kind in _FAULTS)
+    answered = sum(codes.values())
+    return answered, answered - codes.get("OK", 0) + shadow["nan"]
 
 
 def _tally(total: Mapping[str, float], arm: str) -> Tally:
-    prefix = f"{arm}.bad."
-    bad = {name.removeprefix(prefix): int(count) for name, count in total.items() if name.startswith(prefix)}
-    return Tally(int(total.get(f"{arm}.answered", 0)), bad, int(total.get(f"{arm}.{_UNSETTLED}", 0)))
+    def by_guard(kind: str) -> dict[str, int]:
+        prefix = f"{arm}.{kind}."
+        return {name.removeprefix(prefix): int(count) for name, count in total.items() if name.startswith(prefix)}
+
+    answered, units, unsettled = (int(total.get(f"{arm}.{what}", 0)) for what in ("answered", "units", _UNSETTLED))
+    # The data plane tells no units apart among copies and in what no arm takes.
+    told_apart = units > 0
+    bad = by_guard("bad")
+    return Tally(answered, bad, units if told_apart else None, by_guard("bad_answers") or bad, unsettled)
 
 
 def _pair(total: Mapping[str, float], kind: str, what: str) -> tuple[int, int]:

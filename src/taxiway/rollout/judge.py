@@ -23,7 +23,7 @@ from taxiway.rollout.evidence.paired import Paired, difference, log_e_more_wrong
 from taxiway.rollout.evidence.projection import growth
 from taxiway.rollout.evidence.ratio import ALPHA as UNEVEN_ALPHA
 from taxiway.rollout.evidence.ratio import sample_ratio
-from taxiway.rollout.observations import Observations
+from taxiway.rollout.observations import Exposure, Observations
 from taxiway.rollout.plan import Goal, Guard, RolloutPlan, Watch
 from taxiway.rollout.verdict import SUSPICION, Finding, GoalFinding, GoalVerdict, Judgement, Verdict
 
@@ -60,7 +60,8 @@ def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations, brief: 
         BadEvents(each.canary.bad.get(guard.name, 0), each.control.bad.get(guard.name, 0), each.share)
         for each in seen.exposures
     )
-    answered = sum(each.canary.judged(guard.name) for each in seen.exposures)
+    answers = by_share(_all_answers(each, guard.name) for each in seen.exposures)
+    units = sum(each.canary.exposed(guard.name) for each in seen.exposures)
     bad = sum(each.canary for each in events)
     ceiling = None if guard.safe_points is None else seen.base_rates.get(guard.name, 0.0) + guard.safe_points
 
@@ -70,15 +71,33 @@ def _events_verdict(plan: RolloutPlan, guard: Guard, seen: Observations, brief: 
     def safe(times: Floats) -> Floats:
         bets = []
         if (ratio := guard.safe_ratio) is not None:
-            bets.append(_sum(log_e_no_harm(e.canary * times, e.control * times, ratio, e.share) for e in events))
+            proofs = [
+                _sum(log_e_no_harm(e.canary * times, e.control * times, ratio, e.share) for e in counted)
+                for counted in (events, answers)
+            ]
+            bets.append(np.minimum.reduce(proofs))
         if ceiling is not None and ceiling < 1:
-            bets.append(log_e_ceiling(bad * times, answered * times, ceiling))
+            bets.append(log_e_ceiling(bad * times, units * times, ceiling))
         # The average of bets against the same claim is a bet against it too, whatever they have in common.
         return np.logaddexp.reduce(bets) - math.log(len(bets)) if bets else 0 * times
 
-    total = answered + sum(each.control.judged(guard.name) for each in seen.exposures)
+    total = sum(each.canary.judged(guard.name) + each.control.judged(guard.name) for each in seen.exposures)
     bounds = None if brief else relative_risk(events, plan.safe_alpha)
     return _verdict(plan, guard, bounds, (harmful, safe), total)
+
+
+def _all_answers(seen: Exposure, guard: str) -> BadEvents:
+    """All bad answers, as many of them as there are units that got any.
+
+    Units that ask often enough have all met with a slow answer sooner or later, in both arms: their first ones then
+    prove nothing. All answers still do, but a unit's own are much alike and weigh no more than one. Harmlessness must
+    be proven by both.
+    """
+    arms = (seen.canary, seen.control)
+    answers, units = sum(arm.all_bad(guard) for arm in arms), sum(arm.bad.get(guard, 0) for arm in arms)
+    weight = units / answers if answers else 0.0
+    canary, control = (weight * arm.all_bad(guard) for arm in arms)
+    return BadEvents(canary, control, seen.share)
 
 
 def _paired_verdict(plan: RolloutPlan, guard: Guard, seen: Observations, brief: bool) -> Verdict:

@@ -18,18 +18,34 @@ ALWAYS_JUDGED = "errors"
 
 @dataclass(frozen=True)
 class Tally:
-    """One arm's answers, and the bad ones among them by guard.
+    """One arm's answers, and by guard the ``bad`` ones: of each unit the first, since only those are independent.
 
-    The first ``unsettled`` of them, after the new version was loaded, say nothing of times and are not held against it.
+    ``units`` got them, and ``bad_answers`` are all that were bad. Where these are not given, each answer was another
+    unit's. The first ``unsettled`` answers, after the new version was loaded, say nothing of times and are not held
+    against it.
     """
 
     answered: int = 0
     bad: Mapping[str, int] = field(default_factory=dict)
+    units: int | None = None
+    bad_answers: Mapping[str, int] | None = None
     unsettled: int = 0
 
     def judged(self, guard: str) -> int:
         """The answers that a guard looked at."""
-        return self.answered if guard == ALWAYS_JUDGED else self.answered - self.unsettled
+        return self._of(guard, self.answered)
+
+    def exposed(self, guard: str) -> int:
+        """How many units could have met with something bad."""
+        return self._of(guard, self.answered if self.units is None else self.units)
+
+    def _of(self, guard: str, count: int) -> int:
+        """So many without the unsettled ones; each may have been the only one of its unit."""
+        return count if guard == ALWAYS_JUDGED else max(count - self.unsettled, 0)
+
+    def all_bad(self, guard: str) -> int:
+        """Every bad answer, also a second one to the same unit."""
+        return (self.bad if self.bad_answers is None else self.bad_answers).get(guard, 0)
 
 
 @dataclass(frozen=True)

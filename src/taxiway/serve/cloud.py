@@ -16,6 +16,7 @@ from pathlib import Path
 
 from taxiway.clock import Clock
 from taxiway.errors import Internal, TaxiwayError
+from taxiway.serve.artifacts import Listings
 from taxiway.serve.plan import Found
 from taxiway.serve.source import Observation, ReadLabels
 from taxiway.settings import ServerSettings, in_database
@@ -110,6 +111,7 @@ class StoreSource:
         self._clock = clock
         self._shelf: Shelf | None = None
         self._whole: set[int] = set()
+        self._listings = Listings(f"it is kept in {self._url}, and servers leave artefacts there")
         self._seen: dict[int, tuple[tuple[Entry, ...], float]] = {}
         self._asked: Future[Observation] | None = None
         self._asked_at = float("-inf")
@@ -155,8 +157,12 @@ class StoreSource:
         return Observation(self._last.found, seen.problem, self._last.labels)
 
     def _cached(self) -> tuple[Found, ...]:
-        versions = sorted(cached_versions(self._cache.folder(self._url)))
-        return tuple(Found(version, f"{self._url}/{version}") for version in versions)
+        return tuple(map(self._one, sorted(cached_versions(self._cache.folder(self._url)))))
+
+    def _one(self, version: int, waiting: str = "") -> Found:
+        """A version; its artefacts are those it had when it was pulled."""
+        local = self._cache.folder(self._url) / str(version)
+        return Found(version, f"{self._url}/{version}", waiting, self._listings.of(local))
 
     def _found(self) -> tuple[Found, ...]:
         shelf = self._shelf = self._shelf or Shelf(open_store(self._url, self._clock), "")
@@ -166,7 +172,7 @@ class StoreSource:
         if unknown:
             self._sort(shelf, {number: numbered[number] for number in unknown})
         waiting = {version: "" if version in self._whole else self._reason(shelf, version) for version in numbered}
-        return tuple(Found(version, f"{self._url}/{version}", waiting[version]) for version in sorted(numbered))
+        return tuple(self._one(version, waiting[version]) for version in sorted(numbered))
 
     def _sort(self, shelf: Shelf, unknown: dict[int, str]) -> None:
         """Tell the whole ones from the others, and remember how these look."""

@@ -136,8 +136,11 @@ def table(models: dict[str, Model], was_ready: bool = False) -> JsonObject:
 def _entry(model: Model) -> JsonObject:
     serving = model.serving()
     route = _route(model, serving)
+    found = model.observed.found if model.observed else ()
+    artifacts = {str(one.version): one.artifacts for one in found if one.artifacts and one.version in serving}
     return {
         **({} if route is None else {"route": route}),
+        **({"artifacts": artifacts} if artifacts else {}),
         "default": model.default,
         "versions": {str(version): model.loaded[version].id for version in serving},
         # One whose version cannot serve still points to it: "not found" says more than "unrecognized".

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from taxiway.journal import ModelState, Wish
 from taxiway.serve.lifecycle import Record, State
 from taxiway.settings.table import Policy
+from taxiway.types import JsonObject
 
 __all__ = [
     "Action",
@@ -30,11 +31,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Found:
-    """A version's directory. ``waiting`` says why it may not be loaded yet; empty when it may."""
+    """A version's directory. ``waiting`` says why it may not be loaded yet; empty when it may.
+
+    ``artifacts`` are those of its manifest, as a table has them; deciding does not look at them.
+    """
 
     version: int
     path: str
     waiting: str = ""
+    artifacts: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

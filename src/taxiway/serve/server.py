@@ -245,6 +245,7 @@ def _config(settings: ServerSettings, tls: TlsTexts | None) -> JsonObject:
         "traffic": _picked(settings, _TRAFFIC),
         "cors": settings.cors,
         "model_list": settings.model_list,
+        "artifacts": settings.artifacts,
         "tensor_content": settings.tensor_content,
         "method_name_check": settings.method_name_check,
         "prometheus": {"path": settings.prometheus_path, "thread_pool_name": settings.batch_thread_pool}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from taxiway.clock import Clock
+from taxiway.serve.artifacts import Listings
 from taxiway.serve.completeness import Watch
 from taxiway.serve.plan import Found
 
@@ -48,6 +49,7 @@ class DirectorySource:
         self.path = Path(path).absolute()
         self._quiet_seconds = quiet_seconds
         self._watches: dict[str, Watch] = {}
+        self._listings = Listings()
 
     def look(self) -> Observation:
         """The versions there now."""
@@ -57,13 +59,16 @@ class DirectorySource:
             return Observation(problem=f"cannot read {self.path}: {error.strerror}")
         numbered = {number: name for name in names if (number := version_of(name)) is not None}
         self._watches = {name: self._watches.get(name) or Watch(self.path / name) for name in numbered.values()}
+        found = tuple(self._found(number, self._watches[name]) for number, name in sorted(numbered.items()))
+        self._listings.keep({watch.path for watch in self._watches.values()})
         return Observation(
-            tuple(
-                Found(number, str(self.path / name), self._watches[name].look(self._clock, self._quiet_seconds))
-                for number, name in sorted(numbered.items())
-            ),
+            found,
             labels=self._labels() if self._labels is not None else {},
         )
+
+    def _found(self, version: int, watch: Watch) -> Found:
+        waiting = watch.look(self._clock, self._quiet_seconds)
+        return Found(version, str(watch.path), waiting, self._listings.of(watch.path))
 
 
 def version_of(name: str) -> int | None:

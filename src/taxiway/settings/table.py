@@ -165,6 +165,7 @@ class ServerSettings:
     header_timeout_ms: int = row(10_000, "How long a client may take to send the head of a request.", least=1)
     cors: bool = row(False, "Whether REST answers may be read by web pages of other origins.")
     model_list: bool = row(True, "Whether `GET /v1/models` lists the models, which TensorFlow Serving does not.")
+    artifacts: bool = row(True, "Whether REST has the artefacts of served versions for download.")
     tensor_content: bool = row(False, "Whether gRPC answers hold tensors as raw bytes instead of typed fields.")
     method_name_check: bool = row(False, "Whether calls insist on the method name that a signature declares.")
     prometheus_path: str = row("", "Where REST has a metrics page with TensorFlow Serving's names; empty is nowhere.")

@@ -11,7 +11,17 @@ from taxiway.types import JsonObject
 __all__ = ["FakeDataPlane", "FakeVersion", "no_outcomes"]
 
 
-_COUNTS = ("assigned", "keyless", "units", "served_units", "answered", "judged", "closed", "labelled")
+_COUNTS = (
+    "assigned",
+    "keyless",
+    "units",
+    "served_units",
+    "answered",
+    "judged",
+    "closed",
+    "labelled",
+    "labelled_units",
+)
 _QUANTILES = ("p50", "p90", "p95", "p99", "p999")
 
 
@@ -167,11 +177,9 @@ def no_outcomes(model: str, route: JsonObject, default: int) -> JsonObject:
 
 
 def _nothing(arm: JsonObject, route: JsonObject) -> JsonObject:
-    counts = dict.fromkeys(
-        ("assigned", "keyless", "units", "served_units", "answered", "judged", "closed", "labelled"), 0
-    )
-    bad = dict.fromkeys(("errors", *route["slow_us"]), 0)
-    return {"arm": arm["name"], "version": arm["version"], **counts, "bad": bad}
+    counts = dict.fromkeys(_COUNTS, 0)
+    bad = {kind: dict.fromkeys(("errors", *route["slow_us"]), 0) for kind in ("bad", "bad_answers")}
+    return {"arm": arm["name"], "version": arm["version"], **counts, **bad}
 
 
 def _nobody(arm: JsonObject, route: JsonObject) -> JsonObject:
@@ -183,7 +191,7 @@ def _nobody(arm: JsonObject, route: JsonObject) -> JsonObject:
         "right": 0,
         "wrong": 0,
         "goal": {"count": 0, "sum": 0.0, "sum_squares": 0.0},
-        "recent": {"bad": 0, "answers": 0},
+        "recent": {"bad": 0, "answers": 0, "bad_ever": 0},
         "latency": latency,
     }
 

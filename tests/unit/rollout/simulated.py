@@ -44,7 +44,7 @@ class Counting:
             "units": 0,
             "served_units": 0,
             "bad": dict.fromkeys(GOOD, 0),
-            "recent": {"bad": 0, "answers": 0},
+            "recent": {"bad": 0, "answers": 0, "bad_ever": 0},
         }
         kept = self.arms.setdefault((arm, version), fresh)
         kept["answered"] += requests
@@ -54,7 +54,7 @@ class Counting:
             kept["bad"][guard] += int(rng.binomial(requests, rate))
         last = self.last.setdefault((arm, version), deque(maxlen=20))
         last.extend(rng.random(min(requests, 20)) < rates["errors"])
-        kept["recent"] = {"bad": sum(map(bool, last)), "answers": len(last)}
+        kept["recent"] = {"bad": sum(map(bool, last)), "answers": len(last), "bad_ever": kept["bad"]["errors"]}
 
     def worth(self, arm: str, version: int, values: Any) -> None:
         """Add what the answers of an arm brought."""
@@ -71,6 +71,7 @@ class Counting:
                 "latency": {"quantiles_us": MICROSECONDS},
                 **counts,
                 "bad": dict(counts["bad"]),
+                "bad_answers": dict(counts["bad"]),
             }
             for (arm, version), counts in self.arms.items()
         ]
@@ -82,13 +83,16 @@ class Counting:
 
     def copy(self, version: int, requests: int, accuracy: tuple[int, int], errors: int) -> None:
         """Compare so many copies: how many of them only the new, and only the old version answers right."""
-        kept = self.shadow or {"version": version, "compared": 0, "codes": {}, "better": 0, "worse": 0, "same": 0}
+        nothing = {"compared": 0, "codes": {}, "nan": 0, "better": 0, "worse": 0, "same": 0}
+        kept = self.shadow or {"version": version, **nothing, "recent": {"bad_ever": 0}}
         better, worse = accuracy
         for key, more in (("better", better), ("worse", worse), ("same", requests - better - worse)):
             kept[key] += more
         kept["compared"] += requests - errors
         for code, more in (("OK", requests - errors), ("INTERNAL", errors)):
             kept["codes"][code] = kept["codes"].get(code, 0) + more
+        bad_ever = kept["recent"]["bad_ever"] + errors
+        kept["recent"] = {"bad": min(errors, 20), "answers": min(requests, 20), "bad_ever": bad_ever}
         self.shadow = kept
 
 

@@ -20,7 +20,8 @@ def outcomes(answered: int, units: int = 0, p95: float = 2000.0) -> dict[str, An
     """Half of the answers are counted by units, and half of the time as slow."""
     half = answered // 2
     arms = [
-        {"arm": arm, "version": 1, "answered": half, "units": units, "bad": {"errors": half // 100},
+        {"arm": arm, "version": 1, "answered": half, "units": units,
+         "bad": {"errors": half // 100}, "bad_answers": {"errors": half // 100},
          "latency": {"quantiles_us": {**MICROSECONDS, "p95": slow}}}
         for arm, slow in (("measured", p95), ("stable", 3 * p95))
     ]  # fmt: skip

@@ -164,3 +164,20 @@ def test_a_goal_without_observations_is_open() -> None:
     found = goal(None, Arm(0, 0, 0))
     assert (found.finding, found.p, found.observations_to_decide) == (GoalFinding.OPEN, 1.0, None)
     assert goal(Arm(50, 1, 0.2), Arm(50, 0, 0.2)).finding is GoalFinding.OPEN
+
+
+def test_units_that_all_met_with_something_bad_prove_nothing() -> None:
+    def arm(bad_answers: int, bad: int = 1000) -> Tally:
+        return Tally(100_000, {"errors": bad}, 1000, {"errors": bad_answers})
+
+    # Each unit's answers are bad now and then, in the canary twice as often.
+    assert verdict(PLAN, Exposure(arm(10_000), arm(5_000))).finding is Finding.OPEN
+    assert verdict(PLAN, Exposure(arm(5_000), arm(5_000))).finding is Finding.SAFE
+    # One caller of the control's gets nothing but bad answers.
+    assert verdict(PLAN, Exposure(arm(50, 50), arm(9_000, 25))).finding is not Finding.SAFE
+
+
+def test_answers_to_few_units_prove_no_low_rate() -> None:
+    plan = replace(PLAN, guards=(Guard("errors", safe_points=0.005),))
+    assert verdict(plan, Exposure(Tally(5000, {}), Tally(5000, {}))).finding is Finding.SAFE
+    assert verdict(plan, Exposure(Tally(5000, {}, 50), Tally(5000, {}, 50))).finding is Finding.OPEN

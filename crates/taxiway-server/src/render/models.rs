@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use taxiway_engine::Result;
 
+use crate::loaded::Loaded;
 use crate::render::rest::print;
-use crate::table::{Readiness, State, Table};
+use crate::table::{Artifacts, Readiness, State, Table};
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -45,6 +46,39 @@ pub(crate) fn list(table: &Table) -> Result<Vec<u8>> {
             .collect(),
     });
     print(&List { models: models.collect() })
+}
+
+#[derive(Serialize)]
+struct ArtifactList<'a> {
+    model: &'a str,
+    version: String,
+    artifacts: Vec<ArtifactItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct ArtifactItem<'a> {
+    name: &'a str,
+    target: &'a str,
+    variant: &'a str,
+    bytes: u64,
+    sha256: &'a str,
+    contract: &'a serde_json::Map<String, serde_json::Value>,
+    /// Why this server cannot send it; empty when it can.
+    missing: &'a str,
+}
+
+/// The artefacts of a version.
+pub(crate) fn artifacts(loaded: &Loaded, listed: Option<&Artifacts>) -> Result<Vec<u8>> {
+    let items = listed.into_iter().flatten().map(|(name, artifact)| ArtifactItem {
+        name,
+        target: &artifact.target,
+        variant: &artifact.variant,
+        bytes: artifact.bytes,
+        sha256: &artifact.sha256,
+        contract: &artifact.contract,
+        missing: &artifact.missing,
+    });
+    print(&ArtifactList { model: &loaded.name, version: loaded.version.to_string(), artifacts: items.collect() })
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! The table as the control plane writes it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,30 @@ pub(super) struct ModelDocument {
     /// How requests that name no version are shared out; may be left out, and the default answers them all.
     #[serde(default)]
     pub(super) route: Option<RouteDocument>,
+    /// Version → what was made of it for other places; may be left out.
+    #[serde(default)]
+    pub(super) artifacts: BTreeMap<i64, Artifacts>,
+}
+
+/// Artefacts of a version by name, such as `edge/int8.tflite`.
+pub(crate) type Artifacts = BTreeMap<String, Artifact>;
+
+/// A file that was made of a version for another place to run it. Nothing else of a version can be downloaded.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Artifact {
+    pub(crate) target: String,
+    pub(crate) variant: String,
+    pub(crate) bytes: u64,
+    /// In hexadecimal.
+    pub(crate) sha256: String,
+    /// How its answers were held to the version's.
+    pub(crate) contract: serde_json::Map<String, serde_json::Value>,
+    /// The file, absolute; null when this machine does not have it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) path: Option<PathBuf>,
+    /// Why not.
+    pub(crate) missing: String,
 }
 
 /// Where one version stands.

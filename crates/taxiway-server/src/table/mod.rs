@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use taxiway_engine::{Error, ErrorKind, Result};
 
-pub(crate) use document::{State, VersionStatus};
+pub(crate) use document::{Artifact, Artifacts, State, VersionStatus};
 
 use crate::lease::Lease;
 use crate::server::Registry;
@@ -31,6 +31,7 @@ pub(crate) struct Model {
     readiness: Readiness,
     /// Boxed: most models have none.
     route: Option<Box<Route>>,
+    artifacts: BTreeMap<i64, Artifacts>,
 }
 
 /// Whether something should get traffic, and why not.
@@ -154,6 +155,11 @@ impl Model {
         &self.labels
     }
 
+    /// What was made of a version for other places.
+    pub(crate) fn artifacts(&self, version: i64) -> Option<&Artifacts> {
+        self.artifacts.get(&version)
+    }
+
     /// Whether it should get traffic.
     pub(crate) fn readiness(&self) -> &Readiness {
         &self.readiness
@@ -191,6 +197,7 @@ fn read_model(name: &str, document: ModelDocument, registry: &Registry, experime
         statuses: document.statuses,
         readiness: Readiness { ready: document.ready, reason: document.reason },
         route: route.map(Box::new),
+        artifacts: document.artifacts,
     })
 }
 

@@ -9,11 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use taxiway_engine::ErrorKind;
 
+use super::ended::{Ended, GUARDS, Guards, code_name};
+use super::recent::Recent;
 use super::sketch::{Merged, Sketch};
-use crate::render::http_status;
-
-/// How many times an experiment may call slow.
-pub(super) const MAX_SLOW: usize = 8;
 
 /// OK and every error kind, by gRPC's number.
 const CODES: usize = ErrorKind::ALL.len() + 1;
@@ -54,32 +52,6 @@ impl<T> Parts<T> {
     }
 }
 
-/// How a request ended.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
-    /// 0, or the number of an error kind.
-    pub(crate) code: usize,
-    pub(crate) took: Duration,
-    /// Whether the answer holds a number that is none.
-    pub(crate) nan: bool,
-}
-
-impl Ended {
-    /// Whether it is a bad event: the server's own fault, a time-out, or no number for an answer.
-    fn is_bad(self) -> bool {
-        self.nan || kind(self.code).is_some_and(|kind| http_status(kind).is_server_error())
-    }
-
-    /// Whether the caller got an answer for which the server is not to blame.
-    fn is_served(self) -> bool {
-        self.code != ErrorKind::Cancelled as usize && !self.is_bad()
-    }
-}
-
-fn kind(code: usize) -> Option<ErrorKind> {
-    i32::try_from(code).ok().and_then(ErrorKind::from_code)
-}
-
 /// The counts that guards are judged by.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -88,11 +60,31 @@ pub(super) struct Tally {
     units: AtomicU64,
     served_units: AtomicU64,
     answered: AtomicU64,
-    errors: AtomicU64,
-    slow: [AtomicU64; MAX_SLOW],
+    bad: [Bad; GUARDS],
     judged: AtomicU64,
     closed: AtomicU64,
     labelled: AtomicU64,
+    labelled_units: AtomicU64,
+}
+
+/// What one guard finds bad.
+#[derive(Default)]
+struct Bad {
+    /// Of each unit the first bad answer. One of another unit is a coin of its own, a second one of the same is not.
+    first: AtomicU64,
+    answers: AtomicU64,
+}
+
+/// What a request came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcome {
+    pub(super) ended: Ended,
+    /// Whether it was its unit's first request.
+    pub(super) first: bool,
+    /// The guards that find it bad.
+    pub(super) bad: Guards,
+    /// Those of them that never found its unit's answers bad before.
+    pub(super) newly_bad: Guards,
 }
 
 impl Tally {
@@ -107,18 +99,18 @@ impl Tally {
         add_if(&self.judged, matches!(verdict, Verdict::Rows { .. }));
     }
 
-    pub(super) fn closed(&self, labelled: bool) {
+    /// The time for feedback is over; `first` whether no answer to its unit was labelled before.
+    pub(super) fn closed(&self, labelled: bool, first: bool) {
         self.closed.fetch_add(1, Relaxed);
         add_if(&self.labelled, labelled);
+        add_if(&self.labelled_units, labelled && first);
     }
 
-    pub(super) fn ended(&self, ended: Ended, first: bool, slow: &[(String, Duration)]) {
+    pub(super) fn ended(&self, outcome: Outcome) {
         self.answered.fetch_add(1, Relaxed);
-        add_if(&self.errors, ended.is_bad());
-        add_if(&self.served_units, first && ended.is_served());
-        for (count, (_, limit)) in self.slow.iter().zip(slow) {
-            add_if(count, ended.took > *limit);
-        }
+        add_if(&self.served_units, outcome.first && outcome.ended.is_served());
+        outcome.bad.places().for_each(|place| add_if(&self.bad[place].answers, true));
+        outcome.newly_bad.places().for_each(|place| add_if(&self.bad[place].first, true));
     }
 }
 
@@ -130,22 +122,26 @@ fn add_if(count: &AtomicU64, condition: bool) {
 
 /// What a sum of tallies says, as a document.
 pub(super) fn tallied(parts: &Parts<impl AsRef<Tally>>, slow: &[(String, Duration)]) -> Map<String, Value> {
-    let mut bad = Map::from_iter([("errors".to_owned(), json!(parts.sum(|part| &part.as_ref().errors)))]);
-    for (place, (name, _)) in slow.iter().enumerate() {
-        bad.insert(name.clone(), parts.sum(|part| &part.as_ref().slow[place]).into());
-    }
+    let by_guard = |count: fn(&Bad) -> &AtomicU64| -> Value {
+        let names = std::iter::once("errors").chain(slow.iter().map(|(name, _)| name.as_str()));
+        let sum = |place: usize| parts.sum(|part| count(&part.as_ref().bad[place]));
+        names.enumerate().map(|(place, name)| (name.to_owned(), json!(sum(place)))).collect::<Map<_, _>>().into()
+    };
+    let count = |count: fn(&Tally) -> &AtomicU64| json!(parts.sum(|part| count(part.as_ref())));
     let counts = [
-        ("assigned", parts.sum(|part| &part.as_ref().assigned)),
-        ("keyless", parts.sum(|part| &part.as_ref().keyless)),
-        ("units", parts.sum(|part| &part.as_ref().units)),
-        ("served_units", parts.sum(|part| &part.as_ref().served_units)),
-        ("answered", parts.sum(|part| &part.as_ref().answered)),
-        ("judged", parts.sum(|part| &part.as_ref().judged)),
-        ("closed", parts.sum(|part| &part.as_ref().closed)),
-        ("labelled", parts.sum(|part| &part.as_ref().labelled)),
+        ("assigned", count(|tally| &tally.assigned)),
+        ("keyless", count(|tally| &tally.keyless)),
+        ("units", count(|tally| &tally.units)),
+        ("served_units", count(|tally| &tally.served_units)),
+        ("answered", count(|tally| &tally.answered)),
+        ("judged", count(|tally| &tally.judged)),
+        ("closed", count(|tally| &tally.closed)),
+        ("labelled", count(|tally| &tally.labelled)),
+        ("labelled_units", count(|tally| &tally.labelled_units)),
+        ("bad", by_guard(|bad| &bad.first)),
+        ("bad_answers", by_guard(|bad| &bad.answers)),
     ];
-    let counts = counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count)));
-    counts.chain([("bad".to_owned(), Value::from(bad))]).collect()
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 impl AsRef<Tally> for Tally {
@@ -222,15 +218,15 @@ impl ArmCounts {
         self.parts.own().tally.began(keyed, first);
     }
 
-    pub(super) fn ended(&self, ended: Ended, first: bool, slow: &[(String, Duration)]) {
-        let part = self.parts.own();
-        part.tally.ended(ended, first, slow);
+    pub(super) fn ended(&self, outcome: Outcome) {
+        let (part, ended) = (self.parts.own(), outcome.ended);
+        part.tally.ended(outcome);
         if let Some(count) = part.codes.get(ended.code) {
             count.fetch_add(1, Relaxed);
         }
         add_if(&part.nan, ended.nan);
         part.latency.record(ended.took);
-        self.recent.add(ended.is_bad());
+        self.recent.add(ended.is_fault());
     }
 
     pub(super) fn judged(&self, verdict: &Verdict) {
@@ -245,8 +241,8 @@ impl ArmCounts {
         }
     }
 
-    pub(super) fn closed(&self, labelled: bool) {
-        self.parts.own().tally.closed(labelled);
+    pub(super) fn closed(&self, labelled: bool, first: bool) {
+        self.parts.own().tally.closed(labelled, first);
     }
 
     /// Sums of what feedback gave as numbers.
@@ -263,7 +259,7 @@ impl ArmCounts {
 
     pub(super) fn document(&self, slow: &[(String, Duration)]) -> Value {
         let codes: Map<String, Value> = (0..CODES)
-            .map(|code| (kind(code).map_or("OK", ErrorKind::name), self.parts.sum(|part| &part.codes[code])))
+            .map(|code| (code_name(code), self.parts.sum(|part| &part.codes[code])))
             .filter(|(_, count)| *count > 0)
             .map(|(name, count)| (name.to_owned(), count.into()))
             .collect();
@@ -283,64 +279,26 @@ impl ArmCounts {
     }
 }
 
-/// The last answers, in the order in which they ended, and whether each was bad: what the hard brake looks at.
-#[derive(Default)]
-struct Recent {
-    /// From the lowest bit: one bit an answer, the newest first; above them how many there are.
-    window: AtomicU64,
-}
-
-const WINDOW: u32 = 20;
-
-impl Recent {
-    fn add(&self, bad: bool) {
-        let push = |window: u64| {
-            let bits = (window << 1 | u64::from(bad)) & ((1 << WINDOW) - 1);
-            let count = (window >> WINDOW).saturating_add(1).min(u64::from(WINDOW));
-            Some(count << WINDOW | bits)
-        };
-        let pushed = self.window.fetch_update(Relaxed, Relaxed, push);
-        debug_assert!(pushed.is_ok(), "there is always a next window");
-    }
-
-    fn document(&self) -> Value {
-        let window = self.window.load(Relaxed);
-        json!({"bad": (window & ((1 << WINDOW) - 1)).count_ones(), "answers": window >> WINDOW})
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ended(code: usize, ms: u64, nan: bool) -> Ended {
-        Ended { code, took: Duration::from_millis(ms), nan }
-    }
-
-    #[test]
-    fn what_is_bad_is_the_servers_fault() {
-        let bad: Vec<&str> = ErrorKind::ALL
-            .into_iter()
-            .filter(|&kind| ended(kind as usize, 0, false).is_bad())
-            .map(ErrorKind::name)
-            .collect();
-        let expected = ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
-        assert_eq!(bad, expected);
-        assert!(ended(0, 0, true).is_bad() && !ended(0, 0, false).is_bad());
-        assert!(!ended(ErrorKind::Cancelled as usize, 0, false).is_served());
-        assert!(ended(ErrorKind::InvalidArgument as usize, 0, false).is_served());
-    }
 
     #[test]
     fn counts_of_all_threads_add_up() {
         let counts = ArmCounts::new("canary", 2);
         let slow = [("p95".to_owned(), Duration::from_millis(10)), ("p99".to_owned(), Duration::from_millis(30))];
+        let invalid = ErrorKind::InvalidArgument as usize;
         std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for (code, ms, nan) in [(0, 1, false), (0, 20, true), (ErrorKind::Internal as usize, 40, false)] {
+            for thread in 0..4 {
+                let (counts, slow) = (&counts, &slow);
+                scope.spawn(move || {
+                    for (code, ms, nan) in [(0, 1, false), (0, 20, true), (invalid, 40, false)] {
                         counts.began(code == 0, code == 0);
-                        counts.ended(ended(code, ms, nan), code == 0, &slow);
+                        let ended = Ended { code, took: Duration::from_millis(ms), nan };
+                        let bad = Guards::against(ended, slow);
+                        // One unit, whose answers were bad before in every other thread.
+                        let newly_bad = bad.filter(|_| thread == 0 && nan);
+                        counts.ended(Outcome { ended, first: code == 0, bad, newly_bad });
                     }
                 });
             }
@@ -349,18 +307,10 @@ mod tests {
         let count = |name: &str| document[name].as_u64().unwrap();
         assert_eq!((count("assigned"), count("keyless"), count("answered"), count("nan")), (12, 4, 12, 4));
         assert_eq!((count("units"), count("served_units")), (8, 4));
-        assert_eq!(document["bad"], json!({"errors": 8, "p95": 8, "p99": 4}));
-        assert_eq!(document["codes"], json!({"OK": 8, "INTERNAL": 4}));
-        assert_eq!(document["recent"], json!({"bad": 8, "answers": 12}));
+        assert_eq!(document["bad"], json!({"errors": 1, "p95": 1, "p99": 0}));
+        assert_eq!(document["bad_answers"], json!({"errors": 8, "p95": 8, "p99": 4}));
+        assert_eq!(document["codes"], json!({"OK": 8, "INVALID_ARGUMENT": 4}));
+        assert_eq!(document["recent"], json!({"bad": 4, "answers": 12, "bad_ever": 4}));
         assert_eq!(document["latency"]["count"], 12);
-    }
-
-    #[test]
-    fn the_last_twenty_are_remembered() {
-        let recent = Recent::default();
-        (0..15).for_each(|_| recent.add(true));
-        assert_eq!(recent.document(), json!({"bad": 15, "answers": 15}));
-        (0..13).for_each(|_| recent.add(false));
-        assert_eq!(recent.document(), json!({"bad": 7, "answers": 20}));
     }
 }

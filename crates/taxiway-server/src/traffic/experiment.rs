@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use taxiway_engine::{Error, ErrorKind, Result};
 
-use super::counts::{ArmCounts, Ended, MAX_SLOW, Parts, Tally, Verdict, tallied};
+use super::counts::{ArmCounts, Outcome, Parts, Tally, Verdict, tallied};
 use super::document::{KeyDocument, RouteDocument};
+use super::ended::{Ended, GUARDS, Guards, MAX_SLOW};
 use super::route::Route;
 use super::seen::Seen;
 use super::shadow::ShadowCounts;
@@ -25,7 +26,12 @@ pub(crate) struct Experiment {
     began: SystemTime,
     arms: Mutex<Vec<Arc<ArmCounts>>>,
     phases: Mutex<Phases>,
+    /// The units that were led somewhere, by phase.
     seen: Seen,
+    /// Those whose answers a guard found bad, by phase and guard.
+    bad: Seen,
+    /// Those that a label came for, by phase.
+    labelled: Seen,
     shadows: Mutex<Vec<Arc<ShadowCounts>>>,
 }
 
@@ -80,10 +86,23 @@ pub(crate) struct Unit {
     pub(crate) keyed: bool,
 }
 
+/// The unit of one request, and where it is counted.
+pub(super) struct Owner {
+    pub(super) counter: Arc<Counter>,
+    pub(super) unit: Unit,
+}
+
+impl Owner {
+    /// The time for feedback about its answer is over.
+    pub(super) fn closed(&self, labelled: bool) {
+        self.counter.closed(self.unit, labelled);
+    }
+}
+
 impl Counter {
     /// A request was led here. Whether it is its unit's first in this phase.
     pub(super) fn began(&self, unit: Unit) -> bool {
-        let first = self.units && (!unit.keyed || self.experiment.seen.add(unit.hash, self.phase.number));
+        let first = self.units && self.is_new(&self.experiment.seen, unit, self.phase.number);
         self.arm.began(unit.keyed, first);
         self.phase.tallies[self.place].own().began(unit.keyed, first);
         first
@@ -96,16 +115,31 @@ impl Counter {
     }
 
     /// The time for feedback about an answer is over; `labelled` whether it came to be known right or wrong.
-    pub(super) fn closed(&self, labelled: bool) {
-        self.arm.closed(labelled);
-        self.phase.tallies[self.place].own().closed(labelled);
+    fn closed(&self, unit: Unit, labelled: bool) {
+        let first = labelled && self.units && self.is_new(&self.experiment.labelled, unit, self.phase.number);
+        self.arm.closed(labelled, first);
+        self.phase.tallies[self.place].own().closed(labelled, first);
     }
 
-    /// It has ended.
-    pub(super) fn ended(&self, ended: Ended, first: bool) {
-        let slow = &self.experiment.frozen.slow;
-        self.arm.ended(ended, first, slow);
-        self.phase.tallies[self.place].own().ended(ended, first, slow);
+    /// It has ended; `first` whether it was its unit's first.
+    pub(super) fn ended(&self, unit: Unit, ended: Ended, first: bool) {
+        let bad = Guards::against(ended, &self.experiment.frozen.slow);
+        let newly_bad = bad.filter(|guard| self.is_newly_bad(unit, guard));
+        let outcome = Outcome { ended, first, bad, newly_bad };
+        self.arm.ended(outcome);
+        self.phase.tallies[self.place].own().ended(outcome);
+    }
+
+    /// Whether a bad answer is the first that this guard finds among its unit's, in this phase. Where units are not
+    /// told apart each is.
+    fn is_newly_bad(&self, unit: Unit, guard: usize) -> bool {
+        let phase_and_guard = self.phase.number * GUARDS as u64 + guard as u64;
+        !self.units || self.is_new(&self.experiment.bad, unit, phase_and_guard)
+    }
+
+    /// Whether a unit is among these for the first time; without a key it always is.
+    fn is_new(&self, seen: &Seen, unit: Unit, among: u64) -> bool {
+        !unit.keyed || seen.add(unit.hash, among)
     }
 }
 
@@ -132,6 +166,8 @@ impl Experiment {
             arms: Mutex::default(),
             phases: Mutex::default(),
             seen: Seen::default(),
+            bad: Seen::default(),
+            labelled: Seen::default(),
             shadows: Mutex::default(),
         }
     }

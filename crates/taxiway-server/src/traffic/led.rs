@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use taxiway_engine::Tensor;
 
-use super::counts::Ended;
-use super::experiment::{Counter, Unit};
+use super::ended::Ended;
+use super::experiment::{Counter, Owner, Unit};
 use super::memory::{Memory, key_of};
 use super::nan::any_nan;
 use super::route::{Arm, KeySource, Route};
@@ -80,6 +80,7 @@ impl Led<'_> {
 pub(crate) struct Exposure {
     counter: Arc<Counter>,
     header: Option<HeaderValue>,
+    unit: Unit,
     first: bool,
     nan: bool,
     id: HeaderValue,
@@ -93,7 +94,7 @@ impl Exposure {
         let first = arm.counter.began(unit);
         let key = key_of(&arm.lease.name, id.as_bytes());
         let (counter, header) = (Arc::clone(&arm.counter), arm.header.clone());
-        Exposure { counter, header, first, nan: false, id: id.clone(), key, shadow }
+        Exposure { counter, header, unit, first, nan: false, id: id.clone(), key, shadow }
     }
 
     /// The arm, for the header of an answer; `None` while there is one arm only.
@@ -110,11 +111,12 @@ impl Exposure {
     pub(super) fn answered(&mut self, memory: &Memory, tensors: &[Tensor]) {
         self.nan |= any_nan(tensors);
         let rest = !self.counter.units && self.shadow.is_none();
-        memory.remember(self.key, rest, &self.counter, tops(tensors), Instant::now());
+        let owner = Owner { counter: Arc::clone(&self.counter), unit: self.unit };
+        memory.remember(self.key, rest, owner, tops(tensors), Instant::now());
     }
 
     /// The request has ended, with 0 or the number of an error kind.
     pub(crate) fn ended(&self, code: usize, took: Duration) {
-        self.counter.ended(Ended { code, took, nan: self.nan }, self.first);
+        self.counter.ended(self.unit, Ended { code, took, nan: self.nan }, self.first);
     }
 }

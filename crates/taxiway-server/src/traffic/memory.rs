@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::counts::Verdict;
-use super::experiment::Counter;
+use super::experiment::Owner;
 use super::hash::xxh64;
 use super::shadow::ShadowCounts;
 use super::top::Tops;
@@ -86,7 +86,7 @@ struct Shard {
 
 struct Entry {
     at: Instant,
-    counter: Arc<Counter>,
+    owner: Owner,
     tops: Option<Tops>,
     shadow: Option<(Arc<ShadowCounts>, Tops)>,
     judged: bool,
@@ -103,12 +103,11 @@ impl Memory {
     }
 
     /// Remembers an answer; `rest` whether it is one of many.
-    pub(super) fn remember(&self, key: u64, rest: bool, counter: &Arc<Counter>, tops: Option<Tops>, now: Instant) {
+    pub(super) fn remember(&self, key: u64, rest: bool, owner: Owner, tops: Option<Tops>, now: Instant) {
         let ring = &self.kept[usize::from(rest)];
         let mut shard = ring.shard(key);
         shard.forget(now, self.window, ring.capacity.saturating_sub(1));
-        let counter = Arc::clone(counter);
-        let entry = Entry { at: now, counter, tops, shadow: None, judged: false, valued: false };
+        let entry = Entry { at: now, owner, tops, shadow: None, judged: false, valued: false };
         if let Some(before) = shard.entries.insert(key, entry) {
             before.close();
         }
@@ -201,7 +200,7 @@ impl Entry {
             },
         };
         *said = true;
-        self.counter.judged(&verdict);
+        self.owner.counter.judged(&verdict);
         self.compare(judgement);
         Heard::Counted
     }
@@ -212,14 +211,13 @@ impl Entry {
         else {
             return;
         };
-        for ((stable, shadow), label) in tops.iter().zip(shadow).zip(labels) {
-            counts.judged(stable.as_slice() == label, shadow.as_slice() == label);
-        }
+        let rows = tops.iter().zip(shadow).zip(labels);
+        counts.judged(rows.map(|((stable, shadow), label)| (stable.as_slice() == label, shadow.as_slice() == label)));
     }
 
     /// Its time for feedback is over.
     fn close(&self) {
-        self.counter.closed(self.judged);
+        self.owner.closed(self.judged);
     }
 }
 

@@ -7,11 +7,13 @@
 
 mod counts;
 mod document;
+mod ended;
 mod experiment;
 mod hash;
 mod led;
 mod memory;
 mod nan;
+mod recent;
 mod route;
 mod run;
 mod seen;

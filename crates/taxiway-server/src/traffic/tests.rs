@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use taxiway_engine::ErrorKind;
 use taxiway_engine::fake::FakeEngine;
 
 use super::experiment::Unit;
@@ -50,6 +51,14 @@ fn read(document: &Value, experiments: &Experiments) -> taxiway_engine::Result<R
 
 fn arm<'r>(route: &'r Route, unit: &str) -> &'r str {
     route.arm(Some(&Key::from_slice(unit.as_bytes())), b"").0.header.as_ref().unwrap().to_str().unwrap()
+}
+
+/// A request of a unit, which takes 2 ms and ends with this code; the name of its arm.
+fn ask(route: &Route, unit: Option<&str>, code: usize) -> String {
+    let key = unit.map(|unit| Key::from_slice(unit.as_bytes()));
+    let (arm, unit) = route.arm(key.as_ref(), b"id");
+    Exposure::begin(arm, unit, &http::HeaderValue::from_static("id"), None).ended(code, Duration::from_millis(2));
+    arm.header.as_ref().map_or("", |name| name.to_str().unwrap()).to_owned()
 }
 
 #[test]
@@ -167,23 +176,24 @@ fn an_experiment_does_not_change_what_it_measures_by() {
 #[test]
 fn counts_go_on_under_a_name_and_are_told_apart_by_shares() {
     let experiments = Experiments::default();
-    let ask = |ppm: u32, times: u64| {
+    let ask_units = |ppm: u32, times: u64| {
         let route = read(&document(&canary(ppm)), &experiments).unwrap();
         experiments.keep("m", &route);
         for unit in 0..times {
-            let (arm, unit) = route.arm(Some(&Key::from_slice(unit.to_string().as_bytes())), b"");
-            let exposure = Exposure::begin(arm, unit, &http::HeaderValue::from_static("1"), None);
-            exposure.ended(0, Duration::from_millis(2));
+            ask(&route, Some(&unit.to_string()), 0);
         }
     };
-    ask(500_000, 100);
-    ask(250_000, 100);
-    ask(500_000, 100);
+    ask_units(500_000, 100);
+    ask_units(250_000, 100);
+    ask_units(500_000, 100);
     let outcomes = experiments.document("m").unwrap();
     let phases = outcomes["phases"].as_array().unwrap();
     assert_eq!(phases.len(), 2);
     let sum = |phase: &Value, name: &str| -> u64 {
         phase["arms"].as_array().unwrap().iter().map(|arm| arm[name].as_u64().unwrap()).sum()
+    };
+    let bad = |phase: &Value, name: &str| -> u64 {
+        phase["arms"].as_array().unwrap().iter().map(|arm| arm["bad"][name].as_u64().unwrap()).sum()
     };
     assert_eq!((sum(&phases[0], "answered"), sum(&phases[0], "units")), (200, 100));
     assert_eq!((sum(&phases[1], "answered"), sum(&phases[1], "assigned")), (100, 100));
@@ -191,7 +201,9 @@ fn counts_go_on_under_a_name_and_are_told_apart_by_shares() {
     let arms = outcomes["arms"].as_array().unwrap();
     let answered: u64 = arms.iter().map(|arm| arm["answered"].as_u64().unwrap()).sum();
     assert_eq!((arms.len(), answered), (3, 300));
-    assert!(arms.iter().all(|arm| arm["bad"]["p95"] == arm["answered"] && arm["bad"]["errors"] == 0));
+    assert!(arms.iter().all(|arm| arm["bad_answers"]["p95"] == arm["answered"] && arm["bad"]["errors"] == 0));
+    // Every unit's answers are slow: in each phase each counts once, but in the rest, where units are not told apart.
+    assert_eq!((bad(&phases[0], "p95"), bad(&phases[1], "p95")), (100, 100));
 
     let mut next = document(&canary(10));
     next["experiment"] = "m-3".into();
@@ -217,4 +229,33 @@ fn without_a_key_each_request_is_a_unit() {
     let (_, Unit { keyed, hash }) = route.arm(None, b"id-1");
     assert!(!keyed);
     assert_eq!(hash, route.arm(Some(&Key::from_slice(b"id-1")), b"other").1.hash);
+}
+
+#[test]
+fn the_bad_answers_of_a_unit_are_one_event_and_refusals_are_bad() {
+    const REFUSED: usize = ErrorKind::InvalidArgument as usize;
+    const BROKEN: usize = ErrorKind::Internal as usize;
+    let experiments = Experiments::default();
+    let route = read(&document(&canary(500_000)), &experiments).unwrap();
+    experiments.keep("m", &route);
+    let of_canary: Vec<String> = (0..100).map(|unit| unit.to_string()).filter(|u| arm(&route, u) == "canary").collect();
+    for unit in &of_canary[..10] {
+        (0..7).for_each(|_| assert_eq!(ask(&route, Some(unit), REFUSED), "canary"));
+        ask(&route, Some(unit), ErrorKind::Cancelled as usize);
+        ask(&route, Some(unit), BROKEN);
+    }
+    let outcomes = experiments.document("m").unwrap();
+    for counted in [&outcomes["arms"][0], &outcomes["phases"][0]["arms"][0]] {
+        assert_eq!(counted["bad"], json!({"errors": 10, "p95": 10}));
+        assert_eq!(counted["bad_answers"], json!({"errors": 80, "p95": 90}));
+        assert_eq!((&counted["units"], &counted["served_units"]), (&json!(10), &json!(0)));
+    }
+    // Of the last twenty only what no caller can do by what he asks.
+    assert_eq!(outcomes["arms"][0]["recent"], json!({"bad": 3, "answers": 20, "bad_ever": 10}));
+
+    // Without a key each request is a unit.
+    let place = usize::from(ask(&route, None, REFUSED) != "canary");
+    ask(&route, None, REFUSED);
+    let before = [10, 0][place];
+    assert_eq!(experiments.document("m").unwrap()["arms"][place]["bad"]["errors"], before + 2);
 }

@@ -99,6 +99,12 @@ impl HttpClient {
         Some(answer)
     }
 
+    /// Reads all that comes until the server closes.
+    pub(crate) fn read_to_end(&mut self, into: &mut String) {
+        self.wait_for_close();
+        into.push_str(std::str::from_utf8(&self.received).unwrap());
+    }
+
     /// Reads whatever comes until the server closes.
     pub(crate) fn wait_for_close(&mut self) {
         while self.more() {}

@@ -1,6 +1,7 @@
 //! The data plane from the outside: real sockets, engines without a runtime.
 #![allow(clippy::unwrap_used)] // a test stops where it is wrong
 
+mod artifacts;
 mod counted;
 mod deadline;
 mod drain;

@@ -30,7 +30,7 @@ pub(crate) fn config(changes: &Value) -> Value {
         "rest": {"host": "127.0.0.1", "port": 0}, "grpc": {"host": "127.0.0.1", "port": 0},
         "grpc_socket": null, "tls": null, "grpc_health": true, "grpc_profiler": true,
         "io_threads": 2, "compute_threads": 2, "batch_threads": 1,
-        "cors": false, "model_list": true, "tensor_content": false, "method_name_check": false,
+        "cors": false, "model_list": true, "artifacts": true, "tensor_content": false, "method_name_check": false,
         "prometheus": null,
         "traffic": {
             "shadow_threads": 1, "max_shadow_requests": 64, "max_shadow_bytes": 1 << 20,

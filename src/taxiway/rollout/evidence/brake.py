@@ -1,7 +1,9 @@
 """The hard brake: so many bad answers at once that no test is needed.
 
 It stands outside the statistics. Five bad answers, and more than half of the last twenty bad: the version goes back
-whatever the control does at the same time, since a shared outage is no reason to keep a new version either.
+whatever the control does at the same time, since a shared outage is no reason to keep a new version either. Because it
+compares with nothing, only the server's own faults count here: callers who send nonsense must not stop a good version.
+What a version refuses wrongly is for the test to find, after about ten units.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ MOST_BAD_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Recent:
-    """The canary's last answers, at most :data:`WINDOW`, and all its bad ones so far."""
+    """Faults among the canary's last answers, at most :data:`WINDOW`, and all of them so far."""
 
     bad: int = 0
     answers: int = 0

@@ -58,6 +58,7 @@ def server_settings(options: ServerOptions) -> ServerSettings:
         grpc_timeout_ms=_FOREVER_MS,
         cors=listen.cors,
         model_list=listen.model_list,
+        artifacts=False,
         tensor_content=behaviour.tensor_content,
         method_name_check=behaviour.check_method_names,
         prometheus_path=options.observe.prometheus_path or "",

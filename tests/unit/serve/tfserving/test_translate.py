@@ -63,6 +63,7 @@ def test_flags_that_are_settings() -> None:
         "--drain_seconds=3", "--num_load_threads=7",
     )  # fmt: skip
     assert (given.request_timeout_ms, given.cors, given.tensor_content) == (70, True, True)
+    assert not given.artifacts, "TensorFlow Serving has no artefacts to download"
     assert given.grpc_timeout_ms > 10**9  # the flag is REST's alone
     assert (given.drain_seconds, given.load_threads) == (3, 7)
     assert settings().load_threads >= 2

@@ -1,5 +1,5 @@
 use super::*;
-use crate::traffic::experiment::{Experiment, Share};
+use crate::traffic::experiment::{Counter, Experiment, Share, Unit};
 
 const WINDOW_MS: u64 = 60_000;
 
@@ -18,6 +18,11 @@ fn counter() -> Arc<Counter> {
     Experiment::for_test().counters(vec![share("a"), share("stable")]).unwrap().swap_remove(0)
 }
 
+/// Of a unit with a key.
+fn owner(counter: &Arc<Counter>, hash: u64) -> Owner {
+    Owner { counter: Arc::clone(counter), unit: Unit { hash, keyed: true } }
+}
+
 fn tops(classes: &[&str]) -> Option<Tops> {
     Some(classes.iter().map(|class| Key::from_slice(class.as_bytes())).collect())
 }
@@ -29,9 +34,9 @@ fn label(class: &str) -> Judgement {
 #[test]
 fn the_oldest_are_forgotten_first_and_the_rest_pushes_nobody_out() {
     let (memory, counter, now) = (memory(16 * SHARDS), counter(), Instant::now());
-    memory.remember(1, false, &counter, tops(&["1"]), now);
+    memory.remember(1, false, owner(&counter, 1), tops(&["1"]), now);
     for key in 1000..3000 {
-        memory.remember(key, true, &counter, tops(&["1"]), now);
+        memory.remember(key, true, owner(&counter, key), tops(&["1"]), now);
     }
     assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
     assert_eq!(memory.hear(1000, &label("1"), now), Heard::Unknown);
@@ -43,8 +48,8 @@ fn the_oldest_are_forgotten_first_and_the_rest_pushes_nobody_out() {
 fn a_window_closes() {
     let (memory, counter, now) = (memory(1000), counter(), Instant::now());
     let late = now + Duration::from_millis(WINDOW_MS + 1);
-    memory.remember(1, false, &counter, tops(&["1"]), now);
-    memory.remember(2, false, &counter, tops(&["1"]), late);
+    memory.remember(1, false, owner(&counter, 1), tops(&["1"]), now);
+    memory.remember(2, false, owner(&counter, 2), tops(&["1"]), late);
     assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
     assert_eq!(memory.hear(1, &label("1"), late), Heard::Unknown);
     memory.sweep(late);
@@ -56,10 +61,23 @@ fn a_window_closes() {
 #[test]
 fn an_id_that_comes_again_is_the_later_request() {
     let (memory, counter, now) = (memory(1000), counter(), Instant::now());
-    memory.remember(1, false, &counter, tops(&["1"]), now);
+    memory.remember(1, false, owner(&counter, 1), tops(&["1"]), now);
     assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
-    memory.remember(1, false, &counter, tops(&["1"]), now + Duration::from_secs(1));
+    memory.remember(1, false, owner(&counter, 1), tops(&["1"]), now + Duration::from_secs(1));
     assert_eq!(memory.hear(1, &label("0"), now + Duration::from_secs(2)), Heard::Counted);
     let arm = counter.arm_document();
     assert_eq!((&arm["right"], &arm["wrong"], &arm["closed"]), (&1.into(), &1.into(), &1.into()));
+}
+
+#[test]
+fn labels_are_counted_by_answer_and_by_unit() {
+    let (memory, counter, now) = (memory(1000), counter(), Instant::now());
+    for (key, unit) in [(1, 7), (2, 7), (3, 8), (4, 9)] {
+        memory.remember(key, false, owner(&counter, unit), tops(&["1"]), now);
+        assert!(key == 4 || memory.hear(key, &label("1"), now) == Heard::Counted);
+    }
+    memory.sweep(now + Duration::from_millis(WINDOW_MS + 1));
+    let arm = counter.arm_document();
+    let count = |name: &str| arm[name].as_u64().unwrap();
+    assert_eq!((count("closed"), count("labelled"), count("labelled_units")), (4, 3, 2));
 }

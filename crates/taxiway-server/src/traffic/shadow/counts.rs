@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use taxiway_engine::{Error, ErrorKind, Tensor};
 
 use super::compare::Difference;
+use crate::traffic::ended::code_name;
+use crate::traffic::recent::Recent;
 use crate::traffic::sketch::{Merged, Sketch};
 use crate::traffic::top::numbers;
 
@@ -34,10 +36,27 @@ pub(crate) struct ShadowCounts {
     codes: [AtomicU64; ErrorKind::ALL.len() + 1],
     latency: Sketch,
     stable_latency: Sketch,
-    better: AtomicU64,
-    worse: AtomicU64,
-    same: AtomicU64,
+    nan: AtomicU64,
+    recent: Recent,
+    better: Votes,
+    worse: Votes,
+    same: Votes,
     worst: Mutex<Vec<Example>>,
+}
+
+/// A sum of votes, as the bits of a float: a request has one, which it may share out.
+#[derive(Default)]
+struct Votes(AtomicU64);
+
+impl Votes {
+    fn add(&self, part: f64) {
+        let added = self.0.fetch_update(Relaxed, Relaxed, |bits| Some((f64::from_bits(bits) + part).to_bits()));
+        debug_assert!(added.is_ok(), "there is always a next sum");
+    }
+
+    fn sum(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
 }
 
 /// A request whose answers differ much.
@@ -66,9 +85,14 @@ impl ShadowCounts {
         self.dropped.fetch_add(u64::from(!taken), Relaxed);
     }
 
-    /// The shadow has run, or not; `times` are the shadow's and the stable version's.
-    pub(super) fn ran(&self, error: Option<&Error>, times: [Duration; 2]) {
+    /// The shadow has run, or not; `nan` whether it answered what is no number where the stable version did not. `times`
+    /// are the shadow's and the stable version's.
+    ///
+    /// The stable version answered, so whatever the shadow says instead is a bad event of its own.
+    pub(super) fn ran(&self, error: Option<&Error>, nan: bool, times: [Duration; 2]) {
         self.codes[error.map_or(0, |error| error.kind as usize)].fetch_add(1, Relaxed);
+        self.nan.fetch_add(u64::from(nan), Relaxed);
+        self.recent.add(nan || error.is_some());
         if error.is_none() {
             self.latency.record(times[0]);
             self.stable_latency.record(times[1]);
@@ -103,20 +127,28 @@ impl ShadowCounts {
         }
     }
 
-    /// A label came for a request that both answered: who was right.
-    pub(crate) fn judged(&self, stable: bool, shadow: bool) {
-        let count = match (stable, shadow) {
-            (false, true) => &self.better,
-            (true, false) => &self.worse,
-            _ => &self.same,
-        };
-        count.fetch_add(1, Relaxed);
+    /// Labels came for a request that both answered: by row, whether the stable version was right, and the shadow. Rows
+    /// of one request are much alike, so they share one vote.
+    pub(crate) fn judged(&self, rows: impl Iterator<Item = (bool, bool)>) {
+        let mut found = [0u32; 3];
+        for (stable, shadow) in rows {
+            found[match (stable, shadow) {
+                (false, true) => 0,
+                (true, false) => 1,
+                _ => 2,
+            }] += 1;
+        }
+        let rows: u32 = found.iter().sum();
+        for (votes, count) in [&self.better, &self.worse, &self.same].into_iter().zip(found) {
+            if count > 0 {
+                votes.add(f64::from(count) / f64::from(rows));
+            }
+        }
     }
 
     /// Who was right where labels came: the shadow alone, the stable version alone, both or neither.
     pub(crate) fn paired(&self) -> Value {
-        let count = |count: &AtomicU64| count.load(Relaxed);
-        json!({"better": count(&self.better), "worse": count(&self.worse), "same": count(&self.same)})
+        json!({"better": self.better.sum(), "worse": self.worse.sum(), "same": self.same.sum()})
     }
 
     pub(crate) fn document(&self) -> Value {
@@ -126,7 +158,7 @@ impl ShadowCounts {
             .iter()
             .enumerate()
             .filter(|(_, number)| count(number) > 0)
-            .map(|(code, number)| (super::code_name(code).to_owned(), count(number).into()))
+            .map(|(code, number)| (code_name(code).to_owned(), count(number).into()))
             .collect();
         let worst = self.worst.lock().unwrap_or_else(PoisonError::into_inner);
         json!({
@@ -134,6 +166,8 @@ impl ShadowCounts {
             "sampled": count(&self.sampled),
             "dropped": count(&self.dropped),
             "codes": codes,
+            "nan": count(&self.nan),
+            "recent": self.recent.document(),
             "compared": count(&self.compared),
             "rows": count(&self.rows),
             "differing_rows": count(&self.differing),
@@ -205,5 +239,25 @@ mod tests {
         assert_eq!(ids, ["3", "29", "28", "27", "26", "25", "24", "23"]);
         assert_eq!(worst[0]["inputs"]["x"]["first"].as_array().unwrap().len(), SHOWN);
         assert_eq!((&document["largest_difference"], &document["compared"]), (&json!(29.0), &json!(30)));
+    }
+    #[test]
+    fn what_the_shadow_does_not_answer_is_bad_whosever_fault_it_looks() {
+        let counts = ShadowCounts::new(2);
+        counts.ran(None, false, [Duration::ZERO; 2]);
+        counts.ran(None, true, [Duration::ZERO; 2]);
+        counts.ran(Some(&Error::invalid("it takes other inputs")), false, [Duration::ZERO; 2]);
+        let document = counts.document();
+        assert_eq!(document["recent"], json!({"bad": 2, "answers": 3, "bad_ever": 2}));
+        assert_eq!((&document["nan"], &document["latency"]["count"]), (&json!(1), &json!(2)));
+        assert_eq!(document["codes"], json!({"OK": 2, "INVALID_ARGUMENT": 1}));
+    }
+
+    #[test]
+    fn a_request_has_one_vote_however_many_rows_it_has() {
+        let counts = ShadowCounts::new(2);
+        counts.judged([(true, false)].into_iter());
+        counts.judged([(false, true), (false, true), (true, false), (true, true)].into_iter());
+        counts.judged(std::iter::repeat_n((true, false), 64));
+        assert_eq!(counts.paired(), json!({"better": 0.5, "worse": 2.25, "same": 0.25}));
     }
 }

@@ -16,6 +16,7 @@ use taxiway_engine::{Call, Error, Result, Signature, Tensor};
 
 use super::hash::xxh64;
 use super::memory::Memory;
+use super::nan::any_nan;
 use super::top::tops;
 use crate::config::TrafficConfig;
 use crate::execute::{Outputs, Pool, guarded};
@@ -146,9 +147,10 @@ fn run(asked: &Asked, answer: &[Tensor], took: Duration, memory: &Memory) {
     let began = Instant::now();
     let shadow = match shadowed(asked) {
         Ok(shadow) => shadow,
-        Err(error) => return counts.ran(Some(&error), [began.elapsed(), took]),
+        Err(error) => return counts.ran(Some(&error), false, [began.elapsed(), took]),
     };
-    counts.ran(None, [began.elapsed(), took]);
+    let ran = began.elapsed();
+    counts.ran(None, any_nan(&shadow) && !any_nan(answer), [ran, took]);
     let names = asked.signature.inputs.iter().map(|port| port.name.as_str());
     let case = Case {
         id: asked.id.to_str().unwrap_or_default(),
@@ -183,10 +185,4 @@ fn shadowed(asked: &Asked) -> Result<Vec<Tensor>> {
         wanted.map(|name| signature.outputs.iter().position(|port| port.name == *name)).collect();
     let outputs = outputs.ok_or_else(|| Error::invalid("it has other outputs"))?;
     guarded(engine, &Call { signature, inputs: &inputs, outputs: &outputs, timeout: Some(PATIENCE) })
-}
-
-/// The name of an outcome by its number.
-fn code_name(code: usize) -> &'static str {
-    let kind = i32::try_from(code).ok().and_then(taxiway_engine::ErrorKind::from_code);
-    kind.map_or("OK", taxiway_engine::ErrorKind::name)
 }

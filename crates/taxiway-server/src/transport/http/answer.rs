@@ -1,11 +1,10 @@
 //! An answer over HTTP/1.1.
 
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 
 use super::Refusal;
+use super::outgoing::Outgoing;
 use crate::json;
 use crate::transport::request_id::VERSION;
 
@@ -33,8 +32,8 @@ impl Answer {
         Answer { status, content_type: JSON, version: None, body }
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(self.body));
+    pub(super) fn into_response(self) -> Response<Outgoing> {
+        let mut response = Response::new(Outgoing::whole(self.body));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         if let Some(version) = self.version {

@@ -1,22 +1,22 @@
 //! HTTP/1.1: TensorFlow Serving's REST API, health, metrics.
 
 mod answer;
+mod download;
 mod examples;
 mod feedback;
 mod gzip;
 mod operations;
+mod outgoing;
 mod path;
 mod rest;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use taxiway_engine::{Error, ErrorKind, Result};
 
@@ -30,9 +30,10 @@ use crate::render;
 use crate::server::Core;
 use crate::traffic::Caller;
 use answer::{Answer, JSON};
+use outgoing::Outgoing;
 
 /// Answers a request, whatever it is.
-pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<Outgoing>, Infallible> {
     let whole = Deadline::sooner(core.limits.request_timeout(), None);
     let (parts, mut incoming) = request.into_parts();
     let id = core.ids.of(&parts.headers);
@@ -74,11 +75,14 @@ async fn read_to_its_end(core: &Core, headers: &HeaderMap, incoming: &mut Incomi
     body::discard(incoming, core.limits.max_body_bytes).await
 }
 
-async fn api(core: &Core, id: &HeaderValue, parts: &Parts, incoming: &mut Incoming) -> Response<Full<Bytes>> {
+async fn api(core: &Core, id: &HeaderValue, parts: &Parts, incoming: &mut Incoming) -> Response<Outgoing> {
     let mut tracked = Tracked::begin(&core.metrics, Rest, Caller { id, headers: &parts.headers });
-    let result = rest::answer(core, parts, incoming, &mut tracked).await;
+    let result = match download::find(core, parts) {
+        Some(asked) => download::answer(core, &parts.headers, asked, &mut tracked).await,
+        None => rest::answer(core, parts, incoming, &mut tracked).await.map(Answer::into_response),
+    };
     tracked.ended(&result.as_ref().map_err(|refusal| refusal.error.clone()).map(|_| ()));
-    let mut response = result.unwrap_or_else(Answer::from).into_response();
+    let mut response = result.unwrap_or_else(|refusal| Answer::from(refusal).into_response());
     if let Some(arm) = tracked.arm() {
         response.headers_mut().insert(ARM, arm.clone());
     }
@@ -86,7 +90,7 @@ async fn api(core: &Core, id: &HeaderValue, parts: &Parts, incoming: &mut Incomi
 }
 
 /// A browser asks whether a page may call us.
-fn preflight(core: &Core, caller: Caller<'_>) -> Response<Full<Bytes>> {
+fn preflight(core: &Core, caller: Caller<'_>) -> Response<Outgoing> {
     let mut tracked = Tracked::begin(&core.metrics, Rest, caller);
     let origin = caller.headers.get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let is_web = origin.is_some_and(|origin| origin.contains("http://") || origin.contains("https://"));
@@ -97,11 +101,11 @@ fn preflight(core: &Core, caller: Caller<'_>) -> Response<Full<Bytes>> {
 }
 
 /// Methods that TensorFlow Serving's HTTP library does not know.
-fn not_implemented(method: &Method) -> Response<Full<Bytes>> {
+fn not_implemented(method: &Method) -> Response<Outgoing> {
     Answer::error(StatusCode::NOT_IMPLEMENTED, &format!("{method} is not implemented")).into_response()
 }
 
-fn allow_any_origin(response: &mut Response<Full<Bytes>>) {
+fn allow_any_origin(response: &mut Response<Outgoing>) {
     use http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN};
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -95,6 +95,11 @@ mod tests {
                 let (named, verb) = call.unwrap();
                 format!("{verb:?} {:?}", named.target().choice)
             }),
+            _ if path::artifact(path).is_some() => path::artifact(path).map(|artifact| {
+                let (named, name) = artifact.unwrap();
+                let what = if name.is_empty() { "Artifacts" } else { "Artifact" };
+                format!("{what} {:?}", named.target().choice)
+            }),
             _ if path::is_api(path) => path::question(path).map(|question| match question.unwrap() {
                 Question::Models => "Models".to_owned(),
                 Question::Status(named) => format!("Status {:?}", named.target().choice),
@@ -107,7 +112,7 @@ mod tests {
     /// Every route there is, by what `routed` calls it.
     fn every_route() -> BTreeSet<String> {
         let choices = ["Default", "Version(1)", "Label(\"l\")"];
-        let about_models = ["Status", "Metadata"].map(str::to_owned).into_iter();
+        let about_models = ["Status", "Metadata", "Artifacts", "Artifact"].map(str::to_owned).into_iter();
         let about_models = about_models.chain(Verb::ALL.map(|verb| format!("{verb:?}")));
         let operations = ROUTES.into_iter().map(|(_, asked)| asked).chain([Asked::ModelReadiness("m")]);
         about_models
@@ -125,7 +130,11 @@ mod tests {
             if template == CONFIGURED {
                 continue;
             }
-            let path = template.replace("{model}", "m").replace("{version}", "1").replace("{label}", "l");
+            let path = template
+                .replace("{model}", "m")
+                .replace("{version}", "1")
+                .replace("{label}", "l")
+                .replace("{artifact}", "a");
             for method in ["get", "post"].into_iter().filter(|method| item.get(method).is_some()) {
                 let route = routed(method, &path).unwrap_or_else(|| panic!("{method} {template} is no route"));
                 assert!(described.insert(route), "{method} {template} is described twice");

@@ -91,6 +91,20 @@ pub(super) fn feedback(path: &str) -> Option<Cow<'_, str>> {
     (rest == ":feedback").then(|| decode(model))
 }
 
+/// `/v1/models/M[/versions/N|/labels/L]/artifacts[/NAME]`, which is ours: what is named, and NAME, empty for the list.
+/// A query is no part of it. `None` when the path is not that.
+///
+/// # Errors
+/// `InvalidArgument` when the version does not fit a number of 64 bits.
+pub(super) fn artifact(path: &str) -> Option<Result<(Named<'_>, Cow<'_, str>)>> {
+    let path = path.split('?').next().unwrap_or(path);
+    let (model, rest) = name(strip(path, "/v1/models/")?)?;
+    let (choice, rest) = raw_choice(rest);
+    let rest = rest.strip_prefix("/artifacts")?;
+    let artifact = if rest.is_empty() { rest } else { rest.strip_prefix('/')? };
+    Some(named(model, choice).map(|named| (named, decode(artifact))))
+}
+
 /// `/v1/models[/M][/versions/N|/labels/L][/metadata]`; `None` when the path is not that.
 ///
 /// # Errors
@@ -232,6 +246,29 @@ mod tests {
         {
             assert_eq!(feedback(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn artefacts_are_found_by_name() {
+        for (path, expected) in [
+            ("/v1/models/m/artifacts", Some("Target { model: \"m\", choice: Default } ")),
+            ("/v1/models/m/artifacts/", Some("Target { model: \"m\", choice: Default } ")),
+            (
+                "/v1/models/a%2Fb/versions/3/artifacts/edge/a%20b?x=1",
+                Some("Target { model: \"a/b\", choice: Version(3) } edge/a b"),
+            ),
+            ("/v1/models/m/labels/l/artifacts/..%2F..", Some("Target { model: \"m\", choice: Label(\"l\") } ../..")),
+            ("/v1/models/artifacts", None),
+            ("/v1/models/m/artifactsx", None),
+            ("/v1/models/m:artifacts", None),
+        ] {
+            let shown = artifact(path).map(|found| {
+                let (named, name) = found.unwrap();
+                format!("{:?} {name}", named.target())
+            });
+            assert_eq!(shown.as_deref(), expected, "{path}");
+        }
+        assert!(artifact("/v1/models/m/versions/99999999999999999999/artifacts").unwrap().is_err());
     }
 
     // tfs: url-status url-metadata url-no-name
