@@ -184,3 +184,19 @@ def test_a_refused_version_is_shown_with_the_reason(serving: Begin, capsys: pyte
     assert main(["history", "digits", "--server", url]) == 0
     told = " ".join(word for word in capsys.readouterr().out.split())
     assert told.count("recorded requests are not") == 1 and told.count("50 % agree") == 1
+
+
+def test_a_server_that_comes_back_asks_again(serving: Begin) -> None:
+    first, again = Replays(), Replays()
+    first.there, first.result = 200, UNDER_WAY
+    server = serving(replays=first)
+    server.begin(replay=True)
+    server.controller.look()
+    assert server.controller.status("digits")["state"] == "replay" and first.asked
+    server.stop()
+    again.result = EQUAL
+    server = serving(replays=again)
+    server.plane.ask("digits", 1)
+    server.controller.look()
+    assert server.controller.status("digits")["state"] == "canary"
+    assert {rollout for rollout, *_ in again.asked} == {rollout for rollout, *_ in first.asked}
