@@ -74,6 +74,14 @@ TRANSITIONS: Mapping[tuple[State, Change], State] = {
 
 BEFORE = frozenset({State.PENDING, State.WARMING, State.REPLAY})
 """Where a rollout is until its first step."""
+# What people call the changes that they can ask for.
+_VERBS = {
+    Change.PAUSE: "pause",
+    Change.RESUME_SHADOW: "resume",
+    Change.RESUME_CANARY: "resume",
+    Change.PROMOTE: "promote",
+    Change.ROLL_BACK: "abort",
+}
 EXPOSED = frozenset({State.CANARY, State.PAUSED, State.PROMOTING, State.LIVE})
 """Where the new version may be answering requests."""
 FINAL = frozenset({State.ROLLED_BACK, State.FAILED})
@@ -93,8 +101,11 @@ def follow(state: State, change: Change) -> State:
     """
     after = TRANSITIONS.get((state, change))
     if after is None:
-        can = ", ".join(each.value for each in allowed(state)) or "nothing; start a new rollout"
-        raise FailedPrecondition(f"a rollout that is {state.value} cannot: {change.value}", hint=f"it can: {can}")
+        can = list(dict.fromkeys(_VERBS[each] for each in allowed(state) if each in _VERBS))
+        raise FailedPrecondition(
+            f"a rollout in the state {state.value} cannot {_VERBS.get(change, change.value)}",
+            hint=f"it can {' or '.join(can)}" if can else "nothing can be done about it by hand",
+        )
     return after
 
 

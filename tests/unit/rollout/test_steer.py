@@ -185,7 +185,7 @@ def test_somebody_may_promote_or_abort() -> None:
     assert world.rollout.state == "live"
     world.command(Change.ROLL_BACK)
     assert world.default == 1 and world.state.held == {2}
-    with pytest.raises(FailedPrecondition, match="rolling back cannot: promote"):
+    with pytest.raises(FailedPrecondition, match="rolling back cannot promote"):
         world.command(Change.PROMOTE)
 
 
