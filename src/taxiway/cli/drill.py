@@ -41,6 +41,7 @@ def drill(
     """
     from taxiway.drill import drill as rehearse
     from taxiway.drill import parse_faults
+    from taxiway.rollout.parse import over
     from taxiway.rollout.read import read_values
 
     own = {
@@ -49,7 +50,7 @@ def drill(
     }
     plan = dict(read_values(file)) if file is not None else {}
     plan = {name: value for name, value in plan.items() if name not in ("model", "to")}
-    plan |= {name: value for name, value in given.items() if value is not None}
+    plan = over(plan, {name: value for name, value in given.items() if value is not None})
     plan |= {"guards": list(guards)} if guards else {}
     found = rehearse(model, parse_faults(faults), plan=plan, **own)
     output.print_value(found.as_json(), as_json, _show)

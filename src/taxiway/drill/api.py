@@ -17,6 +17,7 @@ from taxiway.drill.traffic import BAD, MODEL, SOUND, Case, Met, Traffic
 from taxiway.errors import InvalidArgument, NotFound
 from taxiway.replay.ask import Asker
 from taxiway.replay.compare import Answered
+from taxiway.rollout.parse import over
 from taxiway.types import JsonObject
 from taxiway.wire.recording import Recorded, Recording
 from taxiway.wire.records import WARM_UP_FILE
@@ -116,7 +117,7 @@ def drill(
             address = server.grpc_url.removeprefix("grpc://")
             cases = _cases(address, requests, judged=faults.wrong > 0)
             slow = faults.slow_ms / 1000 if faults.slow else None
-            planned = {**PLAN, **(_JUDGED if faults.wrong else {}), **(plan or {})}
+            planned = over({**PLAN, **(_JUDGED if faults.wrong else {})}, plan or {})
             planned.pop("replay", None)  # of what users asked there is nothing here
             (base / str(BAD)).symlink_to(files)
             with Traffic(address, cases, requests_per_second, slow) as traffic:

@@ -48,7 +48,9 @@ def start(
             what would work.
     """
     if file is not None:
-        plan = {**_of_file(file, model), **plan}
+        from taxiway.rollout.parse import over
+
+        plan = over(_of_file(file, model), plan)
         of_file = plan.pop("to", None)
         to = of_file if to is None else to  # type: ignore[assignment]
     done: JsonObject = Admin(server, token=token).change(

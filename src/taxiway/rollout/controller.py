@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 from taxiway.clock import Clock
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.journal import Event, Rollout
+from taxiway.rollout.choose import check_defaults, check_version, defaults, newest
 from taxiway.rollout.decide import Rule
 from taxiway.rollout.states import BEFORE, Change, State
 from taxiway.serve.dataplane import DataPlane
@@ -24,7 +25,9 @@ from taxiway.serve.fleet import Model
 from taxiway.serve.lifecycle import State as VersionState
 from taxiway.serve.loop import Loop
 from taxiway.serve.rollouts import Replays
+from taxiway.serve.source import Observation
 from taxiway.settings import in_database
+from taxiway.stores import is_cloud
 from taxiway.types import JsonObject
 
 __all__ = ["Controller", "attach"]
@@ -68,7 +71,7 @@ class Controller:
         """
         for model in self._loop.ask(lambda: list(self._loop.models.values())):
             if model.settings.rollout.plan is not None:
-                _check_defaults(model)
+                check_defaults(model)
         self._thread.start()
 
     def stop(self) -> None:
@@ -95,6 +98,7 @@ class Controller:
         """Begin a rollout; see :class:`taxiway.serve.rollouts.Rollouts`."""
         _libraries()
         self._check_replay(model, plan)
+        self._look_first(model, plan.get("to"))
         record = self._loop.ask(lambda: self._begin(self._model(model), plan, who))
         self._loop.wait_until(lambda models: _is_past(models, model, record.id), wait_seconds)
         status = self.status(model)
@@ -119,11 +123,27 @@ class Controller:
         _libraries()
         return self._loop.ask(lambda: self._status(self._model(model)))
 
+    def _look_first(self, name: str, to: object) -> None:
+        """Wait for a look at the source: what was just published, perhaps to be rolled out, may not be known yet."""
+
+        def there(models: Mapping[str, Model]) -> bool:
+            return name not in models or to in models[name].whole()
+
+        known, before, source = self._loop.ask(lambda: _seen(self._model(name), there(self._loop.models)))
+        if known:
+            return
+        settings = self._loop.settings
+        self._loop.wait_until(
+            lambda models: name not in models or models[name].observed is not before, settings.poll_seconds + 1
+        )
+        if to is not None and is_cloud(source):
+            self._loop.wait_until(there, settings.store_poll_seconds + 1)
+
     def _check_replay(self, name: str, values: Mapping[str, object]) -> None:
         """Before anything changes, whether the replay that a plan demands can be; it reads the recording."""
         from taxiway.rollout.parse import parse_replay
 
-        demand = parse_replay(self._loop.ask(lambda: {**_defaults(self._model(name)), **values}), "the plan")
+        demand = parse_replay(self._loop.ask(lambda: {**defaults(self._model(name)), **values}), "the plan")
         if demand is None:
             return
         if self._replays is None:
@@ -202,7 +222,7 @@ class Controller:
         from taxiway.rollout.arms import parse_experiment
         from taxiway.rollout.baseline import check_guards
         from taxiway.rollout.begin import Place, name_of, started, started_experiment
-        from taxiway.rollout.parse import parse_plan
+        from taxiway.rollout.parse import over, parse_plan
         from taxiway.rollout.steer import Entry
 
         source = model.default
@@ -216,17 +236,17 @@ class Controller:
                 f"a rollout of version {running.target} of {model.name} is under way ({running.state})",
                 hint=f"taxiway rollout abort {model.name}, or wait for its end",
             )
-        given = {"to": max(model.whole() - {source}, default=source), **_defaults(model), **values, "model": model.name}
-        if "steps" in values or "at_most_affected" in values:
-            given = {k: v for k, v in given.items() if k not in ("steps", "at_most_affected") or k in values}
+        given = {**over(defaults(model), values), "model": model.name}
+        if "to" not in given and "arms" not in given:
+            given["to"] = newest(model, source)
         tried = parse_experiment(given, "the plan") if "arms" in given else None
         plan = parse_plan(given, "the plan") if tried is None else tried.plan
         check_guards(plan)
         for version in [plan.to] if tried is None else [arm.version for arm in tried.arms]:
-            _check_version(model, version, source)
+            check_version(model, version, source)
             model.try_afresh(version)
-        newest = max(model.whole() | {plan.to})
-        place = Place(source, newest, name_of(model.name, plan.to, secrets.token_hex(4)), secrets.token_hex(8))
+        highest = max(model.whole() | {plan.to})
+        place = Place(source, highest, name_of(model.name, plan.to, secrets.token_hex(4)), secrets.token_hex(8))
         entry = started(plan, place) if tried is None else started_experiment(tried, place)
         if _under_way(running):
             because = f"a rollout of version {plan.to} begins, so version {running.source} is no longer kept"
@@ -348,6 +368,10 @@ def _under_way(rollout: Rollout | None) -> TypeGuard[Rollout]:
     return rollout is not None and not rollout.over
 
 
+def _seen(model: Model, known: bool) -> tuple[bool, Observation | None, str]:
+    return known, model.observed, model.settings.source
+
+
 def _brought(rollout: Rollout | None) -> set[int]:
     """The versions that a rollout brings: those it wants in memory beside the old one."""
     if rollout is None:
@@ -360,37 +384,6 @@ def _is_past(models: Mapping[str, Model], name: str, rollout: str) -> bool:
     """Whether a rollout has got to its first step, or come to an end before it."""
     record = models[name].state.rollout if name in models else None
     return record is None or record.id != rollout or record.over or record.state not in _BEFORE
-
-
-def _defaults(model: Model) -> Mapping[str, object]:
-    """What the model's settings say of plans."""
-    values = dict(model.settings.rollout.plan or {})
-    file = values.pop("file", None)
-    if not isinstance(file, str):
-        return values
-    from taxiway.rollout.read import read_values
-
-    return {**read_values(file), **values}
-
-
-def _check_defaults(model: Model) -> None:
-    """Whether the settings hold a plan; better to be told now than when the next version is published."""
-    from taxiway.rollout.arms import parse_experiment
-    from taxiway.rollout.parse import parse_plan
-
-    values = {**_defaults(model), "model": model.name, "to": 0}
-    (parse_experiment if "arms" in values else parse_plan)(values, f"the rollout of {model.name} in the settings")
-
-
-def _check_version(model: Model, to: int, source: int) -> None:
-    if to == source:
-        raise FailedPrecondition(f"version {to} of {model.name} answers already", hint=f"taxiway status {model.name}")
-    there = model.whole()
-    if to not in there:
-        listed = ", ".join(map(str, sorted(there - {source}))) or "none"
-        raise NotFound(
-            f"no version {to} of {model.name} to roll out", hint=f"beside version {source} there are: {listed}"
-        )
 
 
 def attach(loop: Loop, plane: DataPlane, clock: Clock, replays: Replays | None = None) -> Controller:

@@ -12,7 +12,7 @@ from taxiway.errors import InvalidArgument
 from taxiway.rollout.demand import ReplayDemand
 from taxiway.rollout.plan import KNOWN_GUARDS, Goal, Guard, RolloutPlan, Undecided
 
-__all__ = ["KEYS", "parse_plan", "parse_replay"]
+__all__ = ["KEYS", "over", "parse_plan", "parse_replay"]
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _SECONDS = (86400, 3600, 60, 1)
@@ -21,8 +21,18 @@ _HARM = re.compile(r"(\d+(?:\.\d+)?)%")
 _POINTS = re.compile(r"\+?(\d+(?:\.\d+)?)pt")
 
 
+_SHARES = frozenset({"steps", "at_most_affected"})
+
+
 class _Wrong(Exception):
     """A value that is not what its key takes; the text says what it takes."""
+
+
+def over(defaults: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Two sources of values as one, where what is ``given`` counts more; steps and a budget say the same thing."""
+    if _SHARES & given.keys():
+        defaults = {key: value for key, value in defaults.items() if key not in _SHARES}
+    return {**defaults, **given}
 
 
 def parse_plan(values: Mapping[str, object], where: str) -> RolloutPlan:

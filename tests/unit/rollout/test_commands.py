@@ -41,6 +41,15 @@ def test_a_rollout_from_its_start_to_its_end(server: Server, tmp_path: Path) -> 
     assert {"ann", "bob"} <= who
 
 
+def test_a_budget_beside_a_file_replaces_its_steps(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "plan.toml"
+    file.write_text('steps = [1, 50]\nmeasure = "1m"\nmax_duration = "10h"\nstep_duration = "1m"\n')
+    taxiway.rollout.start("digits", 2, file=file, at_most_affected=40, wait_seconds=0)
+    server.controller.look()
+    assert server.go_on(60, until=("canary",))["affected_at_most"] <= 40
+    assert server.controller.status("digits")["steps"] == [10, 50]
+
+
 def test_promotion_is_said_too(server: Server) -> None:
     server.begin()
     assert taxiway.rollout.promote("digits")["state"] == "promoting"

@@ -295,7 +295,7 @@ def test_the_commands(serving: Begin, capsys: pytest.CaptureFixture[str], tmp_pa
     assert "error: a rollout in the state live cannot pause" in said("rollout", "pause", "digits", code=1)
     assert "rolling back" in said("rollout", "abort", "digits")
     server.controller.look()
-    assert said("rollout", "start", "digits", "--steps", "80", code=2).startswith("error: the steps 80 %")
+    assert said("rollout", "start", "digits", "--to", "2", "--steps", "80", code=2).startswith("error: the steps 80 %")
 
 
 def test_watch_prints_what_changes_and_ends_when_it_is_over(serving: Begin, capsys: pytest.CaptureFixture[str]) -> None:

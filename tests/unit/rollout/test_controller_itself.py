@@ -1,10 +1,13 @@
-"""Rollouts that a server begins by itself, one after the other."""
+"""Rollouts that a server begins by itself, one after the other, and which version it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from taxiway.errors import FailedPrecondition, NotFound
 from tests.unit.rollout.serving import Begin, Server
 from tests.unit.rollout.simulated import GOOD
 
@@ -59,3 +62,40 @@ def test_what_a_live_version_is_watched_for_ends_with_the_next_rollout_and_says_
     (closed,) = [event for event in server.handle.operator.history(9) if event["kind"] == "rollout-closed"]
     assert closed["who"] == "ann"
     assert closed["data"]["because"] == "a rollout of version 3 begins, so version 1 is no longer kept"
+
+
+def started(server: Server, **plan: object) -> int:
+    status = server.controller.begin("digits", {"measure": "1m", **plan}, "ann", 0.0)
+    return int(status["to"])
+
+
+def test_the_newest_version_that_may_be_rolled_out_is_the_one_that_is_meant(serving: Begin) -> None:
+    server = serving(rollout="manual", versions=2)
+    assert server.plane.default("digits") == 2
+    with pytest.raises(NotFound, match="no version of digits newer than 2, which answers") as refused:
+        started(server)
+    assert refused.value.hint == "publish one; or go back to an older one (1) with taxiway rollback digits"
+    server.publish(3)
+    server.publish(4)
+    server.handle.operator.hold("digits", 4, "ann")
+    assert started(server) == 3
+    server.controller.change("digits", "abort", "ann")
+    server.controller.look()
+    with pytest.raises(NotFound, match="nothing newer than version 2 may be rolled out: 3, 4 is held") as refused:
+        started(server)
+    assert refused.value.hint == "taxiway rollout start digits --to 4 rolls it out all the same"
+
+
+@pytest.mark.parametrize("plan", [{}, {"to": 2}], ids=["the newest", "by number"])
+def test_what_was_published_a_moment_ago_is_found(serving: Begin, plan: dict[str, object]) -> None:
+    server = serving(rollout="manual", versions=1)
+    server.publish(2)
+    assert started(server, **plan) == 2
+
+
+def test_a_version_that_is_not_whole_yet_is_not_called_missing(serving: Begin) -> None:
+    server = serving(rollout="manual", versions=1)
+    (server.root / "models" / "digits" / "2").mkdir()
+    with pytest.raises(FailedPrecondition, match="version 2 of digits cannot be rolled out yet: ") as refused:
+        started(server, to=2)
+    assert refused.value.hint == "try again when it is whole"
