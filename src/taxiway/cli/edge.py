@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxiway.cli import output
+from taxiway.cli.edge_run import run
 from taxiway.cli.store import store_option
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _VARIANTS = "float32,dynamic,float16,int8,int4"
 
 @click.group(epilog="Example: taxiway edge build digits --data rows.npz")
 def edge() -> None:
-    """Make files of a model for phones and boards."""
+    """Make files of a model for phones and boards, and run them."""
+
+
+edge.add_command(run)
 
 
 @edge.command(epilog="Example: taxiway edge build digits:3 --variants int8,float16 --data rows.npz --labels labels")

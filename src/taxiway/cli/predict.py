@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -76,14 +77,14 @@ def _document(answer: Answer) -> dict[str, Any]:
         "version": answer.version,
         "request_id": answer.request_id,
         "arm": answer.arm,
-        "outputs": {name: _plain(array.tolist()) for name, array in answer.items()},
+        "outputs": {name: plain(array.tolist()) for name, array in answer.items()},
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON: bytes as text where they are, else as TensorFlow Serving's ``b64``."""
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, complex):
         return [value.real, value.imag]
     if not isinstance(value, bytes):
@@ -95,6 +96,15 @@ def _plain(value: Any) -> Any:
 
 
 def _show(answer: Answer) -> None:
+    show_outputs(answer)
+    # Beside the result, not in it: what is piped on stays a table.
+    arm = "" if answer.arm is None else f", arm {answer.arm}"
+    version, request = answer.version or "unknown", answer.request_id or "unknown"
+    output.print_note(f"{answer.model} version {version}, request {request}{arm}")
+
+
+def show_outputs(answer: Mapping[str, Any]) -> None:
+    """Print arrays by name as a table, a line a row where all have as many."""
     counts = {len(array) if array.ndim else None for array in answer.values()}
     if None in counts or len(counts) != 1:
         # No common rows: one line an output.
@@ -108,14 +118,10 @@ def _show(answer: Answer) -> None:
         )
         if count > MAX_ROWS:
             output.print_line(f"… and {count - MAX_ROWS} more rows (--json prints all)")
-    # Beside the result, not in it: what is piped on stays a table.
-    arm = "" if answer.arm is None else f", arm {answer.arm}"
-    version, request = answer.version or "unknown", answer.request_id or "unknown"
-    output.print_note(f"{answer.model} version {version}, request {request}{arm}")
 
 
 def _cell(value: Any) -> str:
-    value = _plain(value)
+    value = plain(value)
     text = value if isinstance(value, str) else _number_text(value)
     return text if len(text) <= MAX_CELL_CHARACTERS else f"{text[: MAX_CELL_CHARACTERS - 1]}…"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from taxiway.edge.api import Built, build
+from taxiway.edge.interpreter import Interpreter, load
 from taxiway.edge.metadata import described
 from taxiway.edge.variants import VARIANTS
 
-__all__ = ["VARIANTS", "Built", "build", "described"]
+__all__ = ["VARIANTS", "Built", "Interpreter", "build", "described", "load"]

@@ -1,0 +1,197 @@
+"""A LiteRT file, asked by the names of its inputs and outputs. Needs ``ai-edge-litert`` and no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxiway.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from taxiway.wire.dtypes import DTYPES
+from taxiway.wire.inputs import Inputs, named_arrays
+from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, shape_text
+from taxiway.wire.tensors import Array
+
+__all__ = ["Interpreter", "load"]
+
+_BATCH_ROWS = 64
+_IDENTIFIER = b"TFL3"
+
+
+def load(path: str | os.PathLike[str], *, threads: int = 1) -> Interpreter:
+    """Open a LiteRT file; see :class:`Interpreter`."""
+    return Interpreter(path, threads=threads)
+
+
+class Interpreter:
+    """A ``.tflite`` file that is asked by names.
+
+    A file without signatures, as others publish them, has one called ``serving_default``, of the names of the graph's
+    own inputs and outputs. One interpreter belongs to one thread; a file that keeps a state keeps it from call to call.
+
+    Args:
+        path: the file.
+        threads: that one call may use.
+
+    Raises:
+        NotFound: there is no such file.
+        DataLoss: it is no LiteRT file, or not a whole one.
+        FailedPrecondition: the runtime is not installed, or does not run such files: they hold operations that it
+            does not know.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, threads: int = 1) -> None:
+        self._path = str(path)
+        try:
+            from ai_edge_litert.interpreter import Interpreter as Runtime
+        except ImportError:
+            raise FailedPrecondition(
+                "ai-edge-litert is not installed, which runs LiteRT files.", hint="pip install 'taxiway[edge]'"
+            ) from None
+        content = _read(Path(path))
+        try:
+            self._runtime: Any = Runtime(model_content=content, num_threads=threads)
+            keys = list(self._runtime.get_signature_list())
+            self._runners = {key: self._runtime.get_signature_runner(key) for key in keys}
+            if not keys:
+                self._runtime.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise _refused(self._path, error) from None
+        self._signatures = {key: _of_runner(runner) for key, runner in self._runners.items()} or {
+            DEFAULT_SIGNATURE: _of_graph(self._runtime)
+        }
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """What can be asked, by name."""
+        return self._signatures
+
+    def run(self, inputs: Inputs, signature: str | None = None) -> dict[str, Array]:
+        """Ask the file.
+
+        Args:
+            inputs: arrays by input name, or one array when there is one input; as for ``Client.predict``, numbers are
+                converted where no value is lost. Rows beyond what the file takes at once are asked one batch after
+                another.
+            signature: which; ``serving_default``, or the only one, when None.
+
+        Returns:
+            An array for each output.
+
+        Raises:
+            NotFound: there is no such signature.
+            InvalidArgument: a name, a type or a shape does not fit, or there are no rows.
+            FailedPrecondition: the runtime refuses to run it.
+        """
+        name = self._chosen(signature)
+        spec = self._signatures[name]
+        given = named_arrays(inputs, spec)
+        if missing := sorted(set(spec.inputs) - set(given)):
+            raise InvalidArgument(f"The input {', '.join(map(repr, missing))} is missing.", hint=_takes(spec))
+        batches = _batches(given, spec)
+        try:
+            parts = [self._once(name, {k: v[rows] if v.ndim else v for k, v in given.items()}) for rows in batches]
+        except (ValueError, RuntimeError) as error:
+            text = " ".join(str(error).split())[:300]
+            raise FailedPrecondition(f"{self._path} does not run these inputs: {text}", hint=_takes(spec)) from None
+        if len(parts) == 1:
+            return parts[0]
+        return {key: np.concatenate([np.atleast_1d(part[key]) for part in parts]) for key in parts[0]}
+
+    def _chosen(self, signature: str | None) -> str:
+        if signature is None:
+            names = list(self._signatures)
+            signature = names[0] if len(names) == 1 else DEFAULT_SIGNATURE
+        if signature not in self._signatures:
+            known = ", ".join(self._signatures)
+            raise NotFound(f"{self._path} has no signature {signature!r}.", hint=f"It has {known}.")
+        return signature
+
+    def _once(self, name: str, given: Mapping[str, Array]) -> dict[str, Array]:
+        if name in self._runners:
+            # Copies: the runner hands out views of memory that the next run overwrites.
+            return {key: np.array(one) for key, one in self._runners[name](**given).items()}
+        runtime = self._runtime
+        for one in runtime.get_input_details():
+            runtime.resize_tensor_input(one["index"], given[one["name"]].shape)
+        runtime.allocate_tensors()
+        for one in runtime.get_input_details():
+            runtime.set_tensor(one["index"], given[one["name"]])
+        runtime.invoke()
+        return {one["name"]: runtime.get_tensor(one["index"]) for one in runtime.get_output_details()}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except OSError as error:
+        raise InvalidArgument(f"{path} cannot be read: {error.strerror}.") from None
+    if content[4:8] != _IDENTIFIER:
+        raise DataLoss(f"{path} is no LiteRT file.", hint="taxiway edge build makes some.")
+    return content
+
+
+def _refused(path: str, error: Exception) -> Exception:
+    text = " ".join(str(error).split())
+    if "flatbuffer" in text.lower() or "identifier" in text:
+        return DataLoss(f"{path} is not a whole LiteRT file.", hint="Fetch or build it again.")
+    return FailedPrecondition(
+        f"The runtime does not run {path}: {text[:300]}", hint="It may need operations that this LiteRT does not have."
+    )
+
+
+def _of_runner(runner: Any) -> Signature:
+    return Signature(_specs(runner.get_input_details()), _specs(runner.get_output_details()))
+
+
+def _of_graph(runtime: Any) -> Signature:
+    ways = (runtime.get_input_details(), runtime.get_output_details())
+    inputs, outputs = ({one["name"]: one for one in details} for details in ways)
+    return Signature(_specs(inputs), _specs(outputs))
+
+
+def _specs(details: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {name: _spec(one) for name, one in sorted(details.items())}
+
+
+def _spec(details: Mapping[str, Any]) -> TensorSpec:
+    dtype = np.dtype(details["dtype"])
+    name = "string" if dtype.kind in "OSU" else dtype.name
+    number = next((row.number for row in DTYPES if row.name == name), 0)
+    sizes = details["shape_signature"] if len(details.get("shape_signature", ())) else details["shape"]
+    return TensorSpec(number, tuple(None if size < 0 else int(size) for size in sizes), details["name"])
+
+
+def _takes(spec: Signature) -> str:
+    return "It takes " + ", ".join(f"{n}: {one.dtype_name} {shape_text(one.shape)}" for n, one in spec.inputs.items())
+
+
+def _batches(given: Mapping[str, Array], spec: Signature) -> list[slice]:
+    """Which rows are asked at once, checked against what the file takes."""
+    shapes = {name: spec.inputs[name].shape or () for name in given}
+    for name, array in given.items():
+        shape = shapes[name]
+        fits = all(want in (None, have) for want, have in zip(shape[1:], array.shape[1:], strict=False))
+        if array.ndim != len(shape) or not fits:
+            raise InvalidArgument(
+                f"The input {name!r} has the shape {list(array.shape)}, and the file takes {shape_text(shape)}.",
+                hint="The first size counts the rows." if shape else _takes(spec),
+            )
+    rows = {len(array) for array in given.values() if array.ndim}
+    sizes = {shape[0] for shape in shapes.values() if shape}
+    if not rows:
+        return [slice(None)]
+    if len(rows) != 1 or len(sizes) != 1:
+        counts = ", ".join(map(str, sorted(rows)))
+        raise InvalidArgument(f"The inputs have {counts} rows; each needs as many.", hint=_takes(spec))
+    count, size = rows.pop(), sizes.pop()
+    if not count:
+        raise InvalidArgument("There are no rows to run.", hint=_takes(spec))
+    if size is not None and count % size:
+        raise InvalidArgument(f"The file takes {size} rows at a time, and there are {count}.", hint="Cut or fill them.")
+    return [slice(at, at + (size or _BATCH_ROWS)) for at in range(0, count, size or _BATCH_ROWS)]
