@@ -44,7 +44,7 @@ or 405. The content type of a request is ignored. A body may be compressed (`Con
 anything under `/v1/` answers a browser's preflight: 200 with an empty body, 400 without an `Origin` of the web.
 
 Numbers in answers may be the tokens `NaN`, `Infinity` and `-Infinity`, which are taken in requests too. The version
-that answered is in the header `x-taxiway-version`.
+that answered, or that an error came from, is in the header `x-taxiway-version`.
 
 Every answer carries `x-request-id`: the caller's own, or a new one.
 

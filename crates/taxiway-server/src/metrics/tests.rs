@@ -24,7 +24,7 @@ fn a_request_is_counted_once_under_its_version_and_outcome() {
     let version = metrics.version("m", 3);
     let mut tracked = begin(&metrics, Protocol::Grpc);
     assert_eq!(metrics.in_flight(), 1);
-    tracked.reached(&version);
+    tracked.reached(&version, &HeaderValue::from_static("3"));
     tracked.ended(&Ok(()));
     drop(tracked);
     drop(begin(&metrics, Protocol::Rest));
@@ -83,7 +83,7 @@ fn the_pages_have_the_metrics_of_the_table_with_its_labels() {
     version.runs.record(Duration::ZERO);
     version.batched(&ran());
     let mut tracked = begin(&metrics, Protocol::Rest);
-    tracked.reached(&version);
+    tracked.reached(&version, &HeaderValue::from_static("3"));
     drop(tracked);
     let pages = [(write(&metrics, &gauges()), families::TAXIWAY), (serving_page(), families::SERVING)];
     for (page, table) in &pages {
@@ -172,7 +172,7 @@ fn serving_page() -> String {
     for (protocol, api) in [(Protocol::Rest, Some(Api::Predict)), (Protocol::Grpc, Some(Api::Classify))] {
         let mut tracked = begin(&metrics, protocol);
         tracked.asks(api.unwrap());
-        tracked.reached(&version);
+        tracked.reached(&version, &HeaderValue::from_static("3"));
         let run = tracked.timed(async { Ok(()) });
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run).unwrap();
         tracked.ended(&Ok(()));

@@ -16,6 +16,8 @@ use crate::traffic::{Caller, Exposure};
 pub(crate) struct Tracked<'a> {
     metrics: &'a Metrics,
     version: Option<Arc<VersionMetrics>>,
+    /// The version's number as the header of the answer.
+    header: Option<HeaderValue>,
     model: Option<Arc<ModelCounts>>,
     protocol: Protocol,
     began: Instant,
@@ -31,7 +33,18 @@ impl<'a> Tracked<'a> {
         // A request that is dropped before anyone says how it ended was given up by its client.
         let outcome = ErrorKind::Cancelled as usize;
         let began = Instant::now();
-        Tracked { metrics, version: None, model: None, protocol, began, outcome, api: None, caller, exposure: None }
+        Tracked {
+            metrics,
+            version: None,
+            header: None,
+            model: None,
+            protocol,
+            began,
+            outcome,
+            api: None,
+            caller,
+            exposure: None,
+        }
     }
 
     /// Who asks.
@@ -74,9 +87,20 @@ impl<'a> Tracked<'a> {
         self.exposure.as_mut()
     }
 
-    /// The request has found its version.
-    pub(crate) fn reached(&mut self, version: &Arc<VersionMetrics>) {
+    /// The request has found its version, which is the one that fails should it go wrong from here on.
+    pub(crate) fn reached(&mut self, version: &Arc<VersionMetrics>, header: &HeaderValue) {
         self.version = Some(Arc::clone(version));
+        self.told_of(header);
+    }
+
+    /// The answer is about the version with this header, whether or not it is counted as the version's.
+    pub(crate) fn told_of(&mut self, header: &HeaderValue) {
+        self.header = Some(header.clone());
+    }
+
+    /// Which version's the answer is, for its header; also when it is an error.
+    pub(crate) fn version(&self) -> Option<&HeaderValue> {
+        self.header.as_ref()
     }
 
     /// The request has an answer.

@@ -111,7 +111,7 @@ fn a_shadow_is_compared_and_labels_say_who_was_right() {
         assert_eq!(give(&serving, &json!({"request_id": id, "label": label})).0, 200);
     }
     let outcomes = serving.server.outcomes("m");
-    assert_eq!(outcomes["paired"], json!({"accuracy": {"better": 1, "worse": 0, "same": 2}}));
+    assert_eq!(outcomes["paired"], json!({"accuracy": {"better": 1.0, "worse": 0.0, "same": 2.0}}));
     assert_eq!((&outcomes["arms"][0]["right"], &outcomes["arms"][0]["wrong"]), (&json!(2), &json!(1)));
 }
 

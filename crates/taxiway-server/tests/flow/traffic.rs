@@ -205,9 +205,38 @@ fn bad_answers_are_counted_by_their_kind() {
     grpc.predict(&request("17", 1.0)).unwrap();
     let arm = two.arm("canary");
     assert_eq!(arm["codes"], json!({"OK": 2, "INTERNAL": 2, "INVALID_ARGUMENT": 1}));
-    assert_eq!((&arm["bad"], &arm["nan"]), (&json!({"errors": 3, "p95": 0}), &json!(1)));
-    assert_eq!((&arm["answered"], &arm["served_units"]), (&json!(5), &json!(2)));
-    assert_eq!(arm["recent"], json!({"bad": 3, "answers": 5}));
+    assert_eq!((&arm["bad"], &arm["nan"]), (&json!({"errors": 4, "p95": 0}), &json!(1)));
+    assert_eq!((&arm["answered"], &arm["served_units"]), (&json!(5), &json!(1)));
+    assert_eq!(arm["recent"], json!({"bad": 3, "answers": 5, "bad_ever": 3}));
+}
+
+#[test]
+fn an_error_names_its_version_and_arm_over_both_protocols() {
+    let two = Two::start();
+    let (mut http, grpc) = (two.serving.http(), two.serving.grpc());
+    two.route(&by_header(500_000));
+    let mut arms = std::collections::BTreeSet::new();
+    for user in 0..8 {
+        let key = format!("x-routing-key: user-{user}\r\n");
+        // The version's own error, and what it refuses before it runs.
+        let asked = [("x", request("17", 101.0)), ("z", PredictRequest { inputs: [].into(), ..request("17", 1.0) })];
+        for (input, request) in asked {
+            let rest = http.post_with(PATH, &key, format!(r#"{{"inputs": {{"user": ["17"], "{input}": [101]}}}}"#));
+            let mut call = Request::new(Bytes::from(request.encode_to_vec()));
+            call.metadata_mut().insert("x-routing-key", format!("user-{user}").parse().unwrap());
+            let answer = grpc.call(PREDICT, call).unwrap_err();
+            let arm = rest.header("x-taxiway-arm").unwrap();
+            let version = if arm == "canary" { "2" } else { "1" };
+            assert_eq!((rest.status >= 400, rest.header("x-taxiway-version")), (true, Some(version)), "{rest:?}");
+            assert_eq!(answer.metadata().get("x-taxiway-version").unwrap(), version);
+            assert_eq!(answer.metadata().get("x-taxiway-arm").unwrap(), arm);
+            arms.insert(arm.to_owned());
+        }
+    }
+    assert_eq!(arms.len(), 2);
+    // No version was chosen.
+    assert_eq!(http.post(PATH, "{").header("x-taxiway-version"), None);
+    assert_eq!(http.post("/v1/models/other:predict", BODY).header("x-taxiway-version"), None);
 }
 
 #[test]

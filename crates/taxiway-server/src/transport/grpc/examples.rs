@@ -120,5 +120,5 @@ fn reply<A: prost::Message>(lease: &Lease, answer: A, record: impl FnOnce(A) -> 
     if let Some(sampled) = lease.sampled() {
         sampled.log(|| record(answer));
     }
-    Ok(Reply { frame, version: Some(lease.header.clone()) })
+    Ok(Reply { frame })
 }

@@ -108,23 +108,23 @@ impl Called {
             Called::Classify => examples::classify(core, self.counted(request, tracked)?, deadline, tracked).await,
             Called::Regress => examples::regress(core, self.counted(request, tracked)?, deadline, tracked).await,
             Called::MultiInference => examples::multi_inference(core, decode(request)?, deadline, tracked).await,
-            Called::GetModelMetadata => metadata(core, &decode(request)?),
+            Called::GetModelMetadata => metadata(core, &decode(request)?, tracked),
             Called::GetModelStatus => status(core, &decode(request)?),
             Called::Feedback => feedback(core, decode(request)?, tracked),
             Called::Check => {
                 let question: HealthCheckRequest = decode(request)?;
                 let answer = health::check(&question.service, *core.serving.borrow())?;
-                Ok(Reply { frame: message::wrap(&answer)?, version: None })
+                Ok(Reply { frame: message::wrap(&answer)? })
             }
             Called::Profile => watched(deadline, profile::profile(core, &decode(request)?)).await,
             Called::Monitor => watched(deadline, profile::monitor(core, &decode(request)?)).await,
             Called::Terminate => {
                 profile::terminate(core, &decode(request)?);
-                Ok(Reply { frame: message::wrap(&TerminateResponse::default())?, version: None })
+                Ok(Reply { frame: message::wrap(&TerminateResponse::default())? })
             }
             Called::HandleReloadConfigRequest => {
                 let answer = core.reloads.call(request, deadline).await?;
-                Ok(Reply { frame: message::wrap_encoded(&answer)?, version: None })
+                Ok(Reply { frame: message::wrap_encoded(&answer)? })
             }
         }
     }
@@ -133,7 +133,7 @@ impl Called {
 /// What a call that waits gives, unless its caller stops waiting.
 async fn watched(deadline: Deadline, call: impl Future<Output = Result<impl Message>>) -> Result<Reply> {
     let answer = deadline.bound(call).await.ok_or_else(timed_out)??;
-    Ok(Reply { frame: message::wrap(&answer)?, version: None })
+    Ok(Reply { frame: message::wrap(&answer)? })
 }
 
 fn decode<M: Message + Default>(request: Bytes) -> Result<M> {
@@ -157,7 +157,7 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     if let Some((sampled, request)) = logged {
         sampled.log(|| record::predict(request, answer));
     }
-    Ok(Reply { frame, version: Some(lease.header.clone()) })
+    Ok(Reply { frame })
 }
 
 /// The first element of an input, where it is what requests are led by.
@@ -166,12 +166,12 @@ fn key_of(request: &PredictRequest, field: &str, max_tensor_bytes: usize) -> Opt
     unit::of_tensor(&tensor)
 }
 
-fn metadata(core: &Core, request: &GetModelMetadataRequest) -> Result<Reply> {
+fn metadata(core: &Core, request: &GetModelMetadataRequest, tracked: &mut Tracked<'_>) -> Result<Reply> {
     let spec = named(request.model_spec.as_ref())?;
     api::metadata::check_fields(&request.metadata_field)?;
     let lease = core.table.load().lease(target(spec))?;
-    let frame = message::wrap(&grpc::metadata(&lease))?;
-    Ok(Reply { frame, version: Some(lease.header.clone()) })
+    tracked.told_of(&lease.header);
+    Ok(Reply { frame: message::wrap(&grpc::metadata(&lease))? })
 }
 
 fn feedback(core: &Core, request: FeedbackRequest, tracked: &mut Tracked<'_>) -> Result<Reply> {
@@ -183,14 +183,14 @@ fn feedback(core: &Core, request: FeedbackRequest, tracked: &mut Tracked<'_>) ->
     };
     tracked.about(&request.model);
     let counted = api::feedback::give(core, &request.model, &request.request_id, &judgement)?;
-    Ok(Reply { frame: message::wrap(&FeedbackResponse { counted })?, version: None })
+    Ok(Reply { frame: message::wrap(&FeedbackResponse { counted })? })
 }
 
 fn status(core: &Core, request: &GetModelStatusRequest) -> Result<Reply> {
     let spec = named(request.model_spec.as_ref())?;
     let table = core.table.load();
     let answer = grpc::status(api::status::status(&table, target(spec)))?;
-    Ok(Reply { frame: message::wrap(&answer)?, version: None })
+    Ok(Reply { frame: message::wrap(&answer)? })
 }
 
 /// A lease on the version that answers a request; the request is counted under the name also when there is none. `key`
@@ -204,7 +204,7 @@ pub(super) fn leased(
     let table = core.table.load();
     let found = table.find(target(spec)).inspect_err(|_| tracked.about(&spec.name))?;
     let lease = found.led(tracked.caller()).go(tracked, key);
-    tracked.reached(&lease.metrics);
+    tracked.reached(&lease.metrics, &lease.header);
     Ok(lease)
 }
 

@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use taxiway_engine::{Error, ErrorKind, Result};
 
 use super::body::{self, Unread};
-use super::request_id::{ARM, REQUEST_ID};
+use super::request_id::{ARM, REQUEST_ID, VERSION};
 use crate::admit::{Deadline, timed_out};
 use crate::metrics::Protocol::Grpc;
 use crate::metrics::Tracked;
@@ -45,8 +45,10 @@ pub(super) async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Resul
     let result = call(&core, &parts, incoming, &mut tracked).await;
     tracked.ended(&result);
     let mut response = reply::response(result);
-    if let Some(arm) = tracked.arm() {
-        response.headers_mut().insert(ARM, arm.clone());
+    for (name, value) in [(VERSION, tracked.version()), (ARM, tracked.arm())] {
+        if let Some(value) = value {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
     drop(tracked);
     response.headers_mut().insert(REQUEST_ID, id);

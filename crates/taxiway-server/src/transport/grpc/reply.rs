@@ -13,7 +13,6 @@ use taxiway_engine::{Error, Result};
 use tokio::sync::mpsc;
 
 use super::NOT_GRPC;
-use crate::transport::request_id::VERSION;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -30,8 +29,6 @@ const CUT: &str = "...TRUNCATED";
 pub(super) struct Reply {
     /// The framed message.
     pub(super) frame: Bytes,
-    /// The version that gave it.
-    pub(super) version: Option<HeaderValue>,
 }
 
 /// What follows the headers.
@@ -73,13 +70,9 @@ impl HttpBody for Body {
 /// The response: a message and OK, or headers that already hold the error.
 pub(super) fn response(result: Result<Reply>) -> Response<Body> {
     let mut response = match result {
-        Ok(Reply { frame, version }) => {
+        Ok(Reply { frame }) => {
             let trailers = HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]);
-            let mut response = Response::new(Body::Once(Some(frame), Some(trailers)));
-            if let Some(version) = version {
-                response.headers_mut().insert(VERSION, version);
-            }
-            response
+            Response::new(Body::Once(Some(frame), Some(trailers)))
         }
         Err(error) => failure(&error),
     };

@@ -20,7 +20,6 @@ use crate::metrics::Tracked;
 use crate::render::models;
 use crate::server::Core;
 use crate::table::Artifact;
-use crate::transport::request_id::VERSION;
 
 /// What is asked for.
 pub(super) type Asked<'a> = Result<(Named<'a>, Cow<'a, str>)>;
@@ -45,14 +44,12 @@ pub(super) async fn answer(
     let table = core.table.load_full();
     if name.is_empty() {
         let (lease, listed) = artifacts::list(&table, named.target())?;
-        let mut answer = Answer::ok(JSON, models::artifacts(&lease, listed)?);
-        answer.version = Some(lease.header.clone());
-        return Ok(answer.into_response());
+        tracked.told_of(&lease.header);
+        return Ok(Answer::ok(JSON, models::artifacts(&lease, listed)?).into_response());
     }
     let (version, artifact) = artifacts::find(&table, named.target(), &name)?;
-    let mut response = file(headers, &name, artifact).await?;
-    response.headers_mut().insert(VERSION, version);
-    Ok(response)
+    tracked.told_of(&version);
+    Ok(file(headers, &name, artifact).await?)
 }
 
 async fn file(headers: &HeaderMap, name: &str, artifact: &Artifact) -> Result<Response<Outgoing>> {

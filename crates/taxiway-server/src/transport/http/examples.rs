@@ -79,7 +79,7 @@ impl Ran {
         let examples = document.examples()?;
         let key = |_: &Lease, field: &str| unit::of_examples(&examples, field);
         let lease = core.table.load().find(named.target())?.led(tracked.caller()).go(tracked, key);
-        tracked.reached(&lease.metrics);
+        tracked.reached(&lease.metrics, &lease.header);
         let name = name.as_deref().unwrap_or_default();
         let plan = Plan::new(lease.engine.as_ref(), method, name, core.method_name_check)?;
         let rows = examples.len();
@@ -105,6 +105,6 @@ impl Ran {
     fn answered(&self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Answer, Refusal> {
         let mut body = Vec::new();
         write(&mut body)?;
-        Ok(Answer { status: StatusCode::OK, content_type: JSON, version: Some(self.lease.header.clone()), body })
+        Ok(Answer { status: StatusCode::OK, content_type: JSON, body })
     }
 }

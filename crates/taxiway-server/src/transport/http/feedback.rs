@@ -68,5 +68,5 @@ pub(super) fn answer(core: &Core, model: &str, body: &[u8]) -> Result<Answer, Re
     let (id, judgement) = feedback.judgement()?;
     let counted = give(core, model, &id, &judgement)?;
     let body = format!("{{\"counted\": {counted}}}").into_bytes();
-    Ok(Answer { status: StatusCode::OK, content_type: JSON, version: None, body })
+    Ok(Answer { status: StatusCode::OK, content_type: JSON, body })
 }

@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use taxiway_engine::{Error, ErrorKind, Result};
 
 use super::body;
-use super::request_id::{ARM, REQUEST_ID};
+use super::request_id::{ARM, REQUEST_ID, VERSION};
 use crate::admit::Deadline;
 use crate::config::Prometheus;
 use crate::metrics::Protocol::Rest;
@@ -83,8 +83,10 @@ async fn api(core: &Core, id: &HeaderValue, parts: &Parts, incoming: &mut Incomi
     };
     tracked.ended(&result.as_ref().map_err(|refusal| refusal.error.clone()).map(|_| ()));
     let mut response = result.unwrap_or_else(|refusal| Answer::from(refusal).into_response());
-    if let Some(arm) = tracked.arm() {
-        response.headers_mut().insert(ARM, arm.clone());
+    for (name, value) in [(VERSION, tracked.version()), (ARM, tracked.arm())] {
+        if let Some(value) = value {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
     response
 }
@@ -97,7 +99,7 @@ fn preflight(core: &Core, caller: Caller<'_>) -> Response<Outgoing> {
     let status = if is_web { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let no_origin = || Error::new(ErrorKind::FailedPrecondition, "Origin header is missing in CORS preflight");
     tracked.ended(&if is_web { Ok(()) } else { Err(no_origin()) });
-    Answer { status, content_type: JSON, version: None, body: Vec::new() }.into_response()
+    Answer { status, content_type: JSON, body: Vec::new() }.into_response()
 }
 
 /// Methods that TensorFlow Serving's HTTP library does not know.
@@ -115,8 +117,7 @@ fn allow_any_origin(response: &mut Response<Outgoing>) {
 
 /// TensorFlow Serving's metrics page, where it was configured to be.
 fn serving_metrics(core: &Core, page: &Prometheus, method: &Method, path: &str) -> Answer {
-    let text =
-        |status, body: String| Answer { status, content_type: "text/plain", version: None, body: body.into_bytes() };
+    let text = |status, body: String| Answer { status, content_type: "text/plain", body: body.into_bytes() };
     match path == page.path {
         _ if !matches!(*method, Method::GET | Method::HEAD) => {
             text(StatusCode::METHOD_NOT_ALLOWED, format!("{} is asked for with GET, not {method}", page.path))

@@ -65,7 +65,7 @@ fn readiness(core: &Core, of: &Readiness) -> Answer {
     let of = if core.draining() { &stopping } else { of };
     let status = if of.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match models::readiness(of) {
-        Ok(body) => Answer { status, content_type: JSON, version: None, body },
+        Ok(body) => Answer { status, content_type: JSON, body },
         Err(error) => Answer::error(render::http_status(error.kind), &error.message),
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn answer(
             if let Question::Status(named) | Question::Metadata(named) = &question {
                 tracked.about(named.target().model);
             }
-            Ok(ask(core, &question)?)
+            Ok(ask(core, &question, tracked)?)
         }
         _ => Err(malformed(&parts.method, path)),
     }
@@ -79,7 +79,7 @@ async fn predict(
     tracked: &mut Tracked<'_>,
 ) -> Result<Answer, Refusal> {
     let (lease, document) = led(core, named, body, tracked)?;
-    tracked.reached(&lease.metrics);
+    tracked.reached(&lease.metrics, &lease.header);
     let signature_name = document.signature_name()?;
     let signature = api::predict::rest_signature(lease.engine.as_ref(), signature_name.as_deref())?.clone();
     api::predict::check_method(&signature, core.method_name_check)?;
@@ -94,7 +94,7 @@ async fn predict(
     }
     let mut text = Vec::with_capacity(tensors.iter().map(|tensor| 16 + tensor.len() * 12).sum());
     write_predict(form, &signature, &outputs, &tensors, &mut text)?;
-    Ok(Answer { status: StatusCode::OK, content_type: JSON, version: Some(lease.header.clone()), body: text })
+    Ok(Answer { status: StatusCode::OK, content_type: JSON, body: text })
 }
 
 /// The version that answers, and the body, whose tensors are read on the way where that can be.
@@ -117,7 +117,7 @@ fn led<'b>(core: &Core, named: &Named<'_>, body: &'b [u8], tracked: &mut Tracked
     Ok((lease, document))
 }
 
-fn ask(core: &Core, question: &Question<'_>) -> Result<Answer> {
+fn ask(core: &Core, question: &Question<'_>, tracked: &mut Tracked<'_>) -> Result<Answer> {
     let table = core.table.load();
     match question {
         Question::Models if !core.model_list => Err(path::missing_name()),
@@ -125,9 +125,8 @@ fn ask(core: &Core, question: &Question<'_>) -> Result<Answer> {
         Question::Status(named) => Ok(Answer::ok(JSON, rest::status(&api::status::status(&table, named.target())?)?)),
         Question::Metadata(named) => {
             let lease = table.lease(named.target())?;
-            let mut answer = Answer::ok(JSON, rest::metadata(&lease)?);
-            answer.version = Some(lease.header.clone());
-            Ok(answer)
+            tracked.told_of(&lease.header);
+            Ok(Answer::ok(JSON, rest::metadata(&lease)?))
         }
     }
 }
