@@ -115,6 +115,13 @@ def rollout_states() -> bytes:
     return rollout_states_page.render().encode()
 
 
+def edge_models() -> bytes:
+    """The reference page of what became of seven models as LiteRT files."""
+    from tools import edge_models_page
+
+    return edge_models_page.render().encode()
+
+
 # path: what makes its content
 FILES: dict[str, Callable[[], bytes]] = {
     "src/taxiway/serve/openapi.json": openapi_document,
@@ -123,6 +130,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "docs/concepts/evidence.svg": evidence_picture,
     "docs/concepts/rollout-states.md": rollout_states,
     "docs/reference/commands.md": commands,
+    "docs/reference/edge-models.md": edge_models,
     "docs/reference/errors.md": errors,
     "docs/reference/metrics.md": metrics,
     "docs/reference/rest.md": rest,

@@ -44,7 +44,7 @@ def taxiway_command(story: Story, argv: list[str], most_lines: int = 20) -> None
     """Run a command of Taxiway and show it with the first lines of what it prints; Unhappy when it fails."""
     story.command(["taxiway", *argv])
     run = subprocess.run(
-        [sys.executable, "-m", "taxiway", *argv], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "taxiway", *argv], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=180
     )
     said = (run.stdout + run.stderr).splitlines()
     for line in said if run.returncode else said[:most_lines]:

@@ -1,6 +1,7 @@
 """The whole main job, on real handwritten digits: train, look, publish, serve, ask, replace under load, put back.
 
-Then rollouts, still under load: a good version is promoted by itself, two bad ones go back by themselves.
+Then rollouts, still under load: a good version is promoted by itself, two bad ones go back by themselves. At last a
+file for phones is made of the better version, and held to its answers.
 
     python -m examples.digits.demo
 
@@ -66,6 +67,18 @@ def tell(story: Story, folder: Path, seconds: float) -> None:
         finally:
             askers.stop()
         reckoned(story, askers.asked(), moments)
+    for_phones(story, folder)
+
+
+def for_phones(story: Story, folder: Path) -> None:
+    """Make the int8 file of version 2, held to the version's answers to every digit there is."""
+    from sklearn.datasets import load_digits
+
+    story.step("Make a file for phones, and let it answer every digit like version 2")
+    rows = folder / "digits.npz"
+    np.savez(rows, image=load_digits().images.astype(np.float32))
+    argv = ["edge", "build", f"{MODEL}:2", "--store", shown(folder / "models"), "--variants", "int8"]
+    taxiway_command(story, [*argv, "--data", shown(rows)])
 
 
 def trained(story: Story, folder: Path) -> Cases:

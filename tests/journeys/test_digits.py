@@ -29,6 +29,9 @@ def test_the_demo_tells_its_story_without_a_failed_request(tmp_path: Path) -> No
     assert "version 2 answers everyone" in run.stdout
     assert "version 1 answers everyone" in run.stdout
     assert "none of the others failed" in run.stdout
+    assert "int8 written: " in run.stdout and "int8.tflite" in str(
+        read_manifest(tmp_path / "demo" / "models" / "digits" / "2").artifacts
+    )
     assert_rollouts(run.stdout)
     for name in ("first", "better"):
         report = tmp_path / "demo" / "runs" / name / "report.html"

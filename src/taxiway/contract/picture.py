@@ -54,7 +54,7 @@ def _latency(axes: Any, drawn: list[Variant]) -> None:
     for one in drawn:
         if one.latency_us is not None:
             _point(axes, one, one.latency_us)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=0, top=1.15 * max((one.latency_us for one in drawn if one.latency_us), default=1.0))
     axes.set_ylabel("µs a request")
     axes.set_title("latency")
     _finish(axes)
@@ -69,8 +69,7 @@ def _point(axes: Any, one: Variant, y: float, error: float = 0.0) -> None:
 
 def _finish(axes: Any) -> None:
     axes.set_xlabel("file, kB")
-    axes.set_xlim(left=0)
-    axes.margins(x=0.18, y=0.15)
+    axes.set_xlim(0, 1.25 * max(axes.dataLim.x1, 0.001) if axes.has_data() else 1)
     axes.grid(alpha=0.25)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

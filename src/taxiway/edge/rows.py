@@ -95,8 +95,10 @@ def _given(data: Any, signature: str, saved_model: Path) -> tuple[Any, str]:
 
 def _arrays(path: Path) -> Any:
     try:
-        loaded = np.load(path)
-        return {name: loaded[name] for name in loaded.files} if path.suffix == ".npz" else loaded
+        # NumPy leaves a broken file open that it opened itself.
+        with path.open("rb") as file:
+            loaded = np.load(file)
+            return {name: loaded[name] for name in loaded.files} if path.suffix == ".npz" else loaded
     except FileNotFoundError:
         raise NotFound(f"There is no file {path}.") from None
     except Exception as error:  # noqa: BLE001  NumPy, zipfile and zlib each raise their own of a broken file

@@ -58,7 +58,7 @@ def located(what: str | os.PathLike[str], store: str | os.PathLike[str], worksho
     if path.suffix in _KERAS_FILES:
         if not path.is_file():
             raise NotFound(f"There is no file {path}.")
-        exported = workshop.folder / "exported"
+        exported = Path(tempfile.mkdtemp(dir=workshop.folder)) / "exported"
         workshop.ask("keras", file=str(path.absolute()), out=str(exported))
         yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-edge")
         return

@@ -27,7 +27,7 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 pytest.importorskip("ai_edge_litert")
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.litert]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300)]
 
 GENERATOR = np.random.default_rng(1)
 IMAGES = GENERATOR.random((320, 6, 6, 1)).astype(np.float32)

@@ -1,0 +1,70 @@
+"""Builds every variant of every model, and keeps the reports that docs/reference/edge-models.md is drawn from.
+
+    python -m examples.edge.table FOLDER [NAME …]
+
+trains what is not in ``FOLDER`` yet; all of it takes about ten minutes. Then ``python tools/generate.py`` draws the
+page. With names only those models are measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from examples.edge.models import EXAMPLES, HELD_BACK, write
+from taxiway.edge import build
+from taxiway.errors import TaxiwayError
+
+RESULTS = Path(__file__).parents[2] / "docs" / "reference" / "edge-models.json"
+
+
+def measured(folder: Path, name: str) -> dict[str, Any]:
+    """The report of a model, and what its signature for servers is told where devices get another."""
+    example, model, rows = EXAMPLES[name], write(name, folder), folder / f"{name}.npz"
+    found: dict[str, Any] = {"signature": example.signature}
+    if example.signature != "serving_default":
+        found["serving_default"] = refusal(model, rows)
+    built = build(model, data=rows, signature=example.signature, out=folder / "artifacts" / name)
+    report = replace(built.report, source=f"examples/edge: {name}", data=f"{HELD_BACK} held-back digits")
+    return {**found, "report": report.as_json()}
+
+
+def refusal(model: Path, rows: Path) -> str:
+    """Why ``serving_default`` cannot be had."""
+    try:
+        built = build(model, data=rows, variants=["float32"], out=model.parent / "artifacts" / "none")
+    except TaxiwayError as error:
+        return error.message
+    return built.report.variants[0].reason
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    arguments = parser.parse_args(argv)
+    models = json.loads(RESULTS.read_text(encoding="utf-8"))["models"] if RESULTS.exists() else {}
+    for name in arguments.names or EXAMPLES:
+        models[name] = measured(arguments.folder, name)
+        print(f"{name}: {[one['name'] for one in models[name]['report']['variants'] if one['kept']]}", flush=True)
+        keep(models)
+    return 0
+
+
+def keep(models: Any) -> None:
+    """Write what is known so far."""
+    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    ordered = {name: models[name] for name in EXAMPLES if name in models}
+    document = json.dumps({"machine": machine, "models": ordered}, indent=1, ensure_ascii=False)
+    RESULTS.write_text(document + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

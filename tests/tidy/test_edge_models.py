@@ -1,0 +1,38 @@
+"""The table of seven models is drawn from its measurements, and they say what they must."""
+
+from __future__ import annotations
+
+import json
+
+from examples.edge.models import EXAMPLES
+from examples.edge.table import RESULTS
+from taxiway.contract import judge, parse_report
+from taxiway.edge import VARIANTS
+from tools import edge_models_page
+
+MODELS = json.loads(RESULTS.read_text(encoding="utf-8"))["models"]
+
+
+def test_the_page_is_what_the_measurements_say() -> None:
+    page = RESULTS.with_suffix(".md").read_text(encoding="utf-8")
+    assert page == edge_models_page.render()
+    assert list(MODELS) == list(EXAMPLES) == list(edge_models_page.TELLS)
+    assert all(f"## {name}\n" in page for name in EXAMPLES)
+
+
+def test_every_variant_of_every_model_is_written_or_refused_with_a_reason() -> None:
+    for name, kept in MODELS.items():
+        report = parse_report(kept["report"], name)
+        assert [one.name for one in report.variants] == list(VARIANTS)
+        for one in report.variants:
+            assert one.reason and bool(one.file) == one.kept
+            if one.agreement is not None and one.agreement.agreeing is not None:
+                verdict = judge(one.agreement, one.contract or report.contract, report.noise_floor)
+                assert (verdict.kept, verdict.reason) == (one.kept, one.reason), f"{name} {one.name}"
+
+
+def test_every_model_has_a_float32_file_and_those_that_cannot_be_had_whole_say_why() -> None:
+    assert all(parse_report(kept["report"], name).variants[0].kept for name, kept in MODELS.items())
+    told = {name: kept["serving_default"] for name, kept in MODELS.items() if "serving_default" in kept}
+    assert told.keys() == {"lstm", "gru", "text"}
+    assert "free batch" in told["lstm"] and "free batch" in told["gru"] and "is text" in told["text"]

@@ -1,0 +1,170 @@
+"""From a version in a store, or a Keras file, to files beside it: what is written, listed, replaced and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from taxiway.cli import main as cli
+from taxiway.contract import parse_report
+from taxiway.edge import build, described
+from taxiway.edge.workshop import Workshop
+from taxiway.errors import InvalidArgument
+from taxiway.publish import publish
+from taxiway.stores import read_manifest
+
+tf = pytest.importorskip("tensorflow")
+keras = pytest.importorskip("keras")
+pytest.importorskip("ai_edge_litert")
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300)]
+
+ROWS = np.random.default_rng(1).random((320, 8)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _shared(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Open:
+        def __enter__(self) -> Workshop:
+            return workshop
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("taxiway.edge.api.Workshop", Open)
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 of a model in a store, and rows with labels beside the store."""
+    folder = tmp_path_factory.mktemp("edge")
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Dense(64, "relu"), keras.layers.Dense(4, "softmax")]
+    model = keras.Sequential([keras.Input((8,), name="x"), *layers])
+    model.layers[-1].kernel.assign(3 * model.layers[-1].kernel)  # few rows are near a border between classes
+    publish(model, "m", folder / "models", warm_up=ROWS[:20])
+    np.savez(folder / "rows.npz", x=ROWS, labels=model.predict(ROWS, verbose=0).argmax(axis=1))
+    return folder / "models" / "m" / "1"
+
+
+def command(version: Path, *options: str) -> int:
+    argv = ["edge", "build", "m:1", "--store", str(version.parents[1]), "--data", str(version.parents[2] / "rows.npz")]
+    return cli.main([*argv, *options])
+
+
+def stored(version: Path) -> dict[str, Path]:
+    return {name: version / one.stored for name, one in read_manifest(version).artifacts.items()}
+
+
+def test_a_version_gets_artefacts_with_contracts_and_a_refused_one_leaves(
+    version: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        command(version, "--variants", "float32,int8", "--contract", "agreement>=0.97", "--recommend", "bytes<=1M") == 0
+    )
+    told = capsys.readouterr().out
+    assert "m version 1: 320 rows" in told and "held to agreement>=0.97@0.95" in told
+    assert "float32 written: 320 of 320 rows agree, which shows 99.06 % at 95 % confidence" in told
+    assert "For bytes<=1,000,000: take " in told and told.rstrip().endswith("/m/1/artifacts/edge")
+
+    files = stored(version)
+    assert sorted(files) == [f"artifacts/edge/{name}" for name in (
+        "float32.tflite", "int8.tflite", "report.json", "report.md", "report.svg"
+    )]  # fmt: skip
+    report = parse_report(json.loads(files["artifacts/edge/report.json"].read_bytes()), "report.json")
+    assert report.version == 1 and report.made_with["tensorflow"] == tf.__version__
+    inside = described(files["artifacts/edge/float32.tflite"].read_bytes())
+    assert (inside["model"], inside["version"], inside["variant"]) == ("m", 1, "float32")
+    assert inside["contract"] == "agreement>=0.97@0.95,difference<=0" and inside["accuracy"] == 1.0
+    contract = read_manifest(version).artifacts["artifacts/edge/int8.tflite"].contract
+    assert contract["kept"] is True and contract["agreement"]["rows"] == 320
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    runner = interpreter.Interpreter(str(files["artifacts/edge/float32.tflite"])).get_signature_runner(
+        "serving_default"
+    )
+    assert runner(x=ROWS[:3])["probabilities"].shape == (3, 4)
+
+    # The same again, with a contract that only the float32 file can hold: the int8 file of before goes.
+    assert (
+        command(version, "--variants", "float32,int8", "--contract", "agreement>=0.97,difference<=1e-6", "--json") == 0
+    )
+    document = json.loads(capsys.readouterr().out)
+    assert [one["kept"] for one in document["variants"]] == [True, False]
+    assert document["variants"][1]["reason"].startswith("the largest difference is 0.0")
+    assert "artifacts/edge/int8.tflite" not in stored(version)
+
+
+def test_when_nothing_holds_nothing_is_written_and_what_was_there_stays(
+    version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "edge"
+    assert command(version, "--variants", "float16", "--out", str(out)) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    impossible = ("--contract", "agreement>=0.99,accuracy>=0.9,difference<=1e-7")
+    assert command(version, "--variants", "float16", "--out", str(out), *impossible) == 1
+    assert "nothing was written: no variant holds to the contract" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    assert command(version, "--variants", "float16", "--out", str(tmp_path / "mine")) == 2
+    assert "holds no artefacts" in capsys.readouterr().err
+
+
+def test_warm_up_requests_are_too_few_for_the_default_contract(version: Path) -> None:
+    with pytest.raises(InvalidArgument, match="28 rows, even if all agree, show 89.85 % .* needs 299 rows"):
+        build(version)
+    built = build(version, variants=["dynamic"], contract="agreement>=0.85", out=version.parents[2] / "few")
+    assert built.report.data == "the version's warm-up requests" and [one.name for one in built.report.kept] == [
+        "dynamic"
+    ]
+
+
+def test_a_keras_file_that_loops_over_time_gets_one_row_at_a_time(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    steps = keras.Input((5, 4), name="steps")
+    model = keras.Model(steps, keras.layers.Dense(3, "softmax", name="scores")(keras.layers.LSTM(4)(steps)))
+    model.save(tmp_path / "m.keras")
+    rows = np.random.default_rng(2).random((300, 5, 4)).astype(np.float32)
+    built = build(tmp_path / "m.keras", data={"steps": rows}, variants=["float32"])
+    assert built.place == str(tmp_path / "m-edge") and built.report.kept[0].notes["batch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["none"], "There is no version of none"),
+        (["no/directory"], "There is no directory no/directory"),
+        (["."], "holds no saved_model.pb"),
+        (["none.keras"], "There is no file none.keras"),
+        (["none", "--contract", "agreement"], "'agreement' is no term of a contract"),
+        (["none", "--variants", ","], "No variant is asked for"),
+        (["none", "--recommend", "small"], "'small' is no limit"),
+    ],
+)
+def test_wrong_calls_are_told(
+    argv: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["edge", "build", *argv]) != 0
+    assert said in capsys.readouterr().err
+
+
+def test_texts_are_refused_with_the_signature_that_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from taxiway.export import export
+
+    def length(text: Any) -> Any:
+        return {"length": tf.strings.length(text)}
+
+    def double(ids: Any) -> Any:
+        return {"double": 2 * ids}
+
+    texts, ids = [tf.TensorSpec([None], tf.string, "text")], [tf.TensorSpec([None], tf.int64, "ids")]
+    export(tf.Module(), tmp_path / "m", signatures={"serving_default": (length, texts), "ids": (double, ids)})
+    assert cli.main(["edge", "build", str(tmp_path / "m")]) == 1
+    told = capsys.readouterr().err
+    assert "Input 'text' of 'serving_default' is text, and LiteRT has no operations on texts." in told
+    assert "hint: --signature ids" in told
