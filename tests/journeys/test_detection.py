@@ -12,9 +12,11 @@ pytestmark = pytest.mark.tensorflow
 
 @pytest.mark.timeout(180)
 def test_five_times_the_errors_are_rolled_back_after_some_hundred_requests(real_models: Path, tmp_path: Path) -> None:
-    from tests.detections import BAD, decide, serve
+    from tests.detections import BAD, SAME, decide, serve
 
     with serve(real_models, tmp_path) as server:
         found = decide(server, BAD, seed=1, most_requests=5000)
+        same = decide(server, SAME, seed=1, most_requests=1000)
     assert (found.state, found.because) == ("rolled back", "errors")
     assert 200 < found.requests < 3000
+    assert same.state not in ("rolled back", "failed")

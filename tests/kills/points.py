@@ -155,6 +155,8 @@ class Killer:
         state = replayed(before)[-1]
         route = state.wish.route if state.wish is not None else None
         led = served.led(KEYS) if route and route["arms"] else {}
+        if any(arm is None for arm, _ in led.values()):
+            return False  # its versions are loaded, and the route is not out yet
         newest = before[-1].id if before else 0
         if (served.journal() or before)[-1:] != before[-1:]:
             return False

@@ -159,7 +159,7 @@ def test_what_the_commands_print(handle: ServeHandle, capsys: pytest.CaptureFixt
     heading, newest, *_, oldest = lines("history")
     assert heading.split() == ["WHEN", "(UTC)", "MODEL", "WHAT", "DETAIL", "WHO"]
     assert newest.split()[2:5] == ["digits", "release", "7"]
-    assert oldest.split()[2:7] == ["digits", "rollback", "2", "to", "1"]
+    assert oldest.split()[2:8] == ["digits", "rollback", "from", "2", "to", "1"]
     assert json.loads("\n".join(lines("status", "digits", "--json")))[0]["pinned"] == 1
     assert main(["rollback", "digits", *where]) == 1
     assert capsys.readouterr().err == (
