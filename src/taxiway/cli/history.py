@@ -15,6 +15,11 @@ __all__ = ["history"]
 
 # Rules that say nothing beside the state, and changes whose reason stands at the one before.
 _AS_EXPECTED, _DONE = ("BEGIN", "ARRIVED"), ("PROMOTED", "ROLLED_BACK")
+_OF_SERVERS = {
+    "rollout-joined": "a server goes on with it",
+    "rollout-left": "a server was stopped in order",
+    "rollout-crashed": "a server ended in no order, and is back",
+}
 
 
 @click.command(epilog="Example: taxiway history digits --limit 5")
@@ -61,6 +66,8 @@ def _when(at: float) -> str:
 def _detail(kind: str, data: JsonObject) -> str:
     if kind in ("rollback", "rollout-started"):
         return f"from {data['from']} to {data['to']}"
+    if kind in _OF_SERVERS:
+        return _OF_SERVERS[kind] + (f" ({data['server']})" if data["server"] else "")
     if kind.startswith("rollout-"):
         return _of_rollout(kind, data)
     version = data.get("version")

@@ -70,8 +70,39 @@ def test_a_log_gets_a_line_when_there_is_news_and_now_and_then(capsys: pytest.Ca
             {"state": "rolled back", "change": "ROLLED_BACK", "rule": "HARM", "because": "errors", "step": 0},
             "rolled back",
         ),
+        ("rollout-crashed", {"server": ""}, "a server ended in no order, and is back"),
+        ("rollout-left", {"server": "b:8501:8500"}, "a server was stopped in order (b:8501:8500)"),
         ("rollout-closed", {"because": "version 3 answers"}, "version 3 answers"),
     ],
 )
 def test_the_history_says_what_happened_in_words(kind: str, data: dict[str, Any], said: str) -> None:
     assert _detail(kind, data) == said
+
+
+SAME = {
+    "compared": 1200, "rows": 2400, "differing_rows": 0, "ranked_rows": 2400, "top1_flips": 0, "unlike": 0,
+    "largest_difference": 0.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shadow", "said"),
+    [
+        (SAME, "1,200 answers compared, 0 of 2,400 rows differ, 0 of 2,400 have another class first\n"),
+        (
+            {**SAME, "differing_rows": 30, "top1_flips": 4, "largest_difference": 0.25},
+            "1,200 answers compared, 30 of 2,400 rows differ, by 0.25 at most, 4 of 2,400 have another class first\n",
+        ),
+        (
+            {**SAME, "ranked_rows": 0, "unlike": 3, "largest_difference": "infinite"},
+            "1,200 answers compared, 0 of 2,400 rows differ, 3 answers are of another shape\n",
+        ),
+    ],
+)
+def test_how_a_shadow_differs_is_one_line(
+    shadow: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show({**ROLLOUT, "shadow": shadow})
+    assert f"shadow: {said}" in capsys.readouterr().out
+    show({**ROLLOUT, "shadow": None})
+    assert "shadow: " not in capsys.readouterr().out
