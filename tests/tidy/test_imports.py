@@ -14,11 +14,11 @@ SOURCE = Path(__file__).parents[2] / "src" / "taxiway"
 PURE = (
     "serve/plan.py",
     "serve/lifecycle.py",
-    # All of it but what acts, what calls a server, and what reads a plan's file.
+    # All of it but what acts and chooses from a server's models for it, what calls a server, and what reads a plan's file.
     *sorted(
         str(path.relative_to(SOURCE))
         for path in (SOURCE / "rollout").rglob("*.py")
-        if path.stem not in ("commands", "controller", "read")
+        if path.stem not in ("choose", "commands", "controller", "read")
     ),
     # All of it but what draws.
     *sorted(

@@ -324,7 +324,7 @@ class Controller:
         from taxiway.rollout.document import read_document
 
         record = model.state.rollout
-        if record is None or record.state != State.REPLAY.value:
+        if record is None or record.state != State.REPLAY.value or not self._leads(record):
             return None
         demand = read_document(record.plan).replay
         if self._replays is None or demand is None:

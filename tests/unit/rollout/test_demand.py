@@ -135,7 +135,8 @@ class Replays:
     """Finds what a test says, of what was asked of it."""
 
     def __init__(self) -> None:
-        self.there, self.result = 0, WRONG
+        self.there = 0
+        self.result: Mapping[str, Any] = WRONG
         self.asked: list[tuple[str, tuple[int, int], int]] = []
 
     def __call__(self, *_: object) -> Replays:
@@ -200,3 +201,19 @@ def test_a_server_that_comes_back_asks_again(serving: Begin) -> None:
     server.controller.look()
     assert server.controller.status("digits")["state"] == "canary"
     assert {rollout for rollout, *_ in again.asked} == {rollout for rollout, *_ in first.asked}
+
+
+def test_only_the_server_that_judges_a_rollout_replays(serving: Begin) -> None:
+    replays = Replays()
+    replays.there, replays.result = 200, UNDER_WAY
+    server = serving(replays=replays)
+    server.begin(replay=True)
+    server.controller.look()
+    assert server.controller.status("digits")["replay"] == UNDER_WAY
+    model = server.handle.loop.ask(lambda: server.handle.loop.models["digits"])
+    assert model.state.rollout is not None
+    model.state = replace(model.state, rollout=replace(model.state.rollout, leader="another"))
+    replays.asked.clear()
+    server.controller.look()
+    assert server.controller.status("digits")["replay"] is None
+    assert replays.asked == []
