@@ -9,7 +9,15 @@ const HOP_NS: u64 = 100_000;
 /// Nothing was measured yet.
 const UNKNOWN: u64 = u64::MAX;
 
-/// A moving mean of a version's run times, begun with what warm-up measured.
+/// The first run of a version that was not warmed up is over. It prepared what later ones use, and says nothing of them.
+const BEGUN: u64 = u64::MAX - 1;
+
+/// The weight of what is known against one more run; also how many times as long as usual a run can count.
+const WEIGHT: u64 = 16;
+
+/// A moving mean of a version's run times, begun with what warm-up measured. One run at most doubles it: an engine has
+/// several instances, whose first runs are slow each, and a version just loaded must not stay behind an equal one that is
+/// warm for a hundred requests.
 ///
 /// Two threads may overwrite each other's reading; the mean then misses one, which does not matter.
 #[derive(Debug)]
@@ -30,8 +38,9 @@ impl Pace {
     pub(crate) fn learn(&self, run_time: Duration) {
         let (mean, now) = (self.0.load(Ordering::Relaxed), nanoseconds(run_time));
         let learned = match mean {
-            UNKNOWN => now,
-            mean => mean - mean / 16 + now / 16,
+            UNKNOWN => BEGUN,
+            BEGUN => now,
+            mean => mean - mean / WEIGHT + now.min(mean.max(1).saturating_mul(WEIGHT)) / WEIGHT,
         };
         self.0.store(learned, Ordering::Relaxed);
     }
@@ -49,9 +58,24 @@ mod tests {
     #[test]
     fn what_is_not_known_is_not_quick() {
         let pace = Pace::new(None);
-        assert!(!pace.is_quick());
-        pace.learn(Duration::from_micros(10));
+        for _ in 0..2 {
+            assert!(!pace.is_quick());
+            pace.learn(Duration::from_micros(10));
+        }
         assert!(pace.is_quick());
+    }
+
+    #[test]
+    fn a_version_is_as_quick_as_an_equal_one_once_each_of_its_instances_has_run() {
+        let pace = Pace::new(None);
+        let (cold, warm) = (Duration::from_millis(50), Duration::from_micros(10));
+        for run in [cold, warm, cold, warm, cold] {
+            pace.learn(run);
+        }
+        assert!(pace.is_quick());
+        // What is slow all the time is known to be so soon.
+        (0..4).for_each(|_| pace.learn(cold));
+        assert!(!pace.is_quick());
     }
 
     #[test]
