@@ -5,6 +5,7 @@ from __future__ import annotations
 from taxiway.edge.api import Built, build
 from taxiway.edge.interpreter import Interpreter, load
 from taxiway.edge.metadata import described
+from taxiway.edge.tokeniser import Tokeniser
 from taxiway.edge.variants import VARIANTS
 
-__all__ = ["VARIANTS", "Built", "Interpreter", "build", "described", "load"]
+__all__ = ["VARIANTS", "Built", "Interpreter", "Tokeniser", "build", "described", "load"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import tempfile
@@ -29,6 +30,7 @@ from taxiway.edge.explain import explained
 from taxiway.edge.metadata import with_description
 from taxiway.edge.rows import Rows, rows_of
 from taxiway.edge.source import Source, located, signature_of
+from taxiway.edge.tokeniser import IDS
 from taxiway.edge.variants import VARIANTS, Kind, kinds_of
 from taxiway.edge.workshop import Died, Workshop
 from taxiway.edge.write import placed
@@ -101,7 +103,7 @@ def build(
         store: where MODEL is.
         variants: names of :data:`taxiway.edge.VARIANTS`.
         data: real rows: arrays by input name, an ``.npz`` or ``.npy`` file, or a recording of requests; the version's
-            warm-up requests when None.
+            warm-up requests when None. Texts are tokenised where the tokeniser was split off a Keras file.
         labels: the true classes, or what they are called in the ``.npz``.
         contract: what each must hold to, ``agreement>=0.99@0.95``; see :func:`taxiway.contract.parse_contract`.
         recommend: limits, ``bytes<=200k`` or ``latency_us<=100``: the report says which to take.
@@ -123,7 +125,8 @@ def build(
     limits = parse_limits(recommend) if isinstance(recommend, str) else list(recommend or [])
     with Workshop() as workshop, located(model, store, workshop) as source:
         asked = signature_of(source, signature)
-        rows = rows_of(data, labels, (signature, asked), source.directory)
+        translate = functools.partial(_numbers, source, workshop)
+        rows = rows_of(data, labels, (signature, asked), source.directory, translate)
         _check_rows(held, rows)
         return build_of(workshop, source, kinds, (signature, rows), held, limits=limits, scores=scores, out=out)
 
@@ -157,6 +160,25 @@ def build_of(
         measured="one request on one thread of this machine, the runtime's Python call included", made_with=made,
     )  # fmt: skip
     return Built(report, placed(source, report, folder, out) if report.kept else "")
+
+
+def _numbers(source: Source, workshop: Workshop, given: Any) -> Any:
+    """Rows whose texts are numbers, where the tokeniser was split off; written down, it must make the same of them."""
+    split = source.tokeniser
+    if split is None:
+        return given
+    named = dict(given) if isinstance(given, Mapping) else {split.input: given}
+    if split.input not in named:
+        return given
+    texts = np.array([one.decode() if isinstance(one, bytes) else str(one) for one in named.pop(split.input)])
+    folder = Path(tempfile.mkdtemp(dir=workshop.folder))
+    save(folder / "texts.npz", {"texts": texts})
+    file, answer = Path(source.said).absolute(), folder / "ids.npz"
+    workshop.ask("tokens", file=str(file), texts=str(folder / "texts.npz"), out=str(answer))
+    ids = split.ids(texts)
+    if not np.array_equal(ids, load(answer)[IDS]):
+        raise FailedPrecondition("The tokeniser cannot be split off: it makes other numbers of these texts.")
+    return {**named, IDS: ids}
 
 
 def _asked_original(workshop: Workshop, source: Source, signature: str, rows: Path, answer: Path) -> dict[str, Any]:

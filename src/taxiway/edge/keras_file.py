@@ -1,41 +1,99 @@
-"""A Keras file → a SavedModel that converts: for inference, and one row at a time where the model loops over time."""
+"""A Keras file → a SavedModel that converts: for inference, a row at a time where it loops, numbers for texts."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from taxiway.edge.arrays import load, save
+from taxiway.edge.tokeniser import IDS, PROBES, Tokeniser, tokeniser_of
+from taxiway.errors import FailedPrecondition
 from taxiway.export import export, load_keras
 
-__all__ = ["export_file"]
+__all__ = ["export_file", "tokens"]
 
 
 def export_file(file: str, out: str) -> dict[str, Any]:
     """Export a ``.keras`` or ``.h5`` file into the directory ``out``.
 
+    A model with recurrent layers gets a signature for one row at a time. One that begins with TextVectorization is
+    split: the signature is of the numeric part, and takes ``ids``.
+
     Returns:
-        ``one_row``: whether the signature takes one row at a time, as converters want it of recurrent layers.
+        ``tokeniser``: what was split off, None when nothing was.
 
     Raises:
+        FailedPrecondition: the tokeniser cannot be split off.
         TaxiwayError: see :func:`taxiway.export.load_keras` and :func:`taxiway.export.export`.
     """
     import tensorflow as tf
 
     model = load_keras(file)
-    if not any(_loops(layer) for layer in model._flatten_layers()):
+    loops = any(_is_a("RNN", layer) and not getattr(layer, "unroll", False) for layer in model._flatten_layers())
+    tokeniser, inputs = None, {one.name: (one.shape[1:], one.dtype) for one in model.inputs}
+    names = list(model.output_names)
+    if (layer := _vectors(model)) is not None:
+        tokeniser = _split(model, layer)
+        model = _after(model, layer)
+        inputs = {IDS: ((tokeniser.length,), "int64")}
+    if not loops and tokeniser is None:
         export(model, out)
-        return {"one_row": False}
-    specs = {one.name: tf.TensorSpec([1, *one.shape[1:]], one.dtype, one.name) for one in model.inputs}
+        return {"tokeniser": None}
+    specs = [tf.TensorSpec([1 if loops else None, *shape], dtype, name) for name, (shape, dtype) in inputs.items()]
 
-    def serve(*inputs: Any) -> Any:
-        answer = model(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
+    def serve(*given: Any) -> Any:
+        answer = model(list(given) if len(given) > 1 else given[0], training=False)
         if isinstance(answer, dict):
             return answer
         values = answer if isinstance(answer, (list, tuple)) else [answer]
-        return dict(zip(model.output_names, values, strict=True))
+        return dict(zip(names, values, strict=True))
 
-    export(model, out, signatures={"serving_default": (serve, list(specs.values()))})
-    return {"one_row": True}
+    export(model, out, signatures={"serving_default": (serve, specs)})
+    return {"tokeniser": None if tokeniser is None else tokeniser.as_json()}
 
 
-def _loops(layer: Any) -> bool:
-    return any(kind.__name__ == "RNN" for kind in type(layer).__mro__) and not getattr(layer, "unroll", False)
+def tokens(file: str, texts: str, out: str) -> dict[str, Any]:
+    """What the file's own tokeniser makes of texts; both as ``arrays.save`` writes them, the answer as ``ids``."""
+    layer = _vectors(load_keras(file))
+    assert layer is not None
+    save(out, {IDS: _numbers(layer, load(texts)["texts"].tolist())})
+    return {}
+
+
+def _is_a(name: str, layer: Any) -> bool:
+    return any(kind.__name__ == name for kind in type(layer).__mro__)
+
+
+def _vectors(model: Any) -> Any:
+    """The tokeniser that the model begins with; None when its input is no text."""
+    if len(model.inputs) != 1 or model.inputs[0].dtype != "string":
+        return None
+    found = [layer for layer in model.layers if _is_a("TextVectorization", layer)]
+    if len(found) != 1 or found[0].input is not model.inputs[0]:
+        raise FailedPrecondition(
+            "The model takes texts, and does not begin with one TextVectorization that could be split off.",
+            hint="Export a signature of the numeric part, and name it with --signature.",
+        )
+    return found[0]
+
+
+def _split(model: Any, layer: Any) -> Tokeniser:
+    found = tokeniser_of(model.inputs[0].name, layer.get_config(), layer.get_vocabulary()[2:])
+    probes = [*PROBES, " ".join(found.vocabulary[:50]), " ".join(found.vocabulary[-50:])]
+    if not np.array_equal(found.ids(probes), _numbers(layer, probes)):
+        raise FailedPrecondition(
+            "The tokeniser cannot be split off: written down, it makes other numbers of some texts."
+        )
+    return found
+
+
+def _numbers(layer: Any, texts: list[str]) -> Any:
+    import tensorflow as tf
+
+    return layer(tf.constant(texts)).numpy().astype(np.int64)
+
+
+def _after(model: Any, layer: Any) -> Any:
+    """What follows the layer, as a model."""
+    return type(model)(layer.output, model.outputs[0] if len(model.outputs) == 1 else model.outputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,13 @@ class Rows:
         return len(next(iter(self.inputs.values())))
 
 
-def rows_of(data: Any, labels: Any, signature: tuple[str, Signature], saved_model: Path) -> Rows:
+def rows_of(
+    data: Any,
+    labels: Any,
+    signature: tuple[str, Signature],
+    saved_model: Path,
+    translate: Callable[[Any], Any] = lambda given: given,
+) -> Rows:
     """The rows.
 
     Args:
@@ -53,6 +59,7 @@ def rows_of(data: Any, labels: Any, signature: tuple[str, Signature], saved_mode
             itself, unless it is an input.
         signature: its name and itself.
         saved_model: the original's directory.
+        translate: what is given → what the signature takes.
 
     Raises:
         NotFound: there is no such file, or nothing was given and there are no warm-up requests.
@@ -60,6 +67,7 @@ def rows_of(data: Any, labels: Any, signature: tuple[str, Signature], saved_mode
         DataLoss: a file cannot be read.
     """
     given, said = _given(data, signature[0], saved_model)
+    given = translate(given)
     own: Any = None
     if isinstance(given, Mapping):
         given = dict(given)

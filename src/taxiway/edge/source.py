@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from taxiway.edge.tokeniser import Tokeniser
 from taxiway.edge.workshop import Workshop
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.stores import MANIFEST_FILE, Shelf, checked_name, open_store, pull, read_manifest, resolve
@@ -31,6 +32,7 @@ class Source:
         shelf: where it is published; None when it is not.
         said: where it is, for people.
         beside: where artefacts go when nobody says and it is not published.
+        tokeniser: what was split off a Keras file that takes texts.
     """
 
     directory: Path
@@ -39,6 +41,7 @@ class Source:
     shelf: Shelf | None
     said: str
     beside: Path
+    tokeniser: Tokeniser | None = None
 
 
 @contextmanager
@@ -59,8 +62,9 @@ def located(what: str | os.PathLike[str], store: str | os.PathLike[str], worksho
         if not path.is_file():
             raise NotFound(f"There is no file {path}.")
         exported = Path(tempfile.mkdtemp(dir=workshop.folder)) / "exported"
-        workshop.ask("keras", file=str(path.absolute()), out=str(exported))
-        yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-edge")
+        told = workshop.ask("keras", file=str(path.absolute()), out=str(exported))
+        split = None if told["tokeniser"] is None else Tokeniser(**told["tokeniser"])
+        yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-edge", split)
         return
     if path.is_dir():
         yield _of_directory(path)
@@ -98,7 +102,7 @@ def signature_of(source: Source, name: str) -> Signature:
                     hint=f"--signature {others[0]}"
                     if others
                     else "Export a signature of the numeric part as well: "
-                    "what follows the tokeniser; tokenise outside.",
+                    "what follows the tokeniser; or build from the Keras file, where it is split off.",
                 )
             if way == "Input" and not spec.shape:
                 raise FailedPrecondition(

@@ -21,6 +21,7 @@ JOBS = {
     "original": "taxiway.edge.original:original",
     "convert": "taxiway.edge.convert:convert",
     "keras": "taxiway.edge.keras_file:export_file",
+    "tokens": "taxiway.edge.keras_file:tokens",
     "quantize": "taxiway.edge.quantize:quantize",
     "run": "taxiway.edge.litert:run",
 }

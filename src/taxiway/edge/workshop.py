@@ -17,7 +17,7 @@ from taxiway.errors import FailedPrecondition, Unavailable, error_of_kind
 
 __all__ = ["Died", "Workshop"]
 
-_TENSORFLOW = frozenset({"original", "convert", "keras"})
+_TENSORFLOW = frozenset({"original", "convert", "keras", "tokens"})
 _CALLED = {"convert": "the converter", "quantize": "the quantiser", "run": "the runtime"}
 _JOB_SECONDS = 900.0
 

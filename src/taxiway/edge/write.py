@@ -10,6 +10,7 @@ from pathlib import Path
 
 from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, picture
 from taxiway.edge.source import Source
+from taxiway.edge.tokeniser import TOKENISER_FILE
 from taxiway.errors import FailedPrecondition, InvalidArgument
 from taxiway.stores import Made, add_artifacts
 
@@ -40,6 +41,9 @@ def placed(source: Source, report: Report, made: Path, out: str | os.PathLike[st
     (ready / REPORT_FILE).write_text(document + "\n", encoding="utf-8")
     (ready / _PAGE_FILE).write_text(report.markdown(), encoding="utf-8")
     (ready / PICTURE_FILE).write_bytes(picture(report))
+    if source.tokeniser is not None:
+        text = json.dumps(source.tokeniser.as_json(), indent=1, ensure_ascii=False)
+        (ready / TOKENISER_FILE).write_text(text + "\n", encoding="utf-8")
     if out is None and source.shelf is not None and source.version is not None:
         variants = {one.name: Made([one.file], one.as_json()) for one in report.kept}
         refused = [one.name for one in report.variants if not one.kept]

@@ -12,6 +12,7 @@ import pytest
 from taxiway.cli import main as cli
 from taxiway.contract import parse_report
 from taxiway.edge import build, described
+from taxiway.edge.tokeniser import Tokeniser
 from taxiway.edge.workshop import Workshop
 from taxiway.errors import InvalidArgument
 from taxiway.publish import publish
@@ -168,3 +169,24 @@ def test_texts_are_refused_with_the_signature_that_has_none(tmp_path: Path, caps
     told = capsys.readouterr().err
     assert "Input 'text' of 'serving_default' is text, and LiteRT has no operations on texts." in told
     assert "hint: --signature ids" in told
+
+
+def test_the_tokeniser_of_a_keras_file_is_split_off_and_written_down(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    text = keras.Input((), name="text", dtype="string")
+    vectors = layers.TextVectorization(output_sequence_length=6)
+    vectors.adapt(["late again", "on time", "time and time again", "çà va"])
+    features = layers.Flatten()(layers.Embedding(vectors.vocabulary_size(), 4)(vectors(text)))
+    model = keras.Model(text, layers.Dense(3, "softmax", name="mood")(features))
+    model.save(tmp_path / "m.keras")
+    texts = [
+        f"{a} {b}, {c}!" for a in ("Late", "on", "it's") for b in ("TIME", "çà", "and") for c in ("again", "x")
+    ] * 20
+    built = build(tmp_path / "m.keras", data={"text": np.array(texts)}, variants=["float32"])
+    assert built.report.kept and built.report.rows == 360
+    written = Tokeniser(**json.loads((tmp_path / "m-edge" / "tokeniser.json").read_bytes()))
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    runner = interpreter.Interpreter(str(tmp_path / "m-edge" / "float32.tflite")).get_signature_runner()
+    answered = runner(ids=written.ids(texts[:5]))["mood"]
+    np.testing.assert_allclose(answered, model(tf.constant(texts[:5])), atol=1e-5)
