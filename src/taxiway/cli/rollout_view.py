@@ -25,9 +25,9 @@ def show(rollout: JsonObject) -> None:
     if rollout.get("shadow"):
         output.print_line(f"shadow: {_shadow(rollout['shadow'])}")
     if rollout["goal"]:
-        output.print_line(f"goal: {_goal(rollout['goal'])}")
+        output.print_line(f"goal {rollout['goal_name']}: {_goal(rollout['goal'])}")
     for name, goal in rollout.get("goals", {}).items():
-        output.print_line(f"goal of {name}: {_goal(goal)}")
+        output.print_line(f"goal {rollout['goal_name']} of {name}: {_goal(goal)}")
     if rollout.get("replay"):
         output.print_line()
         output.print_line(f"replay: {_replay(rollout['replay'])}")
@@ -35,6 +35,8 @@ def show(rollout: JsonObject) -> None:
         output.print_line(f"crashes: {rollout['crashes']} of {rollout['max_crashes']} that put the old version back")
     output.print_line()
     output.print_line(_reason(rollout))
+    for note in rollout["notes"]:
+        output.print_note(f"warning: {note}")
     if rollout.get("journal_problem"):
         output.print_note(f"warning: {rollout['journal_problem']}")
 

@@ -75,7 +75,7 @@ def _rollback(state: ModelState, event: Event) -> ModelState:
     left = set() if source is None else {int(source)}
     rollout = state.rollout
     if rollout is not None and not rollout.over:
-        left.add(rollout.target)
+        left |= {rollout.target, *(rollout.wish.versions - {rollout.source} if rollout.wish is not None else ())}
         rollout = rollouts.ended(rollout, event)
     pin = Pin(target, int(event.data["above"]))
     return replace(state, held=(state.held | left) - {target}, pin=pin, rollout=rollout)

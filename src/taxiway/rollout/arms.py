@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.errors import InvalidArgument
-from taxiway.rollout.counts import Seen, goal_of, tally_of, units_of
+from taxiway.rollout.counts import SPLIT, Seen, goal_of, split_of, tally_of, units_of
 from taxiway.rollout.decide import Action, Move, Progress, Rule, Stay
 from taxiway.rollout.document import plan_document
 from taxiway.rollout.evidence.brake import Recent
-from taxiway.rollout.evidence.ratio import Assigned
 from taxiway.rollout.judge import judge
 from taxiway.rollout.observations import Exposure, Observations
 from taxiway.rollout.parse import parse_plan
@@ -160,19 +159,18 @@ def judge_arms(
     count, plan = len(experiment.arms), experiment.plan
     part = replace(plan, harm_alpha=plan.harm_alpha / count, safe_alpha=plan.safe_alpha / count)
     control = tally_of(seen, CONTROL)
-    shares = [arm.share for arm in (*experiment.arms, experiment.control)]
     names = [*(_counted(arm) for arm in experiment.arms), CONTROL]
-    fair = tuple(share / sum(shares) for share in shares)
+    assigned, served, labelled = (split_of(seen, names, what) for what in SPLIT)
     found = {}
     for arm, name in zip(experiment.arms, names, strict=False):
         goals = goal_of(seen, name), goal_of(seen, CONTROL)
         observed = Observations(
             exposures=(Exposure(tally_of(seen, name), control, arm.share / (arm.share + experiment.control.share)),),
-            step_units=(units_of(seen, "step.", name, "units"), units_of(seen, "step.", CONTROL, "units")),
+            step_units=(units_of(seen, name), units_of(seen, CONTROL)),
             recent=_recent(arm, outcomes),
-            assigned=(Assigned(tuple(units_of(seen, "split.", each, "units") for each in names), fair),),
-            served=(Assigned(tuple(units_of(seen, "split.", each, "served_units") for each in names), fair),),
-            labelled=(Assigned(tuple(units_of(seen, "split.", each, "labelled") for each in names), fair),),
+            assigned=assigned,
+            served=served,
+            labelled=labelled,
             goal=None if goals[0] is None or goals[1] is None else (goals[0], goals[1]),
             base_rates=base_rates,
         )
@@ -197,7 +195,7 @@ def decide_arms(experiment: Experiment, progress: Progress, judged: Mapping[str,
         guilty = [verdict.guard.name for verdict in judgement.verdicts if verdict.finding is Finding.HARM]
         if judgement.braked or guilty:
             rule = Rule.BRAKE if judgement.braked else Rule.HARM
-            change = Change.STEP if len(judged) > 1 and progress.state is State.CANARY else Change.ROLL_BACK
+            change = Change.DROP if len(judged) > 1 else Change.ROLL_BACK
             return Move(change, rule, f"{name}: {'; '.join(guilty)}".rstrip(": "), arm=name)
     if progress.state is State.PAUSED:
         return Stay(Rule.PAUSED)
@@ -221,8 +219,8 @@ def _decided(experiment: Experiment, progress: Progress, judged: Mapping[str, Ju
     if better:
         best = max(better, key=lambda name: better[name])
         if experiment.by_itself:
-            return Move(Change.PROMOTE, Rule.PROVEN, f"{best} is better", arm=best)
-        return Stay(Rule.PROVEN, f"{best} is better; promote it, or abort", call_somebody=True)
+            return Move(Change.PROMOTE, Rule.GOAL_BETTER, f"{best} is better", arm=best)
+        return Stay(Rule.GOAL_BETTER, f"{best} is better; promote it, or abort", call_somebody=True)
     if all(j.goal is not None and j.goal.finding is GoalFinding.WORSE for j in judged.values()):
         return Move(Change.ROLL_BACK, Rule.GOAL_WORSE)
     if now - progress.started_at > plan.max_seconds:

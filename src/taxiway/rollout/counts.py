@@ -7,8 +7,8 @@ Nothing here is kept in memory: the next look is worked out from the document of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.rollout.evidence.brake import Recent
@@ -18,13 +18,29 @@ from taxiway.rollout.evidence.ratio import Assigned
 from taxiway.rollout.observations import ALWAYS_JUDGED, Exposure, Observations, Tally
 from taxiway.rollout.routing import CANARY, CONTROL, STABLE
 
-__all__ = ["Seen", "anew", "begin_step", "goal_of", "look", "observations", "settles", "tally_of", "units_of"]
+__all__ = [
+    "SPLIT",
+    "Seen",
+    "anew",
+    "begin_step",
+    "goal_of",
+    "look",
+    "observations",
+    "settles",
+    "split_of",
+    "tally_of",
+    "units_of",
+]
 
 Sums = dict[str, float]
-# Sums that begin anew with each step, and when somebody resumes what was paused.
+# Sums that begin anew with each step, and when somebody resumes what was paused or a process begins to count.
 _STEP, _SPLIT = "step.", "split."
-_UNITS = ("units", "served_units", "labelled")
+SPLIT = ("units", "served_units", "labelled_units")
+"""What must come to the arms in their shares; within one step each unit is counted once."""
+_UNITS = ("units", "served_units")
+_PHASE, _SHARE = "phase.", "share_ppm"
 _COMPARED = "shadow.compared"
+_FAULTS = "own_faults"
 # After loading, so many answers of an arm say nothing of its times.
 _SETTLING = 50
 _UNSETTLED = "unsettled"
@@ -32,12 +48,16 @@ _UNSETTLED = "unsettled"
 
 @dataclass(frozen=True)
 class Seen:
-    """All that was seen: ``total`` sums, the ``raw`` counts they go up to, the canary's last answers."""
+    """All that was seen: ``total`` sums, the ``raw`` counts they go up to, the canary's last answers.
+
+    ``paused_seconds`` is for how long nothing was to be learned by it, since somebody or something paused it.
+    """
 
     epoch: str
     raw: Mapping[str, float]
     total: Mapping[str, float]
     recent: Recent
+    paused_seconds: float = 0.0
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Seen:
@@ -48,12 +68,14 @@ class Seen:
             document.get("raw", {}),
             document.get("total", {}),
             Recent(recent.get("bad", 0), recent.get("answers", 0), recent.get("bad_ever", 0)),
+            document.get("paused_seconds", 0.0),
         )
 
     def document(self) -> dict[str, Any]:
         """For the journal."""
         recent = {"bad": self.recent.bad, "answers": self.recent.answers, "bad_ever": self.recent.bad_ever}
-        return {"epoch": self.epoch, "raw": dict(self.raw), "total": dict(self.total), "recent": recent}
+        kept = {"epoch": self.epoch, "raw": dict(self.raw), "total": dict(self.total), "recent": recent}
+        return {**kept, "paused_seconds": self.paused_seconds} if self.paused_seconds else kept
 
 
 def look(
@@ -72,10 +94,14 @@ def look(
         return seen
     epoch, raw = f"{experiment} {outcomes['began_unix_ms']}", _flat(outcomes, target)
     before = seen.raw if epoch == seen.epoch else {}
-    total = dict(seen.total)
+    total = dict(seen.total if before else _without(seen, _SPLIT).total)
     settled = _settled(before, brought)
     for name, count in raw.items():
         more = count - before.get(name, 0)
+        if name.startswith(_PHASE):
+            split = _SPLIT + name.removeprefix(_PHASE)
+            total[split] = count if name.endswith(_SHARE) else total.get(split, 0) + more
+            continue
         arm, _, what = name.partition(".")
         if not settled and not arm.startswith(STABLE):
             if what == "answered":
@@ -84,9 +110,8 @@ def look(
                 continue
         total[name] = total.get(name, 0) + more
         if (what in _UNITS and not arm.startswith(STABLE)) or name == _COMPARED:
-            for kind in (_STEP, _SPLIT):
-                total[kind + name] = total.get(kind + name, 0) + more
-    return Seen(epoch, raw, total, _recent(outcomes, target))
+            total[_STEP + name] = total.get(_STEP + name, 0) + more
+    return replace(seen, epoch=epoch, raw=raw, total=total, recent=_recent(outcomes, target))
 
 
 def settles(before: Seen, now: Seen, brought: Collection[str] = (CANARY,)) -> bool:
@@ -105,24 +130,26 @@ def begin_step(seen: Seen) -> Seen:
 
 def anew(seen: Seen) -> Seen:
     """The same when somebody resumes: whether the arms get their shares is asked from here on."""
-    return _without(_without(seen, _STEP), _SPLIT)
+    return _without(seen, _SPLIT)
 
 
-def observations(seen: Seen, base_rates: Mapping[str, float], *, shadow: bool = False) -> Observations:
+def observations(seen: Seen, base_rates: Mapping[str, float], *, shadow: float = 0.0) -> Observations:
     """What a judgement is made from. Canary and control are equally large: each has one half of what is compared.
 
-    While there is only a ``shadow``, a step's units are the requests whose answers were compared.
+    While there is only a ``shadow``, of that share of the requests, a step's units are the requests that were compared.
     """
     total = seen.total
     compared = int(total.get(_STEP + _COMPARED, 0))
     canary, control = _tally(total, CANARY), _tally(total, CONTROL)
+    exposures = (Exposure(canary, control),) if canary.answered or control.answered else ()
+    assigned, served, labelled = (split_of(seen, (CANARY, CONTROL), what) for what in SPLIT)
     return Observations(
-        exposures=(Exposure(canary, control),) if canary.answered or control.answered else (),
-        step_units=(compared, compared) if shadow else _pair(total, _STEP, "units"),
+        exposures=_of_copies(total, shadow) if shadow else exposures,
+        step_units=(compared, compared) if shadow else (units_of(seen, CANARY), units_of(seen, CONTROL)),
         recent=seen.recent,
-        assigned=(Assigned(_pair(total, _SPLIT, "units"), (0.5, 0.5)),),
-        served=(Assigned(_pair(total, _SPLIT, "served_units"), (0.5, 0.5)),),
-        labelled=(Assigned(_pair(total, _SPLIT, "labelled"), (0.5, 0.5)),),
+        assigned=assigned,
+        served=served,
+        labelled=labelled,
         paired=_paired(total),
         goal=_goal(total),
         base_rates=base_rates,
@@ -139,20 +166,52 @@ def goal_of(seen: Seen, arm: str) -> Arm | None:
     return _arm(seen.total, f"{arm}.goal.")
 
 
-def units_of(seen: Seen, since: str, arm: str, what: str) -> int:
-    """One arm's units since the beginning of the ``step.``, or since the ``split.`` is asked for."""
-    return int(seen.total.get(f"{since}{arm}.{what}", 0))
+def units_of(seen: Seen, arm: str) -> int:
+    """One arm's units since the beginning of the step."""
+    return int(seen.total.get(f"{_STEP}{arm}.units", 0))
+
+
+def split_of(seen: Seen, arms: Sequence[str], what: str) -> tuple[Assigned, ...]:
+    """How many came to each arm, of what :data:`SPLIT` names, at each step, with the shares that they had in it."""
+    total = seen.total
+    steps = sorted({int(name.split(".")[1]) for name in total if name.startswith(_SPLIT) and name.endswith(_SHARE)})
+    found = []
+    for step in steps:
+        shares = [total.get(f"{_SPLIT}{step}.{arm}.{_SHARE}", 0) for arm in arms]
+        if all(shares):
+            counts = tuple(int(total.get(f"{_SPLIT}{step}.{arm}.{what}", 0)) for arm in arms)
+            found.append(Assigned(counts, tuple(share / sum(shares) for share in shares)))
+    return tuple(found)
+
+
+def _of_copies(total: Mapping[str, float], share: float) -> tuple[Exposure, ...]:
+    """Failing copies beside the old version's own faults at the same time.
+
+    Only what the old version answered is copied, so whatever a copy fails by is held against the new one, and of the
+    old one what was its own fault. If they fail alike, a failure is a copy's with the chance share / (1 + share) at
+    most: copies that were dropped, or are still to come, make it less.
+    """
+    arms = {name.split(".")[0] for name in total if name.startswith(f"{STABLE}:")}
+    answered, faults = (int(sum(total.get(f"{arm}.{what}", 0) for arm in arms)) for what in ("answered", _FAULTS))
+    copies = _tally(total, "shadow")
+    return (Exposure(copies, Tally(answered, {ALWAYS_JUDGED: faults}), share / (1 + share)),) if copies.answered else ()
 
 
 def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:
     """The counts as ``ARM.WHAT``. An arm on several versions is one arm per version only after a promotion."""
     flat: Sums = {}
     for arm in outcomes["arms"]:
-        name = arm["arm"] if arm["arm"] in (CANARY, CONTROL) else f"{arm['arm']}:{arm['version']}"
+        name = _name(arm)
+        flat |= {f"{name}.{_FAULTS}": arm["recent"]["bad_ever"]} if arm["arm"] == STABLE else {}
         flat |= {f"{name}.{what}": arm[what] for what in ("answered", *_UNITS) if what in arm}
         for kind in ("bad", "bad_answers"):
             flat |= {f"{name}.{kind}.{guard}": count for guard, count in arm[kind].items()}
         flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items() if value is not None}
+    for phase in outcomes.get("phases", []):
+        for arm in phase["arms"]:
+            prefix = f"{_PHASE}{phase['number']}.{_name(arm)}."
+            if arm["arm"] != STABLE and arm[_SHARE]:
+                flat |= {prefix + what: arm[what] for what in (*SPLIT, _SHARE) if what in arm}
     for shadow in outcomes.get("shadows", []):
         if shadow["version"] == target:
             answered, errors = _shadow_answers(shadow)
@@ -160,6 +219,10 @@ def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:
     for guard, counts in (outcomes.get("paired") or {}).items():
         flat |= {f"paired.{guard}.{what}": count for what, count in counts.items()}
     return flat
+
+
+def _name(arm: Mapping[str, Any]) -> str:
+    return str(arm["arm"]) if arm["arm"] in (CANARY, CONTROL) else f"{arm['arm']}:{arm['version']}"
 
 
 def _recent(outcomes: Mapping[str, Any], target: int) -> Recent:
@@ -189,11 +252,6 @@ def _tally(total: Mapping[str, float], arm: str) -> Tally:
     return Tally(answered, bad, units if told_apart else None, by_guard("bad_answers") or bad, unsettled)
 
 
-def _pair(total: Mapping[str, float], kind: str, what: str) -> tuple[int, int]:
-    canary, control = (int(total.get(f"{kind}{arm}.{what}", 0)) for arm in (CANARY, CONTROL))
-    return canary, control
-
-
 def _paired(total: Mapping[str, float]) -> dict[str, Paired]:
     guards = {name.split(".")[1] for name in total if name.startswith("paired.")}
     return {
@@ -218,4 +276,4 @@ def _arm(total: Mapping[str, float], prefix: str) -> Arm | None:
 
 def _without(seen: Seen, kind: str) -> Seen:
     total = {name: count for name, count in seen.total.items() if not name.startswith(kind)}
-    return Seen(seen.epoch, seen.raw, total, seen.recent)
+    return replace(seen, total=total)

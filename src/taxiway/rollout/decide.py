@@ -27,7 +27,8 @@ class Rule(Enum):
     SUSPICION = "a guard suspects harm"
     UNPROVEN = "the absence of harm, or the goal, is not proven yet"
     GOOD_SO_FAR = "the minimum is met and no guard suspects harm"
-    PROVEN = "every guard is proven within its margin, and the goal is reached"
+    PROVEN = "every guard is proven within its margin"
+    GOAL_BETTER = "an arm is better at the goal"
     BEGIN = "a rollout begins by loading its version"
     UNDER_WAY = "what this state waits for is not there yet"
     ARRIVED = "what this state waited for is there"
@@ -43,9 +44,10 @@ class Rule(Enum):
 class Progress:
     """How far a rollout has come.
 
-    ``step`` is an index into the plan's steps, -1 before the canary. ``started_at`` and ``entered_at`` (this state, or
-    this step of the canary) are seconds on the clock that ``now`` is from. ``outcome`` is for states that wait for
-    something to be done (warming, replay, promoting, rolling back): True it was, False it failed, None not yet.
+    ``step`` is an index into the plan's steps, -1 before the canary. ``started_at`` (pauses left out) and
+    ``entered_at`` (this state, or this step of the canary) are seconds on the clock that ``now`` is from. ``outcome``
+    is for states that wait for something to be done (warming, replay, promoting, rolling back): True it was, False it
+    failed, None not yet.
     """
 
     state: State = State.PENDING
@@ -160,7 +162,7 @@ def _go_on(plan: RolloutPlan, progress: Progress, judgement: Judgement, now: flo
     lenient = plan.undecided is Undecided.SHIP
     if progress.state is State.CANARY and progress.step >= len(plan.steps) - 1:
         if not _unproven(plan, judgement):
-            return Move(Change.PROMOTE, Rule.PROVEN)
+            return Move(Change.PROMOTE, Rule.PROVEN, f"{plan.goal.name} is better" if plan.goal is not None else "")
         return Move(Change.PROMOTE, Rule.SHIP_UNDECIDED) if over and lenient and _all_judged(plan, judgement) else None
     if (over and not lenient) or not _all_judged(plan, judgement):
         return None

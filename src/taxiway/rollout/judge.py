@@ -21,8 +21,7 @@ from taxiway.rollout.evidence.means import Arm, log_e_differs, mean_difference, 
 from taxiway.rollout.evidence.mixture import Floats
 from taxiway.rollout.evidence.paired import Paired, difference, log_e_more_wrong, log_e_not_worse
 from taxiway.rollout.evidence.projection import growth
-from taxiway.rollout.evidence.ratio import ALPHA as UNEVEN_ALPHA
-from taxiway.rollout.evidence.ratio import sample_ratio
+from taxiway.rollout.evidence.ratio import uneven
 from taxiway.rollout.observations import Exposure, Observations
 from taxiway.rollout.plan import Goal, Guard, RolloutPlan, Watch
 from taxiway.rollout.verdict import SUSPICION, Finding, GoalFinding, GoalVerdict, Judgement, Verdict
@@ -48,8 +47,8 @@ def judge(plan: RolloutPlan, seen: Observations, *, brief: bool = False) -> Judg
     return Judgement(
         verdicts=verdicts,
         braked=brake(seen.recent),
-        split_uneven=any(sample_ratio(each).reaches(UNEVEN_ALPHA) for each in (seen.assigned, seen.served)),
-        labels_uneven=sample_ratio(seen.labelled).reaches(UNEVEN_ALPHA),
+        split_uneven=any(uneven(each) for each in (seen.assigned, seen.served)),
+        labels_uneven=uneven(seen.labelled),
         goal=None if plan.goal is None else _goal_verdict(plan, plan.goal, seen.goal),
         step_units=min(seen.step_units),
     )

@@ -62,8 +62,9 @@ class Observations:
     """Everything since the rollout began, except ``step_units`` (canary, control), which begins with each step.
 
     ``assigned`` counts units where the routing sent them, ``served`` those of them that got an answer, and ``labelled``
-    those whose label came, among units whose time for a label is over; all three begin anew when a person resumes what
-    they paused. ``paired`` holds the shadow comparison of each paired guard. ``goal`` is (canary, control).
+    those that a label came for, a part for each step, in which each unit is counted once; all three begin anew when a
+    person resumes what they paused. ``paired`` holds the shadow comparison of each paired guard. ``goal`` is (canary,
+    control).
     ``base_rates`` are the old version's rates of bad answers, fixed before the rollout began; a guard without one
     counts as 0, which allows least.
     """

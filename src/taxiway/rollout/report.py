@@ -68,6 +68,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "guards": [_with_time(guard, compared) for guard in _guards(now, verdict)],
         "shadow": _shadow(sight.outcomes, record),
         "goal": verdict.get("goal"),
+        "goal_name": plan.goal.name if plan.goal is not None else None,
         "goals": {name: _goal(each.goal) for name, each in now.arms.items() if each.goal is not None},
         "replay": record.baseline.get("replay", sight.replay),
         "split_uneven": verdict.get("split_uneven", False),
@@ -80,7 +81,27 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "text": Rule[record.rule].value if record.rule in Rule.__members__ else "",
         "because": record.because,
         "next": None if action is None else _next(action),
+        "notes": [] if record.over else _notes(now, sight),
     }
+
+
+def _notes(now: View, sight: Sight) -> list[str]:
+    """What keeps the rollout from coming to an end, as far as it shows: nobody says whether answers were right."""
+    arms = sight.outcomes["arms"] if sight.outcomes is not None else ()
+    heard = any(arm.get("judged") or arm.get("goal", {}).get("count") for arm in arms)
+    kept = any(
+        count for name, count in now.seen.total.items() if name.startswith("paired.") or name.endswith("goal.count")
+    )
+    plan = now.plan
+    waiting = [f"guard {guard.name}" for guard in plan.guards if guard.watch is Watch.PAIRED]
+    waiting += [] if plan.goal is None else [f"the goal {plan.goal.name}"]
+    if heard or kept or not waiting:
+        return []
+    how = "value=…" if plan.goal is not None else "label=…"
+    return [
+        f"no feedback has come yet, which {' and '.join(waiting)} cannot do without: "
+        f"client.feedback(model, request_id, {how}), or taxiway feedback {plan.model}"
+    ]
 
 
 def _shadow(outcomes: Mapping[str, Any] | None, record: Rollout) -> dict[str, Any] | None:

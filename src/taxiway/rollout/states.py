@@ -35,6 +35,7 @@ class Change(Enum):
     TO_SHADOW = "copy requests to it"
     TO_CANARY = "let it answer"
     STEP = "next step"
+    DROP = "drop an arm"
     PROMOTE = "promote"
     PROMOTED = "all requests are its own"
     PAUSE = "pause"
@@ -61,6 +62,8 @@ TRANSITIONS: Mapping[tuple[State, Change], State] = {
     (State.SHADOW, Change.TO_CANARY): State.CANARY,
     (State.SHADOW, Change.PAUSE): State.PAUSED,
     (State.CANARY, Change.STEP): State.CANARY,
+    (State.CANARY, Change.DROP): State.CANARY,
+    (State.PAUSED, Change.DROP): State.PAUSED,
     (State.CANARY, Change.PAUSE): State.PAUSED,
     (State.CANARY, Change.PROMOTE): State.PROMOTING,
     (State.PAUSED, Change.RESUME_SHADOW): State.SHADOW,

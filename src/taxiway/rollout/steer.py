@@ -31,7 +31,7 @@ LOOK_SECONDS = 1.0
 _KEPT_SECONDS, _ONE_LOOK_SECONDS = 5.0, 60.0
 _COMPARED = frozenset({State.SHADOW, State.CANARY, State.PAUSED})
 _SHARED = frozenset({State.PENDING, State.WARMING, State.CANARY, State.PAUSED})
-_BEGINS_STEP = frozenset({Change.TO_SHADOW, Change.TO_CANARY, Change.STEP})
+_BEGINS_STEP = frozenset({Change.TO_SHADOW, Change.TO_CANARY, Change.STEP, Change.DROP})
 _RESUMES = frozenset({Change.RESUME_SHADOW, Change.RESUME_CANARY})
 
 
@@ -103,7 +103,7 @@ def view(record: Rollout, sight: Sight, *, brief: bool = False) -> View:
         arms = judge_arms(tried, seen, baseline.base_rates, sight.outcomes, brief=brief)
         judgement = _together(arms)
     elif state in _COMPARED and not record.over:
-        seen_so_far = observations(seen, baseline.base_rates, shadow=record.step < 0)
+        seen_so_far = observations(seen, baseline.base_rates, shadow=plan.shadow if record.step < 0 else 0.0)
         judgement = judge(plan, seen_so_far, brief=brief)
     return View(record, plan, state, baseline, seen, judgement, tried, arms)
 
@@ -165,7 +165,8 @@ def taken_up(record: Rollout, server: str) -> Entry | None:
 def next_action(now: View, sight: Sight) -> Action:
     """What would be done at this look."""
     record = now.record
-    progress = Progress(now.state, record.step, record.started_at, record.entered_at, _outcome(now, sight))
+    started = record.started_at + now.seen.paused_seconds + _pausing(now, sight)
+    progress = Progress(now.state, record.step, started, record.entered_at, _outcome(now, sight))
     if now.experiment is not None and now.arms:
         return decide_arms(now.experiment, progress, now.arms, sight.now)
     action = decide(now.plan, progress, now.judgement, sight.now)
@@ -240,18 +241,10 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
     target, before = record.target, now
     if now.experiment is not None and move.arm is not None:
         target, now = _with_arm(now, move)
-    # The shares of an experiment that loses an arm are others from then on.
     begins = now.state in BEFORE and state not in BEFORE
-    again = change in _RESUMES or (change is Change.STEP and move.arm is not None)
-    seen = (
-        Seen.read({})
-        if begins
-        else anew(now.seen)
-        if again
-        else begin_step(now.seen)
-        if change in _BEGINS_STEP
-        else now.seen
-    )
+    seen = Seen.read({}) if begins else anew(now.seen) if change in _RESUMES else now.seen
+    seen = begin_step(seen) if change in _BEGINS_STEP else seen
+    seen = replace(seen, paused_seconds=seen.paused_seconds + _pausing(now, sight))
     data = {
         "rollout": record.id,
         "change": change.name,
@@ -268,7 +261,7 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
         data |= {"to": target}
     if now.experiment is not None and before.experiment is not None and move.arm is not None:
         data |= {"plan": experiment_document(now.experiment)}
-        if change is Change.STEP:
+        if change is Change.DROP:
             data |= {"hold": [arm.version for arm in before.experiment.arms if arm.name == move.arm]}
     if now.state is State.WARMING:
         document = plan_document(now.plan) if now.experiment is None else dict(record.plan)
@@ -276,6 +269,11 @@ def _change(now: View, sight: Sight, move: Move) -> Entry:
     if now.state is State.REPLAY and sight.replay is not None and sight.replay["done"]:
         data |= {"baseline": {**record.baseline, "replay": dict(sight.replay)}}
     return Entry("rollout-changed", data)
+
+
+def _pausing(now: View, sight: Sight) -> float:
+    """For how long it has been paused, which is no part of the time that it may take."""
+    return max(sight.now - now.record.entered_at, 0.0) if now.state is State.PAUSED else 0.0
 
 
 def _with_arm(now: View, move: Move) -> tuple[int, View]:

@@ -54,6 +54,7 @@ class CountingPlane(FakeDataPlane):
             return
         arms = [(arm["name"], arm["version"], arm["share_ppm"] / 1e6) for arm in entry["route"]["arms"]]
         arms.append(("stable", entry["default"], max(1 - sum(share for *_, share in arms), 0.0)))
+        self.counting[model].share(arms)
         for (arm, version, _), count in zip(
             arms, self.rng.multinomial(requests, [share for *_, share in arms]), strict=True
         ):

@@ -36,7 +36,24 @@ class Counting:
     began: float
     arms: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     shadow: dict[str, Any] | None = None
+    phases: dict[Any, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    phase: dict[str, dict[str, Any]] = field(default_factory=dict)
     last: dict[tuple[str, int], deque[bool]] = field(default_factory=dict)
+
+    def share(self, shares: list[tuple[str, int, float]]) -> None:
+        """Count by these shares from here on."""
+        fresh = {
+            arm: {
+                "arm": arm,
+                "version": version,
+                "share_ppm": round(share * 1e6),
+                "units": 0,
+                "served_units": 0,
+                "labelled_units": 0,
+            }
+            for arm, version, share in shares
+        }
+        self.phase = self.phases.setdefault(tuple(shares), fresh)
 
     def add(self, rng: np.random.Generator, arm: str, version: int, requests: int, rates: Mapping[str, float]) -> None:
         fresh = {
@@ -49,7 +66,10 @@ class Counting:
         kept = self.arms.setdefault((arm, version), fresh)
         kept["answered"] += requests
         kept["units"] += requests
-        kept["served_units"] += int(requests * (1 - rates["errors"]))
+        served = int(requests * (1 - rates["errors"]))
+        kept["served_units"] += served
+        for what, more in (("units", requests), ("served_units", served)):
+            self.phase[arm][what] += more
         for guard, rate in rates.items():
             kept["bad"][guard] += int(rng.binomial(requests, rate))
         last = self.last.setdefault((arm, version), deque(maxlen=20))
@@ -75,7 +95,15 @@ class Counting:
             }
             for (arm, version), counts in self.arms.items()
         ]
-        document = {"experiment": self.experiment, "began_unix_ms": int(self.began * 1000), "arms": arms}
+        phases = [
+            {"number": n, "arms": [dict(arm) for arm in phase.values()]} for n, phase in enumerate(self.phases.values())
+        ]
+        document = {
+            "experiment": self.experiment,
+            "began_unix_ms": int(self.began * 1000),
+            "arms": arms,
+            "phases": phases,
+        }
         if self.shadow is None:
             return document
         paired = {"accuracy": {key: self.shadow[key] for key in ("better", "worse", "same")}}
@@ -157,6 +185,7 @@ class World:
         arms.append(("stable", self.default, max(1 - sum(share for *_, share in arms), 0.0)))
         if self.counting is None or self.counting.experiment != route["experiment"]:
             self.counting = Counting(route["experiment"], self.now)
+        self.counting.share(arms)
         got = self.rng.multinomial(requests, [share for *_, share in arms])
         for (arm, version, _), count in zip(arms, got, strict=True):
             self.counting.add(self.rng, arm, version, int(count), self.rates(arm, version))

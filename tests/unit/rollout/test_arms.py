@@ -10,6 +10,7 @@ from taxiway.errors import InvalidArgument
 from taxiway.journal import replay
 from taxiway.rollout.arms import experiment_document, parse_experiment
 from taxiway.rollout.states import Change
+from taxiway.rollout.steer import Entry
 from tests.unit.rollout.simulated import GOOD, World, alike
 
 VALUES = {
@@ -50,7 +51,7 @@ def test_arms_lie_side_by_side_with_a_control_as_large_as_the_largest() -> None:
 
 def test_the_arm_that_the_goal_prefers_waits_for_somebody() -> None:
     world = begun(VALUES, {"b": 1.0, "c": 1.3, "control": 1.0})
-    world.run(3600, 10, lambda w: w.rollout.rule == "PROVEN")
+    world.run(3600, 10, lambda w: w.rollout.rule == "GOAL_BETTER")
     assert (world.rollout.state, world.rollout.because) == ("canary", "c is better; promote it, or abort")
     with pytest.raises(InvalidArgument, match="which arm"):
         world.command(Change.PROMOTE)
@@ -77,10 +78,27 @@ def test_an_arm_that_does_harm_is_dropped_and_the_others_stay_where_they_are() -
     world.run(900, 5, lambda w: w.state.held == {2})
     assert arms(world) == [("c", 3, 200_000, 300_000), ("control", 1, 500_000, 300_000)]
     drop = next(event for event in world.events if event.data.get("rule") == "HARM")
-    assert (drop.data["change"], drop.data["because"]) == ("STEP", "b: errors")
+    assert (drop.data["change"], drop.data["because"]) == ("DROP", "b: errors")
     world.run(200, 5)
     assert world.rollout.state == "canary"
     assert replay(world.events)["m"] == world.state
+
+
+def test_a_paused_experiment_loses_the_arm_that_does_harm_and_no_other() -> None:
+    world = begun(VALUES, {}, {"b": 0.10})
+    world.command(Change.PAUSE)
+    world.run(900, 5, lambda w: w.state.held == {2})
+    assert world.rollout.state == "paused" and world.state.held == {2}
+    assert [name for name, *_ in arms(world)] == ["c", "control"]
+    world.command(Change.RESUME_CANARY)
+    world.advance(5)
+    assert world.rollout.state == "canary" and replay(world.events)["m"] == world.state
+
+
+def test_a_rollback_by_hand_holds_the_versions_of_all_arms() -> None:
+    world = begun(VALUES, {})
+    world.keep(Entry("rollback", {"from": 2, "to": 1, "above": 3}), "ann")
+    assert world.state.held == {2, 3} and world.rollout.over
 
 
 def test_when_the_last_arm_does_harm_the_old_version_is_put_back() -> None:

@@ -338,7 +338,7 @@ def test_an_experiment_by_command(serving: Begin, capsys: pytest.CaptureFixture[
     assert main(["rollout", "status", "digits", *where]) == 0
     printed = capsys.readouterr().out
     assert "b errors" in printed and "version 2 (b) and 3 (c) beside 1, canary" in printed
-    assert "goal of b: not decided, not enough was told" in printed
+    assert "goal revenue of b: not decided, not enough was told" in printed
     assert main(["rollout", "promote", "digits", *where]) == 2
     assert "hint: arms: b, c" in capsys.readouterr().err
     assert main(["rollout", "promote", "digits", "c", *where]) == 0

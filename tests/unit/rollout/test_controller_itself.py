@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from taxiway.errors import FailedPrecondition, NotFound
@@ -99,3 +100,19 @@ def test_a_version_that_is_not_whole_yet_is_not_called_missing(serving: Begin) -
     with pytest.raises(FailedPrecondition, match="version 2 of digits cannot be rolled out yet: ") as refused:
         started(server, to=2)
     assert refused.value.hint == "try again when it is whole"
+
+
+def test_a_plan_that_waits_for_feedback_says_that_none_has_come(
+    serving: Begin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from taxiway.cli.rollout_view import show
+
+    server = serving()
+    status = server.begin(goal="revenue")
+    (note,) = status["notes"]
+    assert note.startswith("no feedback has come yet, which the goal revenue cannot do without: client.feedback(")
+    show(status)
+    assert f"warning: {note}" in capsys.readouterr().err
+    server.go_on(5)
+    server.plane.counting["digits"].worth("canary", 2, np.array([1.0]))
+    assert server.controller.status("digits")["notes"] == []

@@ -23,7 +23,7 @@ from taxiway.errors import InvalidArgument
 from taxiway.rollout.evidence.evalue import EValue
 from taxiway.rollout.evidence.mixture import Floats
 
-__all__ = ["ALPHA", "Assigned", "log_bayes_factor", "sample_ratio"]
+__all__ = ["ALPHA", "Assigned", "log_bayes_factor", "sample_ratio", "uneven"]
 
 ALPHA = 0.001
 CONCENTRATION = 1000.0
@@ -53,6 +53,16 @@ def sample_ratio(assigned: Iterable[Assigned]) -> EValue:
         InvalidArgument: shares that do not sum to 1, or not one count for each.
     """
     return EValue(sum(_log_factor(counts, shares) for shares, counts in _by_shares(assigned).items()))
+
+
+def uneven(parts: Sequence[Assigned], alpha: float = ALPHA) -> bool:
+    """Whether the arms do not get their shares at some of the steps, one part each, in their order.
+
+    A unit that comes back at the next step is in the same arm again, so what the steps show is no product of
+    independent evidence. Each part is asked by itself, the k-th for its share α/(k(k+1)) of the chance of a false
+    alarm; however they hang together, they stay within α.
+    """
+    return any(sample_ratio([part]).reaches(alpha / (k * (k + 1))) for k, part in enumerate(parts, 1))
 
 
 def _by_shares(assigned: Iterable[Assigned]) -> dict[tuple[float, ...], list[int]]:
