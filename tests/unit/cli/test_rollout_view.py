@@ -14,8 +14,9 @@ GUARD: dict[str, Any] = {"name": "errors", "finding": "not decided", "estimate":
                          "requests_to_decide": 1200, "seconds_to_decide": 60, "in_points": False}  # fmt: skip
 ROLLOUT: dict[str, Any] = {
     "model": "digits", "from": 1, "to": 2, "state": "canary", "over": False, "step": 1, "steps": [10, 50], "arms": [],
-    "guards": [GUARD], "goal": None, "requests_per_second": 76.608, "rule": "MINIMUM", "text": "", "because": "",
-    "crashes": 0, "next": {"rule": "MINIMUM", "text": "more", "because": "", "change": None, "call_somebody": False},
+    "guards": [GUARD], "goal": None, "goal_name": None, "notes": [], "requests_per_second": 76.608, "rule": "MINIMUM",
+    "text": "", "because": "", "crashes": 0,
+    "next": {"rule": "MINIMUM", "text": "more", "because": "", "change": None, "call_somebody": False},
 }  # fmt: skip
 
 
