@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "prometheus": null,
         "traffic": {
             "shadow_threads": 1, "max_shadow_requests": 64, "max_shadow_bytes": 1 << 20,
-            "feedback_capacity": 1 << 12, "feedback_window_ms": 3_600_000,
+            "feedback_capacity": 1 << 12, "max_feedback_bytes": 1 << 24, "feedback_window_ms": 3_600_000,
         },
         "limits": {
             "max_body_bytes": 64 << 20, "max_inflated_bytes": 64 << 20, "max_tensor_bytes": 64 << 20,

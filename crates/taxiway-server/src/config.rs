@@ -66,6 +66,8 @@ pub struct TrafficConfig {
     pub max_shadow_bytes: usize,
     /// Answers of arms that are remembered for feedback, and as many of the rest.
     pub feedback_capacity: usize,
+    /// The most memory that either of both may hold.
+    pub max_feedback_bytes: usize,
     /// How long they are.
     pub feedback_window_ms: u64,
 }
@@ -268,7 +270,7 @@ mod tests {
         "compute_threads": 2, "batch_threads": 0, "limits": {"max_body_bytes": 1, "max_inflated_bytes": 1, "max_tensor_bytes": 1,
         "max_connections": 1, "max_queued_requests": 1, "request_timeout_ms": 0, "grpc_timeout_ms": 7, "header_timeout_ms": 5},
         "traffic": {"shadow_threads": 1, "max_shadow_requests": 1, "max_shadow_bytes": 1, "feedback_capacity": 1,
-        "feedback_window_ms": 7},
+        "max_feedback_bytes": 1, "feedback_window_ms": 7},
         "cors": false, "model_list": true, "artifacts": true, "tensor_content": false, "method_name_check": false, "prometheus": null}"#;
 
     #[test]

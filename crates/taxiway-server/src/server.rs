@@ -366,6 +366,8 @@ impl Core {
         let gauges = Gauges {
             queued: self.pool.queued(),
             feedback: self.memory.heard.all(),
+            feedback_forgotten: self.memory.forgotten(),
+            feedback_bytes: self.memory.bytes(),
             shadows: self.shadows.counts(),
             leases: loaded.iter().map(|l| (l.name.clone(), l.version, l.claims.count())).collect(),
             ready: table.models().iter().map(|(name, model)| ((*name).to_owned(), model.readiness().ready)).collect(),

@@ -48,6 +48,7 @@ _TRAFFIC = (
     "max_shadow_requests",
     "max_shadow_bytes",
     "feedback_capacity",
+    "max_feedback_bytes",
     "feedback_window_ms",
 )
 _HTTP2 = (

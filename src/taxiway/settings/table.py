@@ -151,6 +151,9 @@ class ServerSettings:
     feedback_capacity: int = row(
         100_000, "Answers that are remembered for feedback: so many of arms, and as many of the rest.", least=1
     )
+    max_feedback_bytes: int = row(
+        64 << 20, "The most memory that either of both may hold; the oldest are forgotten first.", least=1 << 20
+    )
     feedback_window_ms: int = row(3_600_000, "How long they are.", least=0)
     batch_threads: int = row(0, "Threads that run batches, for models with batching; 0 is one a core.", least=0)
     max_body_bytes: int = row(64 * MIB, "The longest request body.", least=1)

@@ -11,6 +11,9 @@ use crate::traffic::{Heard, Judgement, key_of};
 const MAX_LABEL_BYTES: usize = 1024;
 const MAX_LABELS: usize = 1024;
 
+/// The largest value, on either side of 0: its square, and the sum of as many as can ever come, are still numbers.
+const MAX_VALUE: f64 = 1e100;
+
 /// Takes feedback. Whether it counts: what was said before does not count twice.
 ///
 /// # Errors
@@ -44,7 +47,10 @@ fn check(request_id: &str, judgement: &Judgement) -> Result<()> {
         return Err(Error::invalid("request_id is missing: it is the x-request-id of the answer"));
     }
     match judgement {
-        Judgement::Value(value) if !value.is_finite() => Err(Error::invalid("value must be a finite number")),
+        // Not `value.abs() > MAX_VALUE`, which NaN is not.
+        Judgement::Value(value) if !(-MAX_VALUE..=MAX_VALUE).contains(value) => {
+            Err(Error::invalid(format!("value must be a number from -{MAX_VALUE:e} to {MAX_VALUE:e}; was {value:e}")))
+        }
         Judgement::Labels(labels) if labels.is_empty() || labels.len() > MAX_LABELS => {
             Err(Error::invalid(format!("1 to {MAX_LABELS} labels are wanted")))
         }

@@ -68,6 +68,10 @@ families! {
             "Connections closed for being over the limit.";
         FEEDBACK: Counter "taxiway_feedback_total" "outcome"
             "Feedback about answers: counted, said again, or about a request that is unknown or too old.";
+        FEEDBACK_FORGOTTEN: Counter "taxiway_feedback_forgotten_total" ""
+            "Answers forgotten before their time for feedback was over, because too many came or they took too much memory.";
+        FEEDBACK_BYTES: Gauge "taxiway_feedback_bytes" ""
+            "Memory of the answers that are remembered for feedback.";
         SHADOWS: Counter "taxiway_shadow_requests_total" "outcome"
             "Requests picked for a shadow version: taken, or dropped because too many waited.";
         LEASES: Gauge "taxiway_leases" "model version"

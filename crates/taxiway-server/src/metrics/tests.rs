@@ -9,7 +9,8 @@ use crate::traffic::Caller;
 
 fn gauges() -> Gauges {
     let (feedback, shadows) = ([("counted", 5), ("again", 0), ("unknown", 1)], [("taken", 6), ("dropped", 0)]);
-    Gauges { queued: 2, feedback, shadows, leases: vec![("m".into(), 3, 4)], ready: vec![("m".into(), true)] }
+    let (leases, ready) = (vec![("m".into(), 3, 4)], vec![("m".into(), true)]);
+    Gauges { queued: 2, feedback, feedback_forgotten: 8, feedback_bytes: 900, shadows, leases, ready }
 }
 
 fn begin(metrics: &Metrics, protocol: Protocol) -> Tracked<'_> {
@@ -38,6 +39,8 @@ fn a_request_is_counted_once_under_its_version_and_outcome() {
         "taxiway_requests_total{model=\"\",version=\"\",protocol=\"rest\",code=\"CANCELLED\"} 1",
         "taxiway_request_duration_seconds_bucket{model=\"m\",version=\"3\",protocol=\"grpc\",le=\"+Inf\"} 1",
         "taxiway_queued_requests 2",
+        "taxiway_feedback_forgotten_total 8",
+        "taxiway_feedback_bytes 900",
         "taxiway_leases{model=\"m\",version=\"3\"} 4",
         "taxiway_model_ready{model=\"m\"} 1",
     ] {

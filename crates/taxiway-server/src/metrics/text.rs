@@ -15,6 +15,9 @@ pub(crate) struct Gauges {
     pub(crate) queued: usize,
     /// What came of feedback, and how often.
     pub(crate) feedback: [(&'static str, u64); 3],
+    /// How many answers were forgotten too soon, and what those that are not take.
+    pub(crate) feedback_forgotten: u64,
+    pub(crate) feedback_bytes: usize,
     /// What came of picking requests for a shadow.
     pub(crate) shadows: [(&'static str, u64); 2],
     /// Model, version and leases of every loaded version.
@@ -103,6 +106,10 @@ fn now(page: &mut Page, metrics: &Metrics, gauges: &Gauges) {
     for (outcome, count) in gauges.feedback {
         page.sample(&[&outcome], count);
     }
+    page.begin(&family::FEEDBACK_FORGOTTEN);
+    page.sample(&[], gauges.feedback_forgotten);
+    page.begin(&family::FEEDBACK_BYTES);
+    page.sample(&[], gauges.feedback_bytes);
     page.begin(&family::SHADOWS);
     for (outcome, count) in gauges.shadows {
         page.sample(&[&outcome], count);

@@ -183,7 +183,33 @@ fn feedback_is_counted_once_for_the_arm_that_answered() {
         assert_eq!(give(&serving, &body).0, 400, "{body}");
     }
     let metrics = serving.http().get("/metrics").body;
-    assert!(metrics.contains("taxiway_feedback_total{outcome=\"unknown\"} 2"), "{metrics}");
+    for (outcome, count) in [("counted", 4), ("again", 2), ("unknown", 2)] {
+        assert!(metrics.contains(&format!("taxiway_feedback_total{{outcome=\"{outcome}\"}} {count}\n")), "{metrics}");
+    }
+}
+
+#[test]
+fn a_value_whose_square_is_no_number_is_refused() {
+    let serving = Serving::start(&json!({}));
+    let versions = [serving.add("m", 1, classifier(0.5, false)), serving.add("m", 2, classifier(0.5, false))];
+    publish(&serving, &versions, &json!({"arms": [{"name": "canary", "version": 2, "share_ppm": 1_000_000}]}));
+    for id in ["a", "b"] {
+        assert_eq!(ask(&serving, id, 0.9), 200);
+    }
+    for value in [1.01e100, -1e300] {
+        let wanted = format!("value must be a number from -1e100 to 1e100; was {value:e}");
+        let (status, body) = give(&serving, &json!({"request_id": "a", "value": value}));
+        assert!(status == 400 && body.contains(&wanted), "{status} {body}");
+        let (code, message) = refusal(give_grpc(&serving, "a", Judgement::Value(value)));
+        assert_eq!((code, message), (Code::InvalidArgument, wanted));
+    }
+    for value in [f64::NAN, f64::INFINITY] {
+        assert_eq!(refusal(give_grpc(&serving, "a", Judgement::Value(value))).0, Code::InvalidArgument);
+    }
+    assert_eq!(give(&serving, &json!({"request_id": "a", "value": 1e100})).0, 200);
+    assert!(give_grpc(&serving, "b", Judgement::Value(-1e100)).unwrap());
+    let goal = serving.server.outcomes("m")["arms"][0]["goal"].clone();
+    assert_eq!(goal, json!({"count": 2, "sum": 0.0, "sum_squares": 2e200}));
 }
 
 #[test]
@@ -192,7 +218,14 @@ fn an_answer_is_remembered_for_its_time_and_no_longer() {
     let versions = [serving.add("m", 1, classifier(0.5, false)), serving.add("m", 2, classifier(0.5, false))];
     publish(&serving, &versions, &json!({"arms": [{"name": "canary", "version": 2, "share_ppm": 500_000}]}));
     assert_eq!(ask(&serving, "a", 0.9), 200);
-    assert_eq!(give(&serving, &json!({"request_id": "a", "label": 1})).0, 404);
+    let (status, body) = give(&serving, &json!({"request_id": "a", "label": 1}));
+    assert!(status == 404 && body.contains("it is more than 0 s ago"), "{status} {body}");
+    let (code, message) = refusal(give_grpc(&serving, "a", labels(&["1"])));
+    assert!(code == Code::NotFound && body.contains(&message.replace('"', "\\\"")), "{code} {message}");
+    let metrics = serving.http().get("/metrics").body;
+    assert!(metrics.contains("taxiway_feedback_total{outcome=\"unknown\"} 2"), "{metrics}");
+    assert!(metrics.contains("taxiway_feedback_forgotten_total 0\n"), "{metrics}");
+    assert!(metrics.contains("taxiway_feedback_bytes 0\n"), "{metrics}");
     let outcomes = serving.server.outcomes("m");
     let closed: u64 = outcomes["arms"].as_array().unwrap().iter().map(|arm| arm["closed"].as_u64().unwrap()).sum();
     assert_eq!(closed, 1);

@@ -34,7 +34,7 @@ pub(crate) fn config(changes: &Value) -> Value {
         "prometheus": null,
         "traffic": {
             "shadow_threads": 1, "max_shadow_requests": 64, "max_shadow_bytes": 1 << 20,
-            "feedback_capacity": 1 << 12, "feedback_window_ms": 3_600_000,
+            "feedback_capacity": 1 << 12, "max_feedback_bytes": 1 << 24, "feedback_window_ms": 3_600_000,
         },
         "http2": {
             "max_streams": 100, "max_frame_bytes": 1 << 18, "max_header_bytes": 1 << 16, "stream_window_bytes": 1 << 20,

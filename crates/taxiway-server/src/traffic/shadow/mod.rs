@@ -160,7 +160,7 @@ fn run(asked: &Asked, answer: &[Tensor], took: Duration, memory: &Memory) {
     };
     counts.compared(&compare(answer, &shadow, asked.to.tolerance), &case);
     if let Some(tops) = tops(&shadow) {
-        memory.shadowed(asked.key, counts, tops);
+        memory.shadowed(asked.key, counts, &tops);
     }
 }
 
