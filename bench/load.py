@@ -1,4 +1,4 @@
-"""Closed-loop load by the generators of Debian: ``h2load`` for gRPC, ``wrk`` for REST.
+"""Load by the generators of Debian: in a closed loop ``h2load`` for gRPC and ``wrk`` for REST, at a rate ``h2load``.
 
 h2load sees HTTP statuses, not gRPC's, which travel in the trailers. A refused call has no message, so its answer has no
 data: the bytes of data h2load counted must be exactly those of as many right answers.
@@ -20,6 +20,7 @@ from pathlib import Path
 from bench.windows import Window
 
 LOAD_CORE = "1"
+_PREFIX_BYTES = 5
 WRK_SCRIPT = Path(__file__).parent / "wrk.lua"
 
 
@@ -35,7 +36,7 @@ class Target:
         url: the address of the method or route.
         protocol: ``grpc`` or ``rest``.
         body: a file with the bytes to send; None sends a GET (REST only).
-        answer_bytes: for gRPC, the length of the response message.
+        answer_bytes: for gRPC, the length of the response message; for REST, of the body, when load is at a rate.
     """
 
     url: str
@@ -73,19 +74,31 @@ def window(target: Target, connections: int, seconds: float, scratch: Path) -> W
     return _h2load(target, connections, max(connections, int(trial.throughput * seconds)), scratch)
 
 
+def paced(target: Target, connections: int, a_second: float, seconds: float, scratch: Path) -> Window:
+    """One window of requests at a rate, whether the ones before are answered or not, up to one on each connection.
+
+    Raises:
+        LoadFailed: not every request succeeded.
+    """
+    requests = max(connections, int(a_second * seconds))
+    return _h2load(target, connections, requests, scratch, (f"--rps={max(1, round(a_second / connections))}",))
+
+
 def _wrk(target: Target, connections: int, seconds: float) -> Window:
     argv = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "-s", str(WRK_SCRIPT)]
     environment = {**os.environ, "BENCH_BODY": str(target.body or "")}
     return parse_wrk(_run(pinned([*argv, target.url], LOAD_CORE), environment))
 
 
-def _h2load(target: Target, connections: int, requests: int, scratch: Path) -> Window:
+def _h2load(target: Target, connections: int, requests: int, scratch: Path, pace: tuple[str, ...] = ()) -> Window:
     log = scratch / "h2load.log"
     log.unlink(missing_ok=True)
     argv = ["h2load", "-t", "1", "-m", "1", "-c", str(connections), "-n", str(requests), f"--log-file={log}"]
-    argv += ["-H", "te: trailers", "-H", "content-type: application/grpc", "-d", str(target.body), target.url]
+    is_grpc = target.protocol == "grpc"
+    kind = ["-H", "te: trailers", "-H", "content-type: application/grpc"] if is_grpc else ["--h1"]
+    argv += [*pace, *kind, "-d", str(target.body), target.url]
     output = _run(pinned(argv, LOAD_CORE), dict(os.environ))
-    return parse_h2load(output, log.read_text(), target.answer_bytes)
+    return parse_h2load(output, log.read_text(), target.answer_bytes + (_PREFIX_BYTES if is_grpc else 0))
 
 
 def _run(argv: list[str], environment: Mapping[str, str]) -> str:
@@ -111,13 +124,13 @@ def parse_wrk(output: str) -> Window:
     return Window(samples["requests"], samples["microseconds"] / 1e6, {int(us): n for us, n in samples["histogram"]})
 
 
-def parse_h2load(output: str, log: str, answer_bytes: int) -> Window:
+def parse_h2load(output: str, log: str, body_bytes: int) -> Window:
     """The window of an h2load run with a given number of requests.
 
     Args:
         output: what h2load printed.
         log: its ``--log-file``: start in microseconds, HTTP status, microseconds taken.
-        answer_bytes: length of a right response message, without its prefix.
+        body_bytes: length of a right answer's body, over gRPC the message and its prefix.
 
     Raises:
         LoadFailed: a request failed, or the answers' bytes are not those of as many right answers.
@@ -130,7 +143,7 @@ def parse_h2load(output: str, log: str, answer_bytes: int) -> Window:
     rows = [line.split("\t") for line in log.splitlines()]
     if succeeded != total or len(rows) != total or any(status != "200" for _, status, _ in rows):
         raise LoadFailed(f"h2load: {succeeded} of {total} requests succeeded, {len(rows)} in its log")
-    expected = total * (answer_bytes + 5)
+    expected = total * body_bytes
     if int(data[1]) != expected:
         raise LoadFailed(
             f"h2load: {data[1]} bytes of data for {total} answers, expected {expected}: calls were refused"

@@ -3,6 +3,9 @@
 Windows with changes and windows without take turns in one run, over REST and gRPC, so that what else the machine does
 falls on both. A request that fails ends the run; the ratio of the p99s is what the changes cost. The server is a data
 plane on a core of its own, in a process that also makes the changes.
+
+Full load is a closed loop of four connections: the core is never idle, and a change holds up whoever waits. Half load
+is half of the requests that a second of full load answered, at a steady rate over sixteen connections.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +37,8 @@ from taxiway.wire import message
 MODEL = "half_plus_two"
 A_SECOND = 100
 _START_SECONDS = 60
-_PROTOCOLS = ("rest", "grpc")
+LOADS = ("full", "half")
+_HALF_CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -171,14 +176,17 @@ def targets(addresses: dict[str, str], folder: Path) -> dict[str, Target]:
     with grpc.insecure_channel(addresses["grpc"]) as channel:
         # Both versions' answers are of one length.
         answer_bytes = len(channel.unary_unary(method, bytes, bytes)(body, timeout=10))
+    url = f"http://{addresses['rest']}/v1/models/{MODEL}:predict"
+    with urllib.request.urlopen(url, (folder / "rest.json").read_bytes(), timeout=10) as answer:
+        text_bytes = len(answer.read())
     return {
-        "rest": Target(f"http://{addresses['rest']}/v1/models/{MODEL}:predict", "rest", folder / "rest.json"),
+        "rest": Target(url, "rest", folder / "rest.json", text_bytes),
         "grpc": Target(f"http://{addresses['grpc']}{method}", "grpc", folder / "grpc.bin", answer_bytes),
     }
 
 
-def measure(server: Server, target: Target, pairs: int, seconds: float, scratch: Path) -> list[Pair]:
-    """So many pairs of windows, every second one in the other order.
+def measure(server: Server, one: Callable[[], Window], pairs: int) -> list[Pair]:
+    """So many pairs of the window ``one``, every second one in the other order.
 
     Raises:
         LoadFailed: a request failed.
@@ -186,7 +194,7 @@ def measure(server: Server, target: Target, pairs: int, seconds: float, scratch:
 
     def window(changing: bool) -> tuple[Window, int]:
         before = server.tell("begin") if changing else 0
-        found = load.window(target, 4, seconds, scratch)
+        found = one()
         return found, server.tell("end") - before if changing else 0
 
     done = []
@@ -201,6 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.route_changes", description=__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="pairs of windows for each protocol (5)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each window (3)")
+    parser.add_argument("--load", choices=(*LOADS, "both"), default="both", help="full, half or both (both)")
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "route-changes")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -215,28 +224,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         subprocess.run(command, cwd=ROOT, env=paths, check=True)
     try:
         with running(build / "models") as server:
+            loads = LOADS if arguments.load == "both" else (arguments.load,)
             for protocol, target in targets(server.addresses, build).items():
-                pairs = measure(server, target, arguments.pairs, arguments.seconds, build)
-                print("\n".join(lines(protocol, pairs)), flush=True)
+                for how, one in windows(target, loads, arguments.seconds, build):
+                    pairs = measure(server, one, arguments.pairs)
+                    print("\n".join(lines(f"{protocol}, {how} load", pairs)), flush=True)
     except load.LoadFailed as error:
         print(f"FAILED {error}")
         return 1
     return 0
 
 
-def lines(protocol: str, pairs: Sequence[Pair]) -> list[str]:
+def windows(
+    target: Target, loads: Sequence[str], seconds: float, scratch: Path
+) -> Iterator[tuple[str, Callable[[], Window]]]:
+    """How to measure a window of each load."""
+    if "full" in loads:
+        yield "full", lambda: load.window(target, 4, seconds, scratch)
+    if "half" in loads:
+        most = load.window(target, 4, seconds, scratch).throughput
+        yield "half", lambda: load.paced(target, _HALF_CONNECTIONS, most / 2, seconds, scratch)
+
+
+def lines(what: str, pairs: Sequence[Pair]) -> list[str]:
     """The pairs and what they come to, for people."""
     rows = []
     for pair in pairs:
         p99_ms = [window.percentile(99) / 1000 for window in (pair.still, pair.changing)]
         rows.append(
-            f"{protocol}: p99 {p99_ms[0]:.2f} ms without, {p99_ms[1]:.2f} ms with {pair.changes} changes; "
+            f"{what}: p99 {p99_ms[0]:.2f} ms without, {p99_ms[1]:.2f} ms with {pair.changes} changes; "
             f"{pair.still.throughput:,.0f} and {pair.changing.throughput:,.0f} requests a second"
         )
     requests = sum(pair.still.requests + pair.changing.requests for pair in pairs)
     changes, seconds = sum(pair.changes for pair in pairs), sum(pair.changing.seconds for pair in pairs)
     rows.append(
-        f"{protocol}: p99 × {ratio(pairs):.2f}, p50 × {ratio(pairs, 50):.2f} (medians of {len(pairs)} pairs); "
+        f"{what}: p99 × {ratio(pairs):.2f}, p50 × {ratio(pairs, 50):.2f} (medians of {len(pairs)} pairs); "
         f"{requests:,} requests, 0 failed; {changes:,} changes in {seconds:.1f} s of load"
     )
     return rows
