@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxiway.cli import output
+from taxiway.cli.edge_prune import prune
 from taxiway.cli.edge_run import run
 from taxiway.cli.store import store_option
 
@@ -23,6 +24,7 @@ def edge() -> None:
     """Make files of a model for phones and boards, and run them."""
 
 
+edge.add_command(prune)
 edge.add_command(run)
 
 
