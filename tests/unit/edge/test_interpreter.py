@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,33 @@ def test_the_servers_engine_answers_the_same_from_the_same_file(file: Path, tmp_
     here = load(file).run(ROWS)
     assert sorted(answer) == sorted(here)
     assert all(np.array_equal(answer[name], here[name]) for name in here)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
+def test_the_c_program_of_the_guide_answers_the_same_bit_for_bit(workshop: Workshop, tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    module = tf.Module()
+    module.kernel = tf.Variable(GENERATOR.random((6, 4)).astype(np.float32))
+    spec = tf.TensorSpec([None, 6], tf.float32, "image")
+    serve = tf.function(lambda image: {"scores": tf.matmul(image, module.kernel)}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": serve})
+    file = tmp_path / "model.tflite"
+    workshop.ask(
+        "convert", saved_model=str(tmp_path / "model"), signature="serving_default", variant="float32", rows="",
+        out=str(file),
+    )  # fmt: skip
+    spec_of_package = find_spec("ai_edge_litert")
+    assert spec_of_package is not None and spec_of_package.submodule_search_locations
+    folder = spec_of_package.submodule_search_locations[0]
+    program = tmp_path / "run"
+    source = Path(__file__).parents[3] / "examples" / "edge" / "run.c"
+    command = ["gcc", "-Wall", "-Werror", str(source), "-o", str(program), f"{folder}/libLiteRt.so"]
+    subprocess.run([*command, f"-Wl,-rpath,{folder}"], check=True, timeout=60)
+    row = GENERATOR.random((1, 6)).astype(np.float32)
+    ran = subprocess.run([program, file, "6", "4"], input=row.tobytes(), capture_output=True, timeout=60, check=True)
+    assert ran.stdout == load(file).run(row)["scores"].tobytes()
+    short = subprocess.run([program, file, "6", "4"], input=b"", capture_output=True, timeout=60, check=False)
+    assert short.returncode == 1 and b"standard input is too short" in short.stderr
 
 
 def test_what_does_not_fit_is_said_in_a_sentence(file: Path) -> None:
