@@ -13,7 +13,7 @@ from taxiway.contract.bound import lower_bound
 from taxiway.errors import InvalidArgument
 from taxiway.types import JsonObject
 
-__all__ = ["Agreement", "Array", "Outputs", "compare"]
+__all__ = ["Agreement", "Array", "Outputs", "compare", "outputs_with_scores"]
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -87,7 +87,7 @@ def compare(
         InvalidArgument: an output is missing or has another shape, there are no rows, or the labels do not fit.
     """
     rows = _checked(reference, candidate)
-    scored = _scored(reference, scores, labels is not None)
+    scored = outputs_with_scores(reference, scores, labelled=labels is not None)
     discrete = [name for name, one in reference.items() if one.dtype.kind not in "fcV" and name not in scored]
     numbers = [name for name, one in reference.items() if one.dtype.kind in "fcV"]
     agreeing: int | None = None
@@ -144,8 +144,8 @@ def _checked(reference: Outputs, candidate: Outputs) -> int:
     return counts.pop()
 
 
-def _scored(reference: Outputs, named: str | None, labelled: bool) -> list[str]:
-    """The outputs that hold scores of classes."""
+def outputs_with_scores(reference: Outputs, named: str | None = None, *, labelled: bool = False) -> list[str]:
+    """The outputs that hold scores of classes, as :func:`compare` tells them."""
     if named is not None:
         if named not in reference or reference[named].ndim not in (1, 2) or reference[named].dtype.kind not in "fV":
             raise InvalidArgument(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from taxiway.artifacts.tokeniser import Tokeniser
 from taxiway.edge.api import Built, build
 from taxiway.edge.interpreter import Interpreter, load
 from taxiway.edge.metadata import described
 from taxiway.edge.prune_file import FineTuning, Pruned, prune
 from taxiway.edge.pruning import Pruning
-from taxiway.edge.tokeniser import Tokeniser
 from taxiway.edge.variants import VARIANTS
 
 __all__ = [

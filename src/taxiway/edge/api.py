@@ -13,6 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.asked import asked_original, check_rows, numbers_of
+from taxiway.artifacts.rows import Rows, rows_of
+from taxiway.artifacts.source import Source, located, signature_of
+from taxiway.artifacts.workshop import Died, Workshop
+from taxiway.artifacts.write import placed
 from taxiway.contract import (
     Contract,
     Limit,
@@ -23,18 +29,11 @@ from taxiway.contract import (
     parse_contract,
     parse_limits,
     recommend,
-    too_few_rows,
 )
-from taxiway.edge.arrays import load, save
 from taxiway.edge.explain import explained
 from taxiway.edge.metadata import with_description
-from taxiway.edge.rows import Rows, rows_of
-from taxiway.edge.source import Source, located, signature_of
-from taxiway.edge.tokeniser import IDS
 from taxiway.edge.variants import VARIANTS, Kind, kinds_of
-from taxiway.edge.workshop import Died, Workshop
-from taxiway.edge.write import placed
-from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Unavailable
+from taxiway.errors import FailedPrecondition, TaxiwayError, Unavailable
 from taxiway.types import JsonObject
 from taxiway.wire.signatures import DEFAULT_SIGNATURE
 
@@ -124,10 +123,10 @@ def build(
     held = parse_contract(contract) if isinstance(contract, str) else contract or Contract()
     limits = parse_limits(recommend) if isinstance(recommend, str) else list(recommend or [])
     with Workshop() as workshop, located(model, store, workshop) as source:
-        asked = signature_of(source, signature)
-        translate = functools.partial(_numbers, source, workshop)
+        asked = signature_of(source, signature, "LiteRT")
+        translate = functools.partial(numbers_of, source, workshop)
         rows = rows_of(data, labels, (signature, asked), source.directory, translate)
-        _check_rows(held, rows)
+        check_rows(held, rows)
         return build_of(workshop, source, kinds, (signature, rows), held, limits=limits, scores=scores, out=out)
 
 
@@ -146,9 +145,7 @@ def build_of(
     signature, rows = asked
     folder = Path(tempfile.mkdtemp(dir=workshop.folder))
     save(folder / "rows.npz", rows.inputs)
-    answer = folder / "original.npz"
-    told = _asked_original(workshop, source, signature, folder / "rows.npz", answer)
-    reference = load(answer)
+    reference, told = asked_original(workshop, source, signature, rows)
     compare(reference, reference, labels=rows.labels, scores=scores)  # refuses labels and scores that do not fit
     work = _Work(workshop, folder, source, signature, rows, contract, reference, told["noise_floor"], scores)
     made = {"tensorflow": str(told["tensorflow"])}
@@ -160,50 +157,6 @@ def build_of(
         measured="one request on one thread of this machine, the runtime's Python call included", made_with=made,
     )  # fmt: skip
     return Built(report, placed(source, report, folder, out) if report.kept else "")
-
-
-def _numbers(source: Source, workshop: Workshop, given: Any) -> Any:
-    """Rows whose texts are numbers, where the tokeniser was split off; written down, it must make the same of them."""
-    split = source.tokeniser
-    if split is None:
-        return given
-    named = dict(given) if isinstance(given, Mapping) else {split.input: given}
-    if split.input not in named:
-        return given
-    texts = np.array([one.decode() if isinstance(one, bytes) else str(one) for one in named.pop(split.input)])
-    folder = Path(tempfile.mkdtemp(dir=workshop.folder))
-    save(folder / "texts.npz", {"texts": texts})
-    file, answer = Path(source.said).absolute(), folder / "ids.npz"
-    workshop.ask("tokens", file=str(file), texts=str(folder / "texts.npz"), out=str(answer))
-    ids = split.ids(texts)
-    if not np.array_equal(ids, load(answer)[IDS]):
-        raise FailedPrecondition("The tokeniser cannot be split off: it makes other numbers of these texts.")
-    return {**named, IDS: ids}
-
-
-def _asked_original(workshop: Workshop, source: Source, signature: str, rows: Path, answer: Path) -> dict[str, Any]:
-    try:
-        return workshop.ask(
-            "original", saved_model=str(source.directory), signature=signature, rows=str(rows), out=str(answer)
-        )
-    except TaxiwayError as error:
-        if error.kind != "UNKNOWN":
-            raise
-        line = next((line.strip() for line in error.message.splitlines() if line.strip()), "")
-        raise FailedPrecondition(f"{source.said} cannot be asked these rows: {line[:300]}") from None
-
-
-def _check_rows(contract: Contract, rows: Rows) -> None:
-    if short := too_few_rows(contract, rows.count):
-        raise InvalidArgument(
-            f"{short[0].upper()}{short[1:]}.",
-            hint="Give more rows with --data, or ask for less: --contract 'agreement>=0.9'.",
-        )
-    if contract.wants_labels and rows.labels is None:
-        raise InvalidArgument(
-            f"The contract asks for accuracy, and {rows.said} has no labels.",
-            hint="--labels NAME, an array in the .npz",
-        )
 
 
 def _variant(work: _Work, kind: Kind, made: dict[str, str]) -> Variant:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from taxiway.edge.arrays import load
+from taxiway.artifacts.arrays import load
 
 __all__ = ["convert"]
 

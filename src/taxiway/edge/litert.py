@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.original import answers
 from taxiway.contract.agreement import Array
-from taxiway.edge.arrays import load, save
-from taxiway.edge.original import answers
 from taxiway.errors import DataLoss, FailedPrecondition
 
 __all__ = ["run"]

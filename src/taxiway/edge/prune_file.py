@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from taxiway.artifacts.rows import rows_of
+from taxiway.artifacts.source import Source, signature_of
+from taxiway.artifacts.workshop import Workshop
 from taxiway.edge.pruning import Pruning, prunable, sparsity_of
-from taxiway.edge.rows import rows_of
-from taxiway.edge.source import Source, signature_of
-from taxiway.edge.workshop import Workshop
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.types import JsonObject
 from taxiway.wire.signatures import DEFAULT_SIGNATURE
@@ -133,7 +133,7 @@ def prune(
         exported = folder / "before"
         before_bytes = _litert(shop, file, exported)
         source = Source(exported, file.stem, None, None, str(file), exported)
-        rows = rows_of(data, labels, (DEFAULT_SIGNATURE, signature_of(source, DEFAULT_SIGNATURE)), exported)
+        rows = rows_of(data, labels, (DEFAULT_SIGNATURE, signature_of(source, DEFAULT_SIGNATURE, "LiteRT")), exported)
         if rows.count < _LEAST_ROWS:
             raise InvalidArgument(f"{rows.count} rows are too few to prune on.", hint=f"Give at least {_LEAST_ROWS}.")
         work = _Work(network, dict(rows.inputs), rows.labels, tuned.seed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taxiway.edge.workshop import Workshop
+from taxiway.artifacts.workshop import Workshop
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from taxiway.artifacts.tokeniser import Tokeniser
+from taxiway.artifacts.workshop import Workshop
 from taxiway.cli import main as cli
 from taxiway.contract import parse_report
 from taxiway.edge import build, described
-from taxiway.edge.tokeniser import Tokeniser
-from taxiway.edge.workshop import Workshop
 from taxiway.errors import InvalidArgument
 from taxiway.publish import publish
 from taxiway.stores import read_manifest

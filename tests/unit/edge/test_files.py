@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from taxiway.edge.arrays import load, save
+from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.workshop import Died, Workshop
 from taxiway.edge.explain import explained
 from taxiway.edge.metadata import described, with_description
 from taxiway.edge.variants import VARIANTS, kinds_of
-from taxiway.edge.workshop import Died, Workshop
 from taxiway.errors import DataLoss, InvalidArgument, TaxiwayError, Unavailable
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")

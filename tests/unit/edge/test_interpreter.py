@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import taxiway
+from taxiway.artifacts.workshop import Workshop
 from taxiway.cli.main import main
 from taxiway.edge import Interpreter, load
-from taxiway.edge.workshop import Workshop
 from taxiway.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from taxiway.stores import Made, Shelf, add_artifacts, open_store
 

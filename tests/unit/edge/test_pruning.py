@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from taxiway.artifacts.workshop import Workshop
 from taxiway.cli.main import main
 from taxiway.edge import FineTuning, Pruning, prune
 from taxiway.edge.pruning import prunable, sparsity_of
-from taxiway.edge.workshop import Workshop
 from taxiway.errors import InvalidArgument, NotFound
 
 keras = pytest.importorskip("keras")

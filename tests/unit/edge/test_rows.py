@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taxiway.edge.rows import Rows, rows_of
+from taxiway.artifacts.rows import Rows, rows_of
 from taxiway.errors import DataLoss, InvalidArgument, NotFound
 from taxiway.wire import messages
 from taxiway.wire.records import WARM_UP_FILE, write_records

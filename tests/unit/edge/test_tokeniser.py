@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taxiway.edge.tokeniser import Tokeniser, tokeniser_of
+from taxiway.artifacts.tokeniser import Tokeniser, tokeniser_of
 from taxiway.errors import FailedPrecondition
 
 CONFIG = {

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from taxiway.artifacts.original import load_signature
+from taxiway.artifacts.rows import Rows
+from taxiway.artifacts.source import Source
+from taxiway.artifacts.workshop import Workshop
 from taxiway.contract import Contract, Variant, parse_contract
 from taxiway.edge.api import build_of
-from taxiway.edge.original import load_signature
-from taxiway.edge.rows import Rows
-from taxiway.edge.source import Source
 from taxiway.edge.variants import kinds_of
-from taxiway.edge.workshop import Workshop
 from taxiway.errors import FailedPrecondition, TaxiwayError
 from taxiway.export import export
 

@@ -8,7 +8,7 @@ const DTYPES = {DT_FLOAT: 'float32', DT_INT32: 'int32', DT_BOOL: 'bool'};
 
 /** Load the model; see loader.d.ts. */
 export async function load({tf, backend = 'wasm', files = fetched(HERE)} = {}) {
-  tf ??= globalThis.tf ?? (await scripts());
+  tf ??= await scripts();
   await start(tf, backend);
   const document = await files.model();
   const weights = await files.weights(document.weightsManifest[0].paths);
@@ -96,7 +96,8 @@ async function start(tf, backend) {
 }
 
 /** TensorFlow.js out of this folder. */
-async function scripts() {
+export async function scripts() {
+  if (globalThis.tf) return globalThis.tf;
   for (const name of SCRIPTS) {
     await new Promise((resolve, reject) => {
       const script = document.createElement('script');

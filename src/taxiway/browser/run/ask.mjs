@@ -1,5 +1,5 @@
 // Asks an artefact in Node: node ask.mjs FOLDER PACKAGES < request.json > answer.json
-// The request: {"batches": [{input: {"data": base64, "shape": […]}}], "backend": "cpu"}.
+// The request: {"backend": "cpu", "batches": [{input: {"data": base64, "shape": […]}}], "timed": one such batch or null}.
 
 import {readFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from taxiway.edge.arrays import load, save
-from taxiway.edge.tokeniser import IDS, PROBES, Tokeniser, tokeniser_of
+from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.tokeniser import IDS, PROBES, Tokeniser, tokeniser_of
 from taxiway.errors import FailedPrecondition
 from taxiway.export import export, load_keras
 

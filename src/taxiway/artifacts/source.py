@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from taxiway.edge.tokeniser import Tokeniser
-from taxiway.edge.workshop import Workshop
+from taxiway.artifacts.tokeniser import Tokeniser
+from taxiway.artifacts.workshop import Workshop
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.stores import MANIFEST_FILE, Shelf, checked_name, open_store, pull, read_manifest, resolve
+from taxiway.stores.manifest import ARTIFACTS
 from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
 from taxiway.wire.signatures import Signature
 
@@ -31,7 +32,7 @@ class Source:
         version: its number in a store; None when it is in none.
         shelf: where it is published; None when it is not.
         said: where it is, for people.
-        beside: where artefacts go when nobody says and it is not published.
+        beside: the directory that artefacts go into, each kind into its own, when nobody says and it is not published.
         tokeniser: what was split off a Keras file that takes texts.
     """
 
@@ -64,7 +65,7 @@ def located(what: str | os.PathLike[str], store: str | os.PathLike[str], worksho
         exported = Path(tempfile.mkdtemp(dir=workshop.folder)) / "exported"
         told = workshop.ask("keras", file=str(path.absolute()), out=str(exported))
         split = None if told["tokeniser"] is None else Tokeniser(**told["tokeniser"])
-        yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-edge", split)
+        yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-artifacts", split)
         return
     if path.is_dir():
         yield _of_directory(path)
@@ -79,11 +80,16 @@ def located(what: str | os.PathLike[str], store: str | os.PathLike[str], worksho
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
         local = pull(shelf, number, Path(folder))
         _check(local)
-        yield Source(local, name, number, shelf, f"{shelf}/{number}", local / "artifacts" / "edge")
+        yield Source(local, name, number, shelf, f"{shelf}/{number}", local / ARTIFACTS)
 
 
-def signature_of(source: Source, name: str) -> Signature:
+def signature_of(source: Source, name: str, runtime: str) -> Signature:
     """A signature that a device can be asked.
+
+    Args:
+        source: the original.
+        name: the signature's.
+        runtime: what runs the artefacts, for people.
 
     Raises:
         NotFound: there is none of the name.
@@ -98,7 +104,7 @@ def signature_of(source: Source, name: str) -> Signature:
             if spec.dtype_name == "string":
                 others = [one for one, other in signatures.items() if not _has_texts(other)]
                 raise FailedPrecondition(
-                    f"{way} {key!r} of {name!r} is text, and LiteRT has no operations on texts.",
+                    f"{way} {key!r} of {name!r} is text, and {runtime} has no operations on texts.",
                     hint=f"--signature {others[0]}"
                     if others
                     else "Export a signature of the numeric part as well: "
@@ -118,7 +124,7 @@ def _has_texts(signature: Signature) -> bool:
 def _of_directory(path: Path) -> Source:
     _check(path)
     whole = path.absolute()
-    beside = path / "artifacts" / "edge"
+    beside = path / ARTIFACTS
     if not (path / MANIFEST_FILE).is_file():
         return Source(path, whole.name, None, None, str(path), beside)
     manifest = read_manifest(path)

@@ -18,12 +18,13 @@ __all__ = ["JOBS", "main"]
 
 # A job: the function that does it. A module is imported by the process that needs it.
 JOBS = {
-    "original": "taxiway.edge.original:original",
+    "original": "taxiway.artifacts.original:original",
     "convert": "taxiway.edge.convert:convert",
-    "keras": "taxiway.edge.keras_file:export_file",
-    "tokens": "taxiway.edge.keras_file:tokens",
+    "keras": "taxiway.artifacts.keras_file:export_file",
+    "tokens": "taxiway.artifacts.keras_file:tokens",
     "quantize": "taxiway.edge.quantize:quantize",
     "run": "taxiway.edge.litert:run",
+    "graph_model": "taxiway.browser.convert.job:graph_model",
 }
 _MOST_CHARACTERS = 8_000
 

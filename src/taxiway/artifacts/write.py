@@ -6,20 +6,29 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from taxiway.artifacts.source import Source
+from taxiway.artifacts.tokeniser import TOKENISER_FILE
 from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, picture
-from taxiway.edge.source import Source
-from taxiway.edge.tokeniser import TOKENISER_FILE
 from taxiway.errors import FailedPrecondition, InvalidArgument
 from taxiway.stores import Made, add_artifacts
 
-__all__ = ["placed"]
+__all__ = ["placed", "write_report"]
 
 _PAGE_FILE = "report.md"
 
 
-def placed(source: Source, report: Report, made: Path, out: str | os.PathLike[str] | None) -> str:
+def placed(
+    source: Source,
+    report: Report,
+    made: Path,
+    out: str | os.PathLike[str] | None,
+    *,
+    beside: Sequence[str] = (),
+    replacing: Sequence[str] = (),
+) -> str:
     """Put the kept variants and the report where they belong, all of them or none; returns where that is.
 
     Args:
@@ -28,6 +37,8 @@ def placed(source: Source, report: Report, made: Path, out: str | os.PathLike[st
         made: the folder with their files.
         out: a directory of one's own; without, a published version gets them beside it, with digests and contracts in
             its manifest, and any other source gets them into a folder of its own.
+        beside: files that go with the first kept variant.
+        replacing: variants that the version has no longer when it has these.
 
     Raises:
         InvalidArgument: ``out`` is no directory of artefacts.
@@ -35,24 +46,34 @@ def placed(source: Source, report: Report, made: Path, out: str | os.PathLike[st
     """
     ready = made / "ready"
     ready.mkdir()
-    for one in report.kept:
-        os.replace(made / one.file, ready / one.file)
-    document = json.dumps(report.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
-    (ready / REPORT_FILE).write_text(document + "\n", encoding="utf-8")
-    (ready / _PAGE_FILE).write_text(report.markdown(), encoding="utf-8")
-    (ready / PICTURE_FILE).write_bytes(picture(report))
+    for name in (*(one.file for one in report.kept), *beside):
+        (ready / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(made / name, ready / name)
+    write_report(ready, report)
     if source.tokeniser is not None:
         text = json.dumps(source.tokeniser.as_json(), indent=1, ensure_ascii=False)
         (ready / TOKENISER_FILE).write_text(text + "\n", encoding="utf-8")
     if out is None and source.shelf is not None and source.version is not None:
-        variants = {one.name: Made([one.file], one.as_json()) for one in report.kept}
+        variants = {
+            one.name: Made([one.file, *(beside if place == 0 else ())], one.as_json())
+            for place, one in enumerate(report.kept)
+        }
         refused = [one.name for one in report.variants if not one.kept]
+        refused += [name for name in replacing if name not in variants]
         files = Made([REPORT_FILE, _PAGE_FILE, PICTURE_FILE])
         add_artifacts(source.shelf, source.version, report.kind, ready, {**variants, "report": files}, without=refused)
         return f"{source.shelf}/{source.shelf.name_of(source.version)}/artifacts/{report.kind}"
-    target = Path(out) if out is not None else source.beside
+    target = Path(out) if out is not None else source.beside / report.kind
     _into(ready, target)
     return str(target)
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write a report beside its artefacts: as JSON, as a page, and as a picture."""
+    document = json.dumps(report.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / REPORT_FILE).write_text(document + "\n", encoding="utf-8")
+    (folder / _PAGE_FILE).write_text(report.markdown(), encoding="utf-8")
+    (folder / PICTURE_FILE).write_bytes(picture(report))
 
 
 def _into(ready: Path, target: Path) -> None:

@@ -17,8 +17,8 @@ from taxiway.errors import FailedPrecondition, Unavailable, error_of_kind
 
 __all__ = ["Died", "Workshop"]
 
-_TENSORFLOW = frozenset({"original", "convert", "keras", "tokens"})
-_CALLED = {"convert": "the converter", "quantize": "the quantiser", "run": "the runtime"}
+_TENSORFLOW = frozenset({"original", "convert", "keras", "tokens", "graph_model"})
+_CALLED = {"convert": "the converter", "quantize": "the quantiser", "run": "the runtime", "graph_model": "the writer"}
 _JOB_SECONDS = 900.0
 
 
@@ -32,7 +32,7 @@ class Workshop:
     def __init__(self, job_seconds: float = _JOB_SECONDS) -> None:
         self._seconds = job_seconds
         self._workers: dict[bool, _Worker] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="taxiway-edge-")
+        self._folder = tempfile.TemporaryDirectory(prefix="taxiway-made-")
         self.folder = Path(self._folder.name)
 
     def __enter__(self) -> Workshop:
@@ -77,7 +77,7 @@ class _Worker:
         reading, writing = os.pipe()
         with log.open("ab") as kept:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "taxiway.edge.worker", str(writing)],
+                [sys.executable, "-m", "taxiway.artifacts.worker", str(writing)],
                 stdin=subprocess.PIPE, stdout=kept, stderr=kept, pass_fds=(writing,), env=_environment(),
             )  # fmt: skip
         os.close(writing)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from taxiway.artifacts.arrays import load, save
 from taxiway.contract import Outputs, noise_floor, nudged
 from taxiway.contract.agreement import Array
-from taxiway.edge.arrays import load, save
 from taxiway.errors import FailedPrecondition, NotFound
 from taxiway.export.check import places_of_writing
 

@@ -1,0 +1,26 @@
+"""What building artefacts shares, wherever they run: the original and its answers, the rows, the place they go to."""
+
+from __future__ import annotations
+
+from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.asked import asked_original, check_rows, numbers_of
+from taxiway.artifacts.rows import Rows, rows_of
+from taxiway.artifacts.source import Source, located, signature_of
+from taxiway.artifacts.workshop import Died, Workshop
+from taxiway.artifacts.write import placed
+
+__all__ = [
+    "Died",
+    "Rows",
+    "Source",
+    "Workshop",
+    "asked_original",
+    "check_rows",
+    "load",
+    "located",
+    "numbers_of",
+    "placed",
+    "rows_of",
+    "save",
+    "signature_of",
+]

@@ -1,0 +1,84 @@
+"""Asking the original the rows that artefacts of it are compared on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.rows import Rows
+from taxiway.artifacts.source import Source
+from taxiway.artifacts.tokeniser import IDS
+from taxiway.artifacts.workshop import Workshop
+from taxiway.contract import Contract, too_few_rows
+from taxiway.contract.agreement import Array
+from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError
+
+__all__ = ["asked_original", "check_rows", "numbers_of"]
+
+
+def asked_original(
+    workshop: Workshop, source: Source, signature: str, rows: Rows
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The original's answers by output, and ``noise_floor`` and ``tensorflow``, the version.
+
+    Raises:
+        FailedPrecondition: it cannot be asked these rows.
+    """
+    folder = Path(tempfile.mkdtemp(dir=workshop.folder))
+    save(folder / "rows.npz", rows.inputs)
+    try:
+        told = workshop.ask(
+            "original",
+            saved_model=str(source.directory),
+            signature=signature,
+            rows=str(folder / "rows.npz"),
+            out=str(folder / "answers.npz"),
+        )
+    except TaxiwayError as error:
+        if error.kind != "UNKNOWN":
+            raise
+        line = next((line.strip() for line in error.message.splitlines() if line.strip()), "")
+        raise FailedPrecondition(f"{source.said} cannot be asked these rows: {line[:300]}") from None
+    return load(folder / "answers.npz"), told
+
+
+def check_rows(contract: Contract, rows: Rows) -> None:
+    """Refuse rows that cannot show what a contract asks for.
+
+    Raises:
+        InvalidArgument: they are too few, or have no labels where the contract asks for accuracy.
+    """
+    if short := too_few_rows(contract, rows.count):
+        raise InvalidArgument(
+            f"{short[0].upper()}{short[1:]}.",
+            hint="Give more rows with --data, or ask for less: --contract 'agreement>=0.9'.",
+        )
+    if contract.wants_labels and rows.labels is None:
+        raise InvalidArgument(
+            f"The contract asks for accuracy, and {rows.said} has no labels.",
+            hint="--labels NAME, an array in the .npz",
+        )
+
+
+def numbers_of(source: Source, workshop: Workshop, given: Any) -> Any:
+    """Rows whose texts are numbers, where the tokeniser was split off; written down, it must make the same of them."""
+    split = source.tokeniser
+    if split is None:
+        return given
+    named = dict(given) if isinstance(given, Mapping) else {split.input: given}
+    if split.input not in named:
+        return given
+    texts = np.array([one.decode() if isinstance(one, bytes) else str(one) for one in named.pop(split.input)])
+    folder = Path(tempfile.mkdtemp(dir=workshop.folder))
+    save(folder / "texts.npz", {"texts": texts})
+    file, answer = Path(source.said).absolute(), folder / "ids.npz"
+    workshop.ask("tokens", file=str(file), texts=str(folder / "texts.npz"), out=str(answer))
+    ids = split.ids(texts)
+    if not np.array_equal(ids, load(answer)[IDS]):
+        raise FailedPrecondition("The tokeniser cannot be split off: it makes other numbers of these texts.")
+    return {**named, IDS: ids}
