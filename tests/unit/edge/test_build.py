@@ -131,7 +131,7 @@ def test_a_keras_file_that_loops_over_time_gets_one_row_at_a_time(tmp_path: Path
     model.save(tmp_path / "m.keras")
     rows = np.random.default_rng(2).random((300, 5, 4)).astype(np.float32)
     built = build(tmp_path / "m.keras", data={"steps": rows}, variants=["float32"])
-    assert built.place == str(tmp_path / "m-edge") and built.report.kept[0].notes["batch"] == 1
+    assert built.place == str(tmp_path / "m-artifacts" / "edge") and built.report.kept[0].notes["batch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_the_tokeniser_of_a_keras_file_is_split_off_and_written_down(tmp_path: P
     ] * 20
     built = build(tmp_path / "m.keras", data={"text": np.array(texts)}, variants=["float32"])
     assert built.report.kept and built.report.rows == 360
-    written = Tokeniser(**json.loads((tmp_path / "m-edge" / "tokeniser.json").read_bytes()))
+    written = Tokeniser(**json.loads((tmp_path / "m-artifacts" / "edge" / "tokeniser.json").read_bytes()))
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
-    runner = interpreter.Interpreter(str(tmp_path / "m-edge" / "float32.tflite")).get_signature_runner()
+    runner = interpreter.Interpreter(str(tmp_path / "m-artifacts" / "edge" / "float32.tflite")).get_signature_runner()
     answered = runner(ids=written.ids(texts[:5]))["mood"]
     np.testing.assert_allclose(answered, model(tf.constant(texts[:5])), atol=1e-5)
