@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxiway.clock import Clock
+from taxiway.serve import tflite_file
 
 __all__ = ["MANIFEST", "Watch", "looks_whole", "walks_as_protobuf"]
 
@@ -25,7 +26,6 @@ _CHUNK = 1 << 20
 # How seldom a version that was whole is walked again, half to one and a half times; each at a moment of its own.
 _WALK_SECONDS = 30.0
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
-_TFLITE_IDENTIFIER = b"TFL3"
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -120,7 +120,7 @@ def looks_whole(path: Path) -> str:
     lite = path / "model.tflite"
     if not graph.is_file() and not lite.is_file():
         return "no saved_model.pb and no model.tflite yet"
-    if lite.is_file() and not _is_tflite(lite):
+    if lite.is_file() and not tflite_file.is_whole(lite):
         return "model.tflite is not whole"
     if graph.is_file() and not _is_saved_model(graph):
         return "saved_model.pb is not whole"
@@ -153,11 +153,6 @@ def _sha256(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _is_tflite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8)[4:] == _TFLITE_IDENTIFIER
 
 
 def _is_saved_model(path: Path) -> bool:

@@ -5,6 +5,6 @@ from __future__ import annotations
 from taxiway.testing.clock import FakeClock
 from taxiway.testing.dataplane import FakeDataPlane, FakeVersion
 from taxiway.testing.executor import StepExecutor
-from taxiway.testing.files import write_saved_model
+from taxiway.testing.files import write_saved_model, write_tflite
 
-__all__ = ["FakeClock", "FakeDataPlane", "FakeVersion", "StepExecutor", "write_saved_model"]
+__all__ = ["FakeClock", "FakeDataPlane", "FakeVersion", "StepExecutor", "write_saved_model", "write_tflite"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from taxiway.serve.completeness import MANIFEST, Watch, looks_whole, walks_as_protobuf
 from taxiway.serve.source import DirectorySource, discover, version_of
-from taxiway.testing import FakeClock, write_saved_model
+from taxiway.testing import FakeClock, write_saved_model, write_tflite
 
 # Files that were written long before the clock's now, so that only what changes during a test is young.
 LATER = FakeClock().now()
@@ -92,8 +92,7 @@ def test_variables(tmp_path: Path, names: list[str], problem: str) -> None:
 def test_litert(tmp_path: Path) -> None:
     (tmp_path / "model.tflite").write_bytes(b"\x1c\x00\x00\x00TFL")
     assert looks_whole(tmp_path) == "model.tflite is not whole"
-    (tmp_path / "model.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3....")
-    assert looks_whole(tmp_path) == ""
+    assert looks_whole(write_tflite(tmp_path)) == ""
 
 
 @settings(deadline=None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from taxiway.serve.tfserving.base_path import BasePath, Patience
+from taxiway.testing import write_tflite
 
 
 class HandClock:
@@ -26,12 +27,6 @@ class HandClock:
         raise AssertionError("nothing here waits")
 
 
-def tflite(directory: Path) -> Path:
-    directory.mkdir(parents=True)
-    (directory / "model.tflite").write_bytes(b"\0\0\0\0TFL3")
-    return directory
-
-
 def waiting(base: BasePath) -> dict[int, bool]:
     return {found.version: bool(found.waiting) for found in base.look().found}
 
@@ -47,7 +42,7 @@ def test_versions_are_numbers_and_the_last_of_two_names_wins(tmp_path: Path) -> 
 def test_a_whole_version_is_loaded_when_it_is_quiet(tmp_path: Path) -> None:
     clock = HandClock()
     base = BasePath("m", str(tmp_path), Patience(10.0, 60.0), clock)
-    tflite(tmp_path / "1")
+    write_tflite(tmp_path / "1")
     assert waiting(base) == {1: True}
     clock.seconds = 11
     assert waiting(base) == {1: False}

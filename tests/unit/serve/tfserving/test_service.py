@@ -16,6 +16,7 @@ from taxiway.serve.tfserving.options import read_options
 from taxiway.serve.tfserving.service import ModelServer
 from taxiway.serve.tfserving.syntax import parse
 from taxiway.settings import ModelSettings
+from taxiway.testing import write_tflite
 from taxiway.testing.dataplane import FakeDataPlane, FakeVersion
 from taxiway.types import JsonObject
 from taxiway.wire import message
@@ -193,7 +194,7 @@ def test_a_reload_with_a_broken_model_leaves_the_others(tmp_path: Path, serve: S
         written(tmp_path, good=f'"{good}" version_labels {{ key: "a" value: 1 }}'), "--max_num_load_retries=0"
     )
     for version in (good / "1", bad / "1"):
-        (version / "model.tflite").write_bytes(b"\0\0\0\0TFL3")
+        write_tflite(version)
         (version / "saved_model.pb").unlink(missing_ok=True)
     server.start()
     loads = len(plane.specs)
