@@ -1,7 +1,7 @@
 """The whole main job, on real handwritten digits: train, look, publish, serve, ask, replace under load, put back.
 
 Then rollouts, still under load: a good version is promoted by itself, two bad ones go back by themselves. At last a
-file for phones is made of the better version, and held to its answers.
+file for phones and a web page are made of the better version, and held to its answers.
 
     python -m examples.digits.demo
 
@@ -28,6 +28,7 @@ from examples.digits.asking import Asked, Askers, Cases
 from examples.digits.commands import ENVIRONMENT, MODEL, ROOT, Unhappy, arrived, lines_of, shown, taxiway_command
 from examples.digits.rollouts import Scene, rolled_out
 from examples.digits.story import Story, drawn, table
+from taxiway import browser
 
 FIRST_PORT = 8500
 
@@ -67,18 +68,41 @@ def tell(story: Story, folder: Path, seconds: float) -> None:
         finally:
             askers.stop()
         reckoned(story, askers.asked(), moments)
-    for_phones(story, folder)
+    rows = folder / "digits.npz"
+    every_digit(rows)
+    for_phones(story, folder, rows)
+    for_browsers(story, folder, rows)
 
 
-def for_phones(story: Story, folder: Path) -> None:
-    """Make the int8 file of version 2, held to the version's answers to every digit there is."""
+def every_digit(file: Path) -> None:
+    """Write all 1,797 images."""
     from sklearn.datasets import load_digits
 
+    np.savez(file, image=load_digits().images.astype(np.float32))
+
+
+def for_phones(story: Story, folder: Path, rows: Path) -> None:
+    """Make the int8 file of version 2, held to the version's answers to every digit there is."""
     story.step("Make a file for phones, and let it answer every digit like version 2")
-    rows = folder / "digits.npz"
-    np.savez(rows, image=load_digits().images.astype(np.float32))
     argv = ["edge", "build", f"{MODEL}:2", "--store", shown(folder / "models"), "--variants", "int8"]
     taxiway_command(story, [*argv, "--data", shown(rows)])
+
+
+def for_browsers(story: Story, folder: Path, rows: Path) -> None:
+    """Make the web page of version 2, held to the same answers; told when there cannot be one."""
+    story.step("Make a web page to draw digits on, and let it answer every digit like version 2")
+    try:
+        browser.install()
+    except taxiway.errors.TaxiwayError as error:
+        story.say(f"No page is made: {error.message}")
+        story.say(error.hint or "")
+        return
+    store = folder / "models"
+    taxiway_command(story, ["browser", "build", f"{MODEL}:2", "--store", shown(store), "--data", shown(rows)])
+    for page in (store / MODEL / "2" / "artifacts" / "browser").rglob("index.html"):
+        story.good(f"the page is {shown(page)}")
+        story.say("browsers want it served:")
+        story.command(["python", "-m", "http.server", "--directory", shown(page.parent)])
 
 
 def trained(story: Story, folder: Path) -> Cases:

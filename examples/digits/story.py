@@ -40,7 +40,7 @@ class Story:
 
     def say(self, line: str) -> None:
         """A line within a chapter."""
-        self._print(f"         {line}")
+        self._print(f"         {line}".rstrip())
 
     def long(self, line: str) -> None:
         """A line within a chapter, on several when it is long."""

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench import soak_swaps
+from taxiway.browser import npm
+from taxiway.browser.run.chromium import find_chromium
+from taxiway.errors import FailedPrecondition
 from taxiway.stores import read_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +35,7 @@ def test_the_demo_tells_its_story_without_a_failed_request(tmp_path: Path) -> No
     assert "int8 written: " in run.stdout and "int8.tflite" in str(
         read_manifest(tmp_path / "demo" / "models" / "digits" / "2").artifacts
     )
+    assert_page(run.stdout, tmp_path / "demo" / "models" / "digits" / "2")
     assert_rollouts(run.stdout)
     for name in ("first", "better"):
         report = tmp_path / "demo" / "runs" / name / "report.html"
@@ -42,6 +46,24 @@ def test_the_demo_tells_its_story_without_a_failed_request(tmp_path: Path) -> No
     assert "\x1b" not in run.stdout
     # The folder of this test has a longer name than anyone's.
     assert max(len(line) for line in run.stdout.splitlines() if str(tmp_path) not in line) <= 100
+
+
+def assert_page(told: str, version: Path) -> None:
+    """The page was made, and either kept its contract in Chromium or is said to be unverified; or why there is none."""
+    said = told.split("Make a web page")[1]
+    if not npm.folder().is_dir():
+        assert "No page is made: " in said
+        return
+    artifacts = read_manifest(version).artifacts
+    assert "int8.tflite" in str(artifacts) and "model.json" in str(artifacts)
+    (page,) = version.glob("artifacts/browser/*/index.html")
+    assert f"the page is {page}" in said
+    try:
+        find_chromium()
+    except FailedPrecondition:
+        assert "Not verified on wasm" in said
+    else:
+        assert "float32 written: 1,797 of 1,797 rows agree" in said and "wasm: largest difference" in said
 
 
 def assert_rollouts(told: str) -> None:
