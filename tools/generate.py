@@ -122,6 +122,13 @@ def edge_models() -> bytes:
     return edge_models_page.render().encode()
 
 
+def browser_models() -> bytes:
+    """The reference page of what became of seven models as web pages."""
+    from tools import browser_models_page
+
+    return browser_models_page.render().encode()
+
+
 # path: what makes its content
 FILES: dict[str, Callable[[], bytes]] = {
     "src/taxiway/serve/openapi.json": openapi_document,
@@ -129,6 +136,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "src/taxiway/wire/messages.pyi": messages_stub,
     "docs/concepts/evidence.svg": evidence_picture,
     "docs/concepts/rollout-states.md": rollout_states,
+    "docs/reference/browser-models.md": browser_models,
     "docs/reference/commands.md": commands,
     "docs/reference/edge-models.md": edge_models,
     "docs/reference/errors.md": errors,

@@ -58,12 +58,12 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def keep(models: Any) -> None:
+def keep(models: Any, file: Path = RESULTS) -> None:
     """Write what is known so far."""
     machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     ordered = {name: models[name] for name in EXAMPLES if name in models}
     document = json.dumps({"machine": machine, "models": ordered}, indent=1, ensure_ascii=False)
-    RESULTS.write_text(document + "\n", encoding="utf-8")
+    file.write_text(document + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
