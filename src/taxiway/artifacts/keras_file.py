@@ -31,15 +31,17 @@ def export_file(file: str, out: str) -> dict[str, Any]:
 
     model = load_keras(file)
     loops = any(_is_a("RNN", layer) and not getattr(layer, "unroll", False) for layer in model._flatten_layers())
+    layer = _vectors(model)
+    if not getattr(model, "inputs", None) or not (loops or layer is not None):
+        export(model, out)
+        return {"tokeniser": None}
     tokeniser, inputs = None, {one.name: (one.shape[1:], one.dtype) for one in model.inputs}
-    names = list(model.output_names)
-    if (layer := _vectors(model)) is not None:
+    # A Sequential has one output and no name for it; as in taxiway.export, its last layer's is taken.
+    names = list(getattr(model, "output_names", None) or [model.layers[-1].name])
+    if layer is not None:
         tokeniser = _split(model, layer)
         model = _after(model, layer)
         inputs = {IDS: ((tokeniser.length,), "int64")}
-    if not loops and tokeniser is None:
-        export(model, out)
-        return {"tokeniser": None}
     specs = [tf.TensorSpec([1 if loops else None, *shape], dtype, name) for name, (shape, dtype) in inputs.items()]
 
     def serve(*given: Any) -> Any:
@@ -67,10 +69,11 @@ def _is_a(name: str, layer: Any) -> bool:
 
 def _vectors(model: Any) -> Any:
     """The tokeniser that the model begins with; None when its input is no text."""
-    if len(model.inputs) != 1 or model.inputs[0].dtype != "string":
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) != 1 or inputs[0].dtype != "string":
         return None
     found = [layer for layer in model.layers if _is_a("TextVectorization", layer)]
-    if len(found) != 1 or found[0].input is not model.inputs[0]:
+    if len(found) != 1 or found[0].input is not inputs[0]:
         raise FailedPrecondition(
             "The model takes texts, and does not begin with one TextVectorization that could be split off.",
             hint="Export a signature of the numeric part, and name it with --signature.",
@@ -96,4 +99,6 @@ def _numbers(layer: Any, texts: list[str]) -> Any:
 
 def _after(model: Any, layer: Any) -> Any:
     """What follows the layer, as a model."""
+    if _is_a("Sequential", model):
+        return type(model)(model.layers[model.layers.index(layer) + 1 :])
     return type(model)(layer.output, model.outputs[0] if len(model.outputs) == 1 else model.outputs)

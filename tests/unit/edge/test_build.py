@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from taxiway.artifacts.keras_file import export_file
 from taxiway.artifacts.tokeniser import Tokeniser
 from taxiway.artifacts.workshop import Workshop
 from taxiway.cli import main as cli
@@ -190,3 +191,26 @@ def test_the_tokeniser_of_a_keras_file_is_split_off_and_written_down(tmp_path: P
     runner = interpreter.Interpreter(str(tmp_path / "m-artifacts" / "edge" / "float32.tflite")).get_signature_runner()
     answered = runner(ids=written.ids(texts[:5]))["mood"]
     np.testing.assert_allclose(answered, model(tf.constant(texts[:5])), atol=1e-5)
+
+
+def test_sequential_keras_files_are_exported_like_others(tmp_path: Path) -> None:
+    layers = keras.layers
+    vectors = layers.TextVectorization(output_sequence_length=4)
+    vectors.adapt(["late again", "on time"])
+    words = layers.Embedding(vectors.vocabulary_size(), 4)
+    kinds = {
+        "dense": ([keras.Input((8,), name="x")], [None, 8]),
+        "loops": ([keras.Input((5, 4), name="x"), layers.GRU(4)], [1, 5, 4]),
+        "texts": ([keras.Input((), name="x", dtype="string"), vectors, words, layers.Flatten()], [None, 4]),
+    }
+    for name, (first, shape) in kinds.items():
+        model = keras.Sequential([*first, layers.Dense(3, "softmax", name="mood")])
+        model.save(tmp_path / f"{name}.keras")
+        split = export_file(str(tmp_path / f"{name}.keras"), str(tmp_path / name))["tokeniser"]
+        function = tf.saved_model.load(str(tmp_path / name)).signatures["serving_default"]
+        ((_, spec),) = function.structured_input_signature[1].items()
+        assert spec.shape.as_list() == shape
+        texts = ["On TIME, late!"]
+        given = tf.constant(texts if split else np.ones([1, *shape[1:]], np.float32))
+        ids = tf.constant(Tokeniser(**split).ids(texts)) if split else given
+        np.testing.assert_allclose(function(ids)["mood"], model(given), atol=1e-6)
