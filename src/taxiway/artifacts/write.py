@@ -14,6 +14,7 @@ from taxiway.artifacts.tokeniser import TOKENISER_FILE
 from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, picture
 from taxiway.errors import FailedPrecondition, InvalidArgument
 from taxiway.stores import Made, add_artifacts
+from taxiway.stores.manifest import ARTIFACTS
 
 __all__ = ["placed", "write_report"]
 
@@ -61,8 +62,12 @@ def placed(
         refused = [one.name for one in report.variants if not one.kept]
         refused += [name for name in replacing if name not in variants]
         files = Made([REPORT_FILE, _PAGE_FILE, PICTURE_FILE])
-        add_artifacts(source.shelf, source.version, report.kind, ready, {**variants, "report": files}, without=refused)
-        return f"{source.shelf}/{source.shelf.name_of(source.version)}/artifacts/{report.kind}"
+        manifest = add_artifacts(
+            source.shelf, source.version, report.kind, ready, {**variants, "report": files}, without=refused
+        )
+        # Each addition has a folder of its own, and the report is in it.
+        stored = manifest.artifacts[f"{ARTIFACTS}/{report.kind}/{REPORT_FILE}"].stored
+        return f"{source.shelf}/{source.shelf.name_of(source.version)}/{stored.removesuffix(f'/{REPORT_FILE}')}"
     target = Path(out) if out is not None else source.beside / report.kind
     _into(ready, target)
     return str(target)

@@ -43,7 +43,7 @@ def _rows_options(function: F) -> F:
     for option in (
         click.option("--backends", default=_BACKENDS, show_default=True, metavar="A,B,…", help="Where it is tried."),
         click.option("--scores", metavar="OUTPUT", help="The output with scores of classes, where it cannot be told."),
-        click.option("--contract", metavar="TERMS", help="What it must hold to; see below."),
+        click.option("--contract", metavar="TERMS", help="What it must hold to, as of taxiway edge build."),
         click.option("--labels", metavar="NAME", help="The array of true classes in the .npz."),
         click.option("--data", metavar="PATH", help="Real rows: an .npz file, or a recording of requests."),
     ):

@@ -183,7 +183,7 @@ def test_the_command_runs_files_and_artefacts(
         captured = capsys.readouterr()
         return captured.err if code else captured.out
 
-    np.savez(tmp_path / "rows.npz", **ROWS)  # type: ignore[arg-type]
+    np.savez(tmp_path / "rows.npz", **ROWS, labels=expected["top"])  # type: ignore[arg-type]
     shown = said(str(file), "--data", str(tmp_path / "rows.npz"), "--out", str(tmp_path / "out.npz"))
     assert shown.splitlines()[0].split() == ["ROW", "scores", "top"] and "… and 50 more rows" in shown
     with np.load(tmp_path / "out.npz") as answers:
