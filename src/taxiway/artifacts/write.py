@@ -11,8 +11,8 @@ from pathlib import Path
 
 from taxiway.artifacts.source import Source
 from taxiway.artifacts.tokeniser import TOKENISER_FILE
-from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, picture
-from taxiway.errors import FailedPrecondition, InvalidArgument
+from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, parse_report, picture
+from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError
 from taxiway.stores import Made, add_artifacts
 from taxiway.stores.manifest import ARTIFACTS
 
@@ -69,7 +69,7 @@ def placed(
         stored = manifest.artifacts[f"{ARTIFACTS}/{report.kind}/{REPORT_FILE}"].stored
         return f"{source.shelf}/{source.shelf.name_of(source.version)}/{stored.removesuffix(f'/{REPORT_FILE}')}"
     target = Path(out) if out is not None else source.beside / report.kind
-    _into(ready, target)
+    _into(ready, target, report.kind)
     return str(target)
 
 
@@ -81,10 +81,19 @@ def write_report(folder: Path, report: Report) -> None:
     (folder / PICTURE_FILE).write_bytes(picture(report))
 
 
-def _into(ready: Path, target: Path) -> None:
+def _holds(folder: Path, kind: str) -> bool:
+    """Whether a build of the kind made the folder: others have files called report.json too, and must not lose them."""
+    path = folder / REPORT_FILE
+    try:
+        return parse_report(json.loads(path.read_bytes()), str(path)).kind == kind
+    except (OSError, ValueError, TaxiwayError):
+        return False
+
+
+def _into(ready: Path, target: Path, kind: str) -> None:
     """Replace a directory of artefacts by another."""
-    if target.exists() and not (target / REPORT_FILE).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise InvalidArgument(f"{target} is there already and holds no artefacts.", hint="Give another --out.")
+    if target.exists() and not _holds(target, kind) and (not target.is_dir() or any(target.iterdir())):
+        raise InvalidArgument(f"{target} is there already and holds no {kind} artefacts.", hint="Give another --out.")
     beside = target.parent / f".{target.name}-{secrets.token_hex(8)}"
     before = beside.with_name(f"{beside.name}-before")
     try:

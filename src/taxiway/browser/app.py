@@ -106,7 +106,8 @@ def page_config(
 
 def _side(spec: TensorSpec) -> int | None:
     """How many pixels each way, where rows are small square images in grey."""
-    if spec.shape is None or len(spec.shape) < 2 or spec.dtype_name == "bool":
+    # One drawing is one row: a model that takes several at a time has a form.
+    if spec.shape is None or len(spec.shape) < 2 or spec.shape[0] not in (None, 1) or spec.dtype_name == "bool":
         return None
     row = spec.shape[1:]
     if len(row) == 1:

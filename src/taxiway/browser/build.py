@@ -176,8 +176,12 @@ def build_of(
 
 def _scores(signature: Signature, reference: Reference | None, named: str | None) -> str | None:
     """The output whose classes the page shows."""
-    if named is not None or reference is None:
-        return named or next((name for name in signature.outputs if name in ("probabilities", "scores")), None)
+    if named is not None:
+        if named not in signature.outputs:
+            raise InvalidArgument(f"There is no output {named!r}.", hint=f"There are {', '.join(signature.outputs)}.")
+        return named
+    if reference is None:
+        return next((name for name in signature.outputs if name in ("probabilities", "scores")), None)
     return next(iter(outputs_with_scores(reference.outputs)), None)
 
 

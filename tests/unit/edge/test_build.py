@@ -111,9 +111,9 @@ def test_when_nothing_holds_nothing_is_written_and_what_was_there_stays(
     assert "nothing was written: no variant holds to the contract" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").touch()
+    (tmp_path / "mine" / "report.json").write_text('{"kind": "edge", "about": "my thesis"}')
     assert command(version, "--variants", "float16", "--out", str(tmp_path / "mine")) == 2
-    assert "holds no artefacts" in capsys.readouterr().err
+    assert "holds no edge artefacts" in capsys.readouterr().err and any((tmp_path / "mine").iterdir())
 
 
 def test_warm_up_requests_are_too_few_for_the_default_contract(version: Path) -> None:
