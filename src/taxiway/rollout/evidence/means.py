@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 MINIMUM = 100
+_LARGEST_Z = 1e100
 
 
 class Side(Enum):
@@ -106,6 +107,8 @@ def log_e_differs(total: ArrayLike, z: ArrayLike, alpha: float, expected: float)
     n = np.asarray(total, np.float64)
     rho = tuning(alpha, expected)
     spread = n * rho**2 + 1
+    # Beyond it a square is no number any more, and the evidence has long been as good as certain.
+    z = np.clip(z, -_LARGEST_Z, _LARGEST_Z)
     return np.asarray(rho**2 * n * np.square(z) / (2 * spread) - np.log(spread) / 2, np.float64)
 
 

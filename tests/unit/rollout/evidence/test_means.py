@@ -78,3 +78,9 @@ def test_it_stays_a_number_at_a_hundred_million() -> None:
     big = mean_difference(Arm(10**8, 0.5001, 0.25), Arm(10**8, 0.5, 0.25), 0.05, 5000)
     assert 0 < big.high - big.low < 1e-3
     assert mean_evidence(Arm(10**8, 0.6, 0.24), Arm(10**8, 0.5, 0.25), 0.05, 5000).p == 0
+
+
+@pytest.mark.parametrize("variance", [1e-300, 1e-200])
+def test_it_stays_a_number_when_a_difference_is_beyond_all_doubt(variance: float) -> None:
+    sure = mean_evidence(Arm(100, -1e100, variance), Arm(100, 1e100, variance), 0.05, 5000)
+    assert 1e100 < sure.log_e < math.inf and sure.p == 0
