@@ -38,12 +38,14 @@ def read_rows(name: str) -> Any:
 
 
 def _numpy(path: Path) -> Any:
+    import zipfile
+
     import numpy as np
 
     try:
         loaded = np.load(path)
         return {name: loaded[name] for name in loaded.files} if path.suffix == ".npz" else loaded
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise InvalidArgument(f"{path} is no file of numpy arrays: {error}") from None

@@ -108,6 +108,7 @@ def test_arrays_by_name_and_standard_input(tmp_path: Path, monkeypatch: pytest.M
         ("a.csv", "", "no rows"),
         ("a.csv", "1,2\n3\n", "1 cells in row 2"),
         ("a.npy", "no array", "no file of numpy arrays"),
+        ("a.npz", "PK\x03\x04 and no more", "no file of numpy arrays"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, text: str, said: str) -> None:
