@@ -43,8 +43,9 @@ def _numpy(path: Path) -> Any:
     import numpy as np
 
     try:
-        loaded = np.load(path)
-        return {name: loaded[name] for name in loaded.files} if path.suffix == ".npz" else loaded
+        with path.open("rb") as file:
+            loaded = np.load(file)
+            return {name: loaded[name] for name in loaded.files} if path.suffix == ".npz" else loaded
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, FileNotFoundError):
             raise
