@@ -198,7 +198,7 @@ def test_sequential_keras_files_are_exported_like_others(tmp_path: Path) -> None
     vectors = layers.TextVectorization(output_sequence_length=4)
     vectors.adapt(["late again", "on time"])
     words = layers.Embedding(vectors.vocabulary_size(), 4)
-    kinds = {
+    kinds: dict[str, tuple[list[Any], list[Any]]] = {
         "dense": ([keras.Input((8,), name="x")], [None, 8]),
         "loops": ([keras.Input((5, 4), name="x"), layers.GRU(4)], [1, 5, 4]),
         "texts": ([keras.Input((), name="x", dtype="string"), vectors, words, layers.Flatten()], [None, 4]),
