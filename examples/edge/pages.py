@@ -8,15 +8,13 @@ trains what is not in ``FOLDER`` yet; the rest takes about four minutes, and Ten
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from examples.edge.models import EXAMPLES, HELD_BACK, write
-from examples.edge.table import keep
+from examples.edge.table import command, keep, known
 from taxiway.artifacts import Source, Workshop, rows_of, signature_of
 from taxiway.browser import DEFAULT_BACKENDS, QUANTISATIONS, npm
 from taxiway.browser.build import Wish, build_of, contract_of
@@ -63,11 +61,9 @@ def measured(folder: Path, name: str, tools: Tools) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser = command(__doc__)
     arguments = parser.parse_args(argv)
-    models = json.loads(RESULTS.read_text(encoding="utf-8"))["models"] if RESULTS.exists() else {}
+    models = known(RESULTS)
     packages = npm.find()
     with Workshop() as workshop, runtimes(DEFAULT_BACKENDS, packages) as where:
         if where.unverified:

@@ -46,19 +46,29 @@ def refusal(model: Path, rows: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    arguments = parser.parse_args(argv)
-    models = json.loads(RESULTS.read_text(encoding="utf-8"))["models"] if RESULTS.exists() else {}
+    arguments = command(__doc__).parse_args(argv)
+    models = known(RESULTS)
     for name in arguments.names or EXAMPLES:
         models[name] = measured(arguments.folder, name)
         print(f"{name}: {[one['name'] for one in models[name]['report']['variants'] if one['kept']]}", flush=True)
-        keep(models)
+        keep(models, RESULTS)
     return 0
 
 
-def keep(models: Any, file: Path = RESULTS) -> None:
+def command(text: str | None) -> argparse.ArgumentParser:
+    """The arguments of a command that measures the models: ``folder``, and ``names`` where not all are meant."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    return parser
+
+
+def known(file: Path) -> dict[str, Any]:
+    """What was kept of each model."""
+    return dict(json.loads(file.read_text(encoding="utf-8"))["models"]) if file.exists() else {}
+
+
+def keep(models: Any, file: Path) -> None:
     """Write what is known so far."""
     machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     ordered = {name: models[name] for name in EXAMPLES if name in models}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taxiway.artifacts.arrays import load, save
-from taxiway.artifacts.asked import asked_original, check_rows, numbers_of
+from taxiway.artifacts.asked import asked_original, asked_rows
 from taxiway.artifacts.rows import Rows, rows_of
 from taxiway.artifacts.source import Source, located, signature_of
 from taxiway.artifacts.workshop import Died, Workshop
@@ -15,10 +15,9 @@ __all__ = [
     "Source",
     "Workshop",
     "asked_original",
-    "check_rows",
+    "asked_rows",
     "load",
     "located",
-    "numbers_of",
     "placed",
     "rows_of",
     "save",

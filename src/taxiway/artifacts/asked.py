@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +11,31 @@ from typing import Any
 import numpy as np
 
 from taxiway.artifacts.arrays import load, save
-from taxiway.artifacts.rows import Rows
+from taxiway.artifacts.rows import Rows, rows_of
 from taxiway.artifacts.source import Source
 from taxiway.artifacts.tokeniser import IDS
 from taxiway.artifacts.workshop import Workshop
 from taxiway.contract import Contract, too_few_rows
 from taxiway.contract.agreement import Array
 from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError
+from taxiway.wire.signatures import Signature
 
-__all__ = ["asked_original", "check_rows", "numbers_of"]
+__all__ = ["asked_original", "asked_rows"]
+
+
+def asked_rows(
+    workshop: Workshop, source: Source, signature: tuple[str, Signature], contract: Contract, data: Any, labels: Any
+) -> Rows:
+    """The rows that artefacts of ``source`` are compared on; ``data`` and ``labels`` as :func:`.rows.rows_of` has them.
+
+    Raises:
+        NotFound, InvalidArgument: as there, or they cannot show what the contract asks for.
+        FailedPrecondition: the tokeniser of a Keras file cannot be split off.
+    """
+    translate = functools.partial(_numbers_of, source, workshop)
+    rows = rows_of(data, labels, signature, source.directory, translate)
+    _check_rows(contract, rows)
+    return rows
 
 
 def asked_original(
@@ -47,7 +64,7 @@ def asked_original(
     return load(folder / "answers.npz"), told
 
 
-def check_rows(contract: Contract, rows: Rows) -> None:
+def _check_rows(contract: Contract, rows: Rows) -> None:
     """Refuse rows that cannot show what a contract asks for.
 
     Raises:
@@ -65,7 +82,7 @@ def check_rows(contract: Contract, rows: Rows) -> None:
         )
 
 
-def numbers_of(source: Source, workshop: Workshop, given: Any) -> Any:
+def _numbers_of(source: Source, workshop: Workshop, given: Any) -> Any:
     """Rows whose texts are numbers, where the tokeniser was split off; written down, it must make the same of them."""
     split = source.tokeniser
     if split is None:

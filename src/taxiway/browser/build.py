@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 from collections.abc import Sequence
@@ -15,11 +14,9 @@ from taxiway.artifacts import (
     Source,
     Workshop,
     asked_original,
-    check_rows,
+    asked_rows,
     located,
-    numbers_of,
     placed,
-    rows_of,
     signature_of,
 )
 from taxiway.browser import npm
@@ -127,9 +124,7 @@ def build(
         asked = signature_of(source, signature, "TensorFlow.js")
         if names is None:
             return build_of(workshop, source, wish, packages)
-        translate = functools.partial(numbers_of, source, workshop)
-        rows = rows_of(data, labels, (signature, asked), source.directory, translate)
-        check_rows(wish.contract, rows)
+        rows = asked_rows(workshop, source, (signature, asked), wish.contract, data, labels)
         with runtimes(names, packages) as where:
             return build_of(workshop, source, wish, packages, rows=rows, where=where)
 

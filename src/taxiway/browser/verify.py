@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from taxiway.artifacts import Workshop, asked_original, check_rows, located, numbers_of, rows_of, signature_of
+from taxiway.artifacts import Workshop, asked_original, asked_rows, located, signature_of
 from taxiway.artifacts.write import write_report
 from taxiway.browser import npm
 from taxiway.browser.build import DEFAULT_BACKENDS, Built, contract_of
@@ -76,9 +75,7 @@ def verify(
     given = data if data is not None else _data(before)
     with Workshop() as workshop, located(original, store, workshop) as source:
         asked = signature_of(source, name, "TensorFlow.js")
-        translate = functools.partial(numbers_of, source, workshop)
-        rows = rows_of(given, labels, (name, asked), source.directory, translate)
-        check_rows(held, rows)
+        rows = asked_rows(workshop, source, (name, asked), held, given, labels)
         outputs, told = asked_original(workshop, source, name, rows)
         reference = Reference(rows, outputs, told["noise_floor"], held, scores)
         with runtimes(names, packages) as where:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import os
 import tempfile
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from taxiway.artifacts.arrays import load, save
-from taxiway.artifacts.asked import asked_original, check_rows, numbers_of
-from taxiway.artifacts.rows import Rows, rows_of
+from taxiway.artifacts.asked import asked_original, asked_rows
+from taxiway.artifacts.rows import Rows
 from taxiway.artifacts.source import Source, located, signature_of
 from taxiway.artifacts.workshop import Died, Workshop
 from taxiway.artifacts.write import placed
@@ -124,9 +123,7 @@ def build(
     limits = parse_limits(recommend) if isinstance(recommend, str) else list(recommend or [])
     with Workshop() as workshop, located(model, store, workshop) as source:
         asked = signature_of(source, signature, "LiteRT")
-        translate = functools.partial(numbers_of, source, workshop)
-        rows = rows_of(data, labels, (signature, asked), source.directory, translate)
-        check_rows(held, rows)
+        rows = asked_rows(workshop, source, (signature, asked), held, data, labels)
         return build_of(workshop, source, kinds, (signature, rows), held, limits=limits, scores=scores, out=out)
 
 

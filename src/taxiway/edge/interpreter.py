@@ -136,9 +136,14 @@ def _read(path: Path) -> bytes:
     return content
 
 
+def says_not_whole(text: str) -> bool:
+    """Whether the runtime's own words for an error mean that the file is none, or not a whole one."""
+    return "flatbuffer" in text.lower() or "identifier" in text
+
+
 def _refused(path: str, error: Exception) -> Exception:
     text = " ".join(str(error).split())
-    if "flatbuffer" in text.lower() or "identifier" in text:
+    if says_not_whole(text):
         return DataLoss(f"{path} is not a whole LiteRT file.", hint="Fetch or build it again.")
     return FailedPrecondition(
         f"The runtime does not run {path}: {text[:300]}", hint="It may need operations that this LiteRT does not have."

@@ -13,6 +13,7 @@ import numpy as np
 from taxiway.artifacts.arrays import load, save
 from taxiway.artifacts.original import answers
 from taxiway.contract.agreement import Array
+from taxiway.edge.interpreter import says_not_whole
 from taxiway.errors import DataLoss, FailedPrecondition
 
 __all__ = ["run"]
@@ -50,7 +51,7 @@ def run(file: str, signature: str, rows: str, out: str, seconds: float = 0.0) ->
         runner = interpreter.get_signature_runner(signature)
     except ValueError as error:
         text = " ".join(str(error).split())
-        if "flatbuffer" in text.lower() or "identifier" in text:
+        if says_not_whole(text):
             raise DataLoss(f"{file} is no LiteRT file, or not a whole one: {text[:200]}") from None
         raise FailedPrecondition(f"the runtime refuses it: {text[:300]}") from None
     inputs = load(rows)

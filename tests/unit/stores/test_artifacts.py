@@ -19,6 +19,7 @@ from taxiway.stores import Made, Shelf, add_artifacts, damaged_artifacts, open_s
 from taxiway.stores.labels import set_label
 from taxiway.testing.clock import FakeClock
 from taxiway.testing.stores import write_files
+from tests.unit.stores.killing import STEPS
 
 ROOT = Path(__file__).parents[3]
 INT8 = Made(["int8.tflite"], {"agreement": 0.995})
@@ -198,37 +199,15 @@ def test_what_nothing_ever_named_goes_after_a_day(shelf: Shelf, tmp_path: Path) 
 
 
 # As in test_faults: the process of each point is killed at that step of replacing an artefact.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from taxiway.stores import Shelf, Made, add_artifacts, bucket, directory, open_store
+KILLED = f"""{STEPS}
+from taxiway.stores import Shelf, Made, add_artifacts, open_store
 
-left = 0
-
-def step(*_):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def counted(function):
-    def call(*arguments, **options):
-        step()
-        result = function(*arguments, **options)
-        step()
-        return result
-    return call
-
-for name in ("list", "get", "put", "upload", "delete"):
-    setattr(bucket.ObstoreBucket, name, counted(getattr(bucket.ObstoreBucket, name)))
-for name in ("copy_file", "write_file", "sync_tree", "rename_new", "sync_directory"):
-    setattr(directory, name, counted(getattr(directory, name)))
 source, store = Path(sys.argv[1]), sys.argv[2]
 for point in sys.argv[3].split(","):
     child = os.fork()
     if child == 0:
         left = int(point)
-        add_artifacts(Shelf(open_store(store), "m"), 1, "edge", source, {"int8": Made(["int8.tflite"])})
+        add_artifacts(Shelf(open_store(store), "m"), 1, "edge", source, {{"int8": Made(["int8.tflite"])}})
         os._exit(0)
     print(int(os.waitpid(child, 0)[1] != 0), flush=True)
 """

@@ -19,47 +19,19 @@ from taxiway.stores import Shelf, Store, open_store, pull
 from taxiway.stores.manifest import verify
 from taxiway.stores.protocol import Entry
 from tests.unit.stores.gcs import GcsStandIn
+from tests.unit.stores.killing import STEPS
 
 ROOT = Path(__file__).parents[3]
 POINTS = 50
 
 # Publishes once for each point; the process of a point is killed at that step. A step is a call of the store, before or
 # after it is made, or a block of a file on its way there. Prints how many were killed and how many were done.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import obstore
+KILLED = f"""{STEPS}
 from taxiway.publish import publish
-from taxiway.stores import bucket, durable
 
 source, store, points = Path(sys.argv[1]), sys.argv[2], [int(one) for one in sys.argv[3].split(",")]
-left = 0
-
-def step(*_):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def counted(function):
-    def call(*arguments, **options):
-        step()
-        result = function(*arguments, **options)
-        step()
-        return result
-    return call
-
-class Counted(bucket.ObstoreBucket):
-    pass
-
-for name in ("list", "get", "put", "upload", "delete"):
-    setattr(Counted, name, counted(getattr(bucket.ObstoreBucket, name)))
-upload = Counted.upload
-Counted.upload = lambda self, name, blocks: upload(self, name, ((step(), block)[1] for block in blocks))
-bucket.ObstoreBucket = Counted
-for name in ("copy_file", "write_file", "sync_tree", "rename_new", "sync_directory"):
-    from taxiway.stores import directory
-    setattr(directory, name, counted(getattr(directory, name)))
+upload = bucket.ObstoreBucket.upload
+bucket.ObstoreBucket.upload = lambda self, name, blocks: upload(self, name, ((step(), block)[1] for block in blocks))
 
 killed = 0
 for point in points:
