@@ -50,7 +50,7 @@ class DirectoryStore:
         home = self._root / folder
         with explained(home):
             try:
-                found = list(_walked(home, "")) if deep else [_entry(one, one.name) for one in os.scandir(home)]
+                found = list(_walked(home, "") if deep else _listed(home))
             except (FileNotFoundError, NotADirectoryError):
                 return []
         return sorted(found, key=lambda entry: entry.name)
@@ -188,13 +188,21 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _listed(home: Path) -> Iterator[Entry]:
+    with os.scandir(home) as entries:
+        yield from (_entry(one, one.name) for one in entries)
+
+
 def _walked(home: Path, under: str) -> Iterator[Entry]:
-    for one in os.scandir(home / under):
-        name = f"{under}/{one.name}" if under else one.name
-        if one.is_dir():
-            yield from _walked(home, name)
-        else:
-            yield _entry(one, name)
+    with os.scandir(home / under) as entries:
+        for one in entries:
+            name = f"{under}/{one.name}" if under else one.name
+            if not one.is_dir():
+                yield _entry(one, name)
+                continue
+            # One that is removed meanwhile takes nothing with it but its own files.
+            with suppress(FileNotFoundError, NotADirectoryError):
+                yield from _walked(home, name)
 
 
 def _entry(one: os.DirEntry[str], name: str) -> Entry:
