@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -37,6 +38,7 @@ __all__ = ["ROUTES", "AdminServer", "Call", "application", "openapi", "read_toke
 
 MAX_BODY_BYTES = 64 * 1024
 LONGEST_HISTORY = 1000
+_WHO = "/api/who"
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
@@ -49,6 +51,16 @@ def _status(call: Call) -> JsonObject:
         "models": handle.status(),
         "stats": handle.stats(),
         "journal_problem": handle.loop.journal_problem,
+    }
+
+
+def _who(handle: ServeHandle) -> JsonObject:
+    """Asked before anybody sends a token here, so it is told to all: that this is an admin API, and whose."""
+    urls = {"rest": handle.url, "grpc": handle.grpc_url}
+    return {
+        "api": "taxiway admin",
+        "version": __version__,
+        "ports": {name: urlsplit(url).port for name, url in urls.items()},
     }
 
 
@@ -151,7 +163,10 @@ def application(handle: ServeHandle, token: str | None) -> Starlette:
     async def describe(_: Request) -> Response:
         return JSONResponse(openapi())
 
-    routes = [Route("/api/openapi.json", describe)]
+    async def say_who(_: Request) -> Response:
+        return JSONResponse(_who(handle))
+
+    routes = [Route("/api/openapi.json", describe), Route(_WHO, say_who)]
     routes += [Route(_pattern(row.path), _endpoint(row, handle, token), methods=[row.method]) for row in ROUTES]
     return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
 

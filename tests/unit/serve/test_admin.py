@@ -114,6 +114,16 @@ def test_a_token_is_asked_for(
         assert main(["status", "--server", str(handle.admin_url)]) == 0
 
 
+def test_who_answers_is_told_to_all_and_by_the_ports_that_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAXIWAY_TOKEN", "secret")
+    with begin(tmp_path) as handle:
+        handle._addresses = {"rest": "0.0.0.0:8501"}
+        code, who = call(handle, "GET", "/api/who")
+        assert (code, who["api"], who["ports"]) == (200, "taxiway admin", {"rest": 8501, "grpc": None})
+
+
 def test_without_a_token_the_port_is_only_for_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TAXIWAY_TOKEN", raising=False)
     with begin(tmp_path, host="0.0.0.0") as handle:
