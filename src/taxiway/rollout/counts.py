@@ -38,6 +38,8 @@ _STEP, _SPLIT = "step.", "split."
 SPLIT = ("units", "served_units", "labelled_units")
 """What must come to the arms in their shares; within one step each unit is counted once."""
 _UNITS = ("units", "served_units")
+# Each unit once, in however many steps it came.
+_UNITS_EVER = "units_ever"
 _PHASE, _SHARE = "phase.", "share_ppm"
 _COMPARED = "shadow.compared"
 _FAULTS = "own_faults"
@@ -108,6 +110,9 @@ def look(
                 total[f"{arm}.{_UNSETTLED}"] = total.get(f"{arm}.{_UNSETTLED}", 0) + more
             elif what.startswith(("bad.", "bad_answers.")) and not what.endswith(f".{ALWAYS_JUDGED}"):
                 continue
+        if what == _UNITS_EVER:
+            # Records of a Taxiway that counted units at each step only go on from what they have.
+            total.setdefault(name, seen.total.get(f"{arm}.units", 0))
         total[name] = total.get(name, 0) + more
         if (what in _UNITS and not arm.startswith(STABLE)) or name == _COMPARED:
             total[_STEP + name] = total.get(_STEP + name, 0) + more
@@ -203,7 +208,7 @@ def _flat(outcomes: Mapping[str, Any], target: int) -> Sums:
     for arm in outcomes["arms"]:
         name = _name(arm)
         flat |= {f"{name}.{_FAULTS}": arm["recent"]["bad_ever"]} if arm["arm"] == STABLE else {}
-        flat |= {f"{name}.{what}": arm[what] for what in ("answered", *_UNITS) if what in arm}
+        flat |= {f"{name}.{what}": arm[what] for what in ("answered", *_UNITS, _UNITS_EVER) if what in arm}
         for kind in ("bad", "bad_answers"):
             flat |= {f"{name}.{kind}.{guard}": count for guard, count in arm[kind].items()}
         flat |= {f"{name}.goal.{what}": value for what, value in arm.get("goal", {}).items() if value is not None}
@@ -245,7 +250,8 @@ def _tally(total: Mapping[str, float], arm: str) -> Tally:
         prefix = f"{arm}.{kind}."
         return {name.removeprefix(prefix): int(count) for name, count in total.items() if name.startswith(prefix)}
 
-    answered, units, unsettled = (int(total.get(f"{arm}.{what}", 0)) for what in ("answered", "units", _UNSETTLED))
+    answered, unsettled = (int(total.get(f"{arm}.{what}", 0)) for what in ("answered", _UNSETTLED))
+    units = int(total.get(f"{arm}.{_UNITS_EVER}", total.get(f"{arm}.units", 0)))
     # The data plane tells no units apart among copies and in what no arm takes.
     told_apart = units > 0
     bad = by_guard("bad")

@@ -150,7 +150,7 @@ def _arm(seen: Seen, arm: str, counted: str, version: int, share: float) -> dict
         "version": version,
         "share": _percent(share),
         "answered": tally.answered,
-        "units": int(seen.total.get(f"{counted}.units", 0)),
+        "units": tally.units or 0,
         "bad": dict(tally.bad),
         "bad_answers": {guard: tally.all_bad(guard) for guard in tally.bad},
     }

@@ -186,6 +186,7 @@ def _nobody(arm: JsonObject, route: JsonObject) -> JsonObject:
     latency = {"count": 0, "sum_us": 0, "buckets": [], "quantiles_us": dict.fromkeys(_QUANTILES)}
     return {
         **_nothing(arm, route),
+        "units_ever": 0,
         "codes": {},
         "nan": 0,
         "right": 0,

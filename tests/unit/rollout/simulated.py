@@ -59,6 +59,7 @@ class Counting:
         fresh = {
             "answered": 0,
             "units": 0,
+            "units_ever": 0,
             "served_units": 0,
             "bad": dict.fromkeys(GOOD, 0),
             "recent": {"bad": 0, "answers": 0, "bad_ever": 0},
@@ -66,6 +67,7 @@ class Counting:
         kept = self.arms.setdefault((arm, version), fresh)
         kept["answered"] += requests
         kept["units"] += requests
+        kept["units_ever"] += requests
         served = int(requests * (1 - rates["errors"]))
         kept["served_units"] += served
         for what, more in (("units", requests), ("served_units", served)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taxiway.rollout.counts import Seen, look, observations, tally_of
+from taxiway.rollout.counts import Seen, begin_step, look, observations, tally_of, units_of
 from taxiway.rollout.evidence.brake import Recent
 
 GOAL = {"count": 2, "sum": 6.0, "sum_squares": 20.0}
@@ -39,6 +39,25 @@ def test_the_first_bad_answer_of_a_unit_and_all_of_them_are_told_apart() -> None
     assert (canary.exposed("errors"), canary.bad, canary.all_bad("errors")) == (3, {"errors": 2, "p95": 1}, 4)
     assert tally_of(seen, "control").exposed("errors") == 5
     assert seen.recent == Recent(1, 5, 6)
+
+
+def counted(**counts: int) -> dict[str, Any]:
+    document = outcomes(GOAL)
+    document["arms"][0] |= counts
+    return document
+
+
+def test_who_comes_at_every_step_is_one_unit_of_an_arm_and_one_of_each_step() -> None:
+    first = look(Seen.read({}), counted(units=100, units_ever=100), "e", 2)
+    seen = look(begin_step(first), counted(units=180, units_ever=120), "e", 2)
+    assert (tally_of(seen, "canary").exposed("errors"), units_of(seen, "canary")) == (120, 80)
+
+
+def test_a_record_without_units_of_all_steps_goes_on_from_those_of_each() -> None:
+    kept = look(Seen.read({}), counted(units=100), "e", 2)
+    assert tally_of(kept, "canary").exposed("errors") == 100
+    later = {**counted(units=30, units_ever=20), "began_unix_ms": 2}
+    assert tally_of(look(kept, later, "e", 2), "canary").exposed("errors") == 120
 
 
 def test_whatever_a_copy_says_but_an_answer_is_bad() -> None:

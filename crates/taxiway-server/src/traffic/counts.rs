@@ -161,6 +161,8 @@ pub(crate) struct ArmCounts {
 #[derive(Default)]
 struct ArmPart {
     tally: Tally,
+    /// Units, each once however the shares changed.
+    units_ever: AtomicU64,
     codes: [AtomicU64; CODES],
     nan: AtomicU64,
     latency: Sketch,
@@ -214,8 +216,11 @@ impl ArmCounts {
         ArmCounts { name: name.to_owned(), version, parts: Parts::default(), recent: Recent::default() }
     }
 
-    pub(super) fn began(&self, keyed: bool, first: bool) {
-        self.parts.own().tally.began(keyed, first);
+    /// A request was led here, as its unit's `first` in its phase, or its first of all.
+    pub(super) fn began(&self, keyed: bool, first: bool, first_ever: bool) {
+        let part = self.parts.own();
+        part.tally.began(keyed, first);
+        add_if(&part.units_ever, first_ever);
     }
 
     pub(super) fn ended(&self, outcome: Outcome) {
@@ -267,6 +272,7 @@ impl ArmCounts {
         document.extend([
             ("arm".to_owned(), json!(self.name)),
             ("version".to_owned(), json!(self.version)),
+            ("units_ever".to_owned(), self.parts.sum(|part| &part.units_ever).into()),
             ("codes".to_owned(), codes.into()),
             ("nan".to_owned(), self.parts.sum(|part| &part.nan).into()),
             ("right".to_owned(), self.parts.sum(|part| &part.right).into()),
@@ -276,6 +282,14 @@ impl ArmCounts {
             ("latency".to_owned(), Merged::of(self.parts.iter().map(|part| &part.latency)).document()),
         ]);
         document.into()
+    }
+}
+
+#[cfg(test)]
+impl ArmCounts {
+    /// The units that a guard found bad.
+    pub(super) fn bad_units(&self, guard: usize) -> u64 {
+        self.parts.sum(|part| &part.tally.bad[guard].first)
     }
 }
 
@@ -293,7 +307,7 @@ mod tests {
                 let (counts, slow) = (&counts, &slow);
                 scope.spawn(move || {
                     for (code, ms, nan) in [(0, 1, false), (0, 20, true), (invalid, 40, false)] {
-                        counts.began(code == 0, code == 0);
+                        counts.began(code == 0, code == 0, nan);
                         let ended = Ended { code, took: Duration::from_millis(ms), nan };
                         let bad = Guards::against(ended, slow);
                         // One unit, whose answers were bad before in every other thread.
@@ -306,7 +320,7 @@ mod tests {
         let document = counts.document(&slow);
         let count = |name: &str| document[name].as_u64().unwrap();
         assert_eq!((count("assigned"), count("keyless"), count("answered"), count("nan")), (12, 4, 12, 4));
-        assert_eq!((count("units"), count("served_units")), (8, 4));
+        assert_eq!((count("units"), count("units_ever"), count("served_units")), (8, 4, 4));
         assert_eq!(document["bad"], json!({"errors": 1, "p95": 1, "p99": 0}));
         assert_eq!(document["bad_answers"], json!({"errors": 8, "p95": 8, "p99": 4}));
         assert_eq!(document["codes"], json!({"OK": 8, "INVALID_ARGUMENT": 4}));

@@ -9,7 +9,7 @@ use taxiway_engine::{Error, ErrorKind, Result};
 
 use super::counts::{ArmCounts, Outcome, Parts, Tally, Verdict, tallied};
 use super::document::{KeyDocument, RouteDocument};
-use super::ended::{Ended, GUARDS, Guards, MAX_SLOW};
+use super::ended::{Ended, Guards, MAX_SLOW};
 use super::route::Route;
 use super::seen::Seen;
 use super::shadow::ShadowCounts;
@@ -28,7 +28,10 @@ pub(crate) struct Experiment {
     phases: Mutex<Phases>,
     /// The units that were led somewhere, by phase.
     seen: Seen,
-    /// Those whose answers a guard found bad, by phase and guard.
+    /// Those that were led somewhere, once for all phases.
+    ever: Seen,
+    /// Those whose answers a guard found bad, by guard, once for all phases: they stay in their arm while shares grow, so
+    /// that at the next step they are no new coins.
     bad: Seen,
     /// Those that a label came for, by phase.
     labelled: Seen,
@@ -103,7 +106,8 @@ impl Counter {
     /// A request was led here. Whether it is its unit's first in this phase.
     pub(super) fn began(&self, unit: Unit) -> bool {
         let first = self.units && self.is_new(&self.experiment.seen, unit, self.phase.number);
-        self.arm.began(unit.keyed, first);
+        let first_ever = first && self.is_new(&self.experiment.ever, unit, 0);
+        self.arm.began(unit.keyed, first, first_ever);
         self.phase.tallies[self.place].own().began(unit.keyed, first);
         first
     }
@@ -130,11 +134,9 @@ impl Counter {
         self.phase.tallies[self.place].own().ended(outcome);
     }
 
-    /// Whether a bad answer is the first that this guard finds among its unit's, in this phase. Where units are not
-    /// told apart each is.
+    /// Whether a bad answer is the first that this guard finds among its unit's. Where units are not told apart each is.
     fn is_newly_bad(&self, unit: Unit, guard: usize) -> bool {
-        let phase_and_guard = self.phase.number * GUARDS as u64 + guard as u64;
-        !self.units || self.is_new(&self.experiment.bad, unit, phase_and_guard)
+        !self.units || self.is_new(&self.experiment.bad, unit, guard as u64)
     }
 
     /// Whether a unit is among these for the first time; without a key it always is.
@@ -153,8 +155,8 @@ impl Experiment {
 
 #[cfg(test)]
 impl Counter {
-    pub(super) fn arm_document(&self) -> Value {
-        self.arm.document(&[])
+    pub(super) fn arm(&self) -> &ArmCounts {
+        &self.arm
     }
 }
 
@@ -166,6 +168,7 @@ impl Experiment {
             arms: Mutex::default(),
             phases: Mutex::default(),
             seen: Seen::default(),
+            ever: Seen::default(),
             bad: Seen::default(),
             labelled: Seen::default(),
             shadows: Mutex::default(),

@@ -58,7 +58,7 @@ fn a_window_closes() {
     assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
     assert_eq!(memory.hear(1, &label("1"), late), Heard::Unknown);
     memory.sweep(late);
-    let arm = counter.arm_document();
+    let arm = counter.arm().document(&[]);
     assert_eq!((&arm["judged"], &arm["closed"], &arm["labelled"]), (&1.into(), &1.into(), &1.into()));
     assert_eq!(memory.hear(2, &label("1"), late), Heard::Counted);
 }
@@ -70,7 +70,7 @@ fn an_id_that_comes_again_is_the_later_request() {
     assert_eq!(memory.hear(1, &label("1"), now), Heard::Counted);
     memory.remember(1, false, owner(&counter, 1), tops(&["1"]), now + Duration::from_secs(1));
     assert_eq!(memory.hear(1, &label("0"), now + Duration::from_secs(2)), Heard::Counted);
-    let arm = counter.arm_document();
+    let arm = counter.arm().document(&[]);
     assert_eq!((&arm["right"], &arm["wrong"], &arm["closed"]), (&1.into(), &1.into(), &1.into()));
 }
 
@@ -82,7 +82,7 @@ fn labels_are_counted_by_answer_and_by_unit() {
         assert!(key == 4 || memory.hear(key, &label("1"), now) == Heard::Counted);
     }
     memory.sweep(now + Duration::from_millis(WINDOW_MS + 1));
-    let arm = counter.arm_document();
+    let arm = counter.arm().document(&[]);
     let count = |name: &str| arm[name].as_u64().unwrap();
     assert_eq!((count("closed"), count("labelled"), count("labelled_units")), (4, 3, 2));
 }
@@ -103,7 +103,7 @@ fn what_is_remembered_takes_no_more_than_its_bytes() {
     assert_eq!(memory.hear(1999, &label("1"), now), Heard::Again);
     memory.sweep(now + Duration::from_millis(WINDOW_MS + 1));
     assert_eq!((memory.bytes(), memory.forgotten()), (0, forgotten), "what is over was not forgotten too soon");
-    assert_eq!(counter.arm_document()["right"], 2000 * 64);
+    assert_eq!(counter.arm().document(&[])["right"], 2000 * 64);
 }
 
 #[test]
