@@ -63,4 +63,9 @@ def _model(name: str, kept: Any) -> str:
     if "serving_default" in kept:
         reason = kept["serving_default"].rstrip(".")
         said.append(f"`serving_default` is refused: {reason}. The table is of the signature `{kept['signature']}`.")
-    return "\n".join([f"## {name}", "", " ".join(said), "", *markdown_table(COLUMNS, report.table()), ""])
+    lines = [f"## {name}", "", " ".join(said), "", *markdown_table(COLUMNS, report.table()), ""]
+    if "unrolled" in kept:
+        lines[2] += " It loops over time, so its files take one row at a time."
+        unrolled = parse_report(kept["unrolled"], RESULTS.name)
+        lines += ["With `--unroll`, for any number of rows:", "", *markdown_table(COLUMNS, unrolled.table()), ""]
+    return "\n".join(lines)

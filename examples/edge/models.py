@@ -3,7 +3,8 @@
     python -m examples.edge.models FOLDER [NAME …]
 
 writes a SavedModel of each into ``FOLDER/NAME``, with the held-back rows in ``FOLDER/NAME.npz``: the inputs by name,
-and ``labels``. A model that is there already is left as it is. Weights begin at random; nothing is downloaded.
+and ``labels``. Recurrent ones have their Keras file too, which can be unrolled. A model that is there already is left
+as it is. Weights begin at random; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from taxiway.export import export
 
 HELD_BACK = 897
 TEXT_LENGTH = 40
+RECURRENT = ("lstm", "gru")
 Rows = dict[str, Any]
 
 
@@ -138,8 +140,8 @@ EXAMPLES: dict[str, Example] = {
     "mlp": Example(_mlp, _flat, 30),
     "cnn": Example(_cnn, _deep, 15),
     "attention": Example(_attention, _flat, 40),
-    "lstm": Example(_recurrent("LSTM"), _flat, 40, "one"),
-    "gru": Example(_recurrent("GRU"), _flat, 40, "one"),
+    "lstm": Example(_recurrent("LSTM"), _flat, 40),
+    "gru": Example(_recurrent("GRU"), _flat, 40),
     "mobilenet": Example(_mobilenet, _deep, 25),
     "text": Example(_text, _worded, 30, "ids"),
 }
@@ -200,20 +202,19 @@ def write(name: str, folder: Path, model: Any = None) -> Path:
     model = trained(name) if model is None else model
     rows, labels = held_back(name)
     np.savez(folder / f"{name}.npz", **rows, labels=labels)
+    if name in RECURRENT:
+        model.save(folder / f"{name}.keras")
     export(model, target, signatures=signatures(name, model))
     return target
 
 
 def signatures(name: str, model: Any) -> Mapping[str, Any] | None:
-    """What is exported beside ``serving_default``: one row at a time of recurrent models, the numbers of texts."""
+    """What is exported beside ``serving_default``: of the text model, what follows the tokeniser."""
     import tensorflow as tf
 
     def serve(x: Any) -> Any:
         return {"probabilities": model(x, training=False)}
 
-    if name in ("lstm", "gru"):
-        free, one = (tf.TensorSpec([rows, 8, 8], tf.float32, "image") for rows in (None, 1))
-        return {"serving_default": (serve, [free]), "one": (serve, [one])}
     if name == "text":
 
         def core(ids: Any) -> Any:

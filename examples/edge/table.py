@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from examples.edge.models import EXAMPLES, HELD_BACK, write
+from examples.edge.models import EXAMPLES, HELD_BACK, RECURRENT, write
 from taxiway.edge import build
 from taxiway.errors import TaxiwayError
 
@@ -25,13 +25,18 @@ RESULTS = Path(__file__).parents[2] / "docs" / "reference" / "edge-models.json"
 
 
 def measured(folder: Path, name: str) -> dict[str, Any]:
-    """The report of a model, and what its signature for servers is told where devices get another."""
+    """The report of a model, what its signature for servers is told where devices get another, and unrolled loops."""
     example, model, rows = EXAMPLES[name], write(name, folder), folder / f"{name}.npz"
     found: dict[str, Any] = {"signature": example.signature}
     if example.signature != "serving_default":
         found["serving_default"] = refusal(model, rows)
     built = build(model, data=rows, signature=example.signature, out=folder / "artifacts" / name)
     report = replace(built.report, source=f"examples/edge: {name}", data=f"{HELD_BACK} held-back digits")
+    if name in RECURRENT:
+        unrolled = build(
+            folder / f"{name}.keras", data=rows, unroll=True, out=folder / "artifacts" / f"{name}-unrolled"
+        )
+        found["unrolled"] = replace(unrolled.report, source=report.source, data=report.data).as_json()
     return {**found, "report": report.as_json()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from examples.edge.models import EXAMPLES
+from examples.edge.models import EXAMPLES, RECURRENT
 from examples.edge.table import RESULTS
 from taxiway.contract import judge, parse_report
 from taxiway.edge import VARIANTS
@@ -21,8 +21,10 @@ def test_the_page_is_what_the_measurements_say() -> None:
 
 
 def test_every_variant_of_every_model_is_written_or_refused_with_a_reason() -> None:
-    for name, kept in MODELS.items():
-        report = parse_report(kept["report"], name)
+    reports = {name: kept["report"] for name, kept in MODELS.items()}
+    reports |= {f"{name} unrolled": kept["unrolled"] for name, kept in MODELS.items() if "unrolled" in kept}
+    for name, document in reports.items():
+        report = parse_report(document, name)
         assert [one.name for one in report.variants] == list(VARIANTS)
         for one in report.variants:
             assert one.reason and bool(one.file) == one.kept
@@ -34,5 +36,11 @@ def test_every_variant_of_every_model_is_written_or_refused_with_a_reason() -> N
 def test_every_model_has_a_float32_file_and_those_that_cannot_be_had_whole_say_why() -> None:
     assert all(parse_report(kept["report"], name).variants[0].kept for name, kept in MODELS.items())
     told = {name: kept["serving_default"] for name, kept in MODELS.items() if "serving_default" in kept}
-    assert told.keys() == {"lstm", "gru", "text"}
-    assert "free batch" in told["lstm"] and "free batch" in told["gru"] and "is text" in told["text"]
+    assert told.keys() == {"text"} and "is text" in told["text"]
+
+
+def test_recurrent_models_take_one_row_or_are_unrolled() -> None:
+    for name in RECURRENT:
+        looped, unrolled = (parse_report(MODELS[name][key], name).variants[0] for key in ("report", "unrolled"))
+        assert looped.kept and unrolled.kept
+        assert looped.notes["batch"] == 1 and "batch" not in unrolled.notes

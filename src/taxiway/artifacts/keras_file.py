@@ -10,29 +10,33 @@ from taxiway.artifacts.arrays import load, save
 from taxiway.artifacts.tokeniser import IDS, PROBES, Tokeniser, tokeniser_of
 from taxiway.errors import FailedPrecondition
 from taxiway.export import export, load_keras
+from taxiway.wire.signatures import shape_text
 
 __all__ = ["export_file", "tokens"]
 
 
-def export_file(file: str, out: str) -> dict[str, Any]:
+def export_file(file: str, out: str, unroll: bool = False) -> dict[str, Any]:
     """Export a ``.keras`` or ``.h5`` file into the directory ``out``.
 
-    A model with recurrent layers gets a signature for one row at a time. One that begins with TextVectorization is
-    split: the signature is of the numeric part, and takes ``ids``.
+    A model with recurrent layers gets a signature for one row at a time, or, with ``unroll``, one that does every step
+    by itself and takes any number of rows. One that begins with TextVectorization is split: the signature is of the
+    numeric part, and takes ``ids``.
 
     Returns:
         ``tokeniser``: what was split off, None when nothing was.
 
     Raises:
-        FailedPrecondition: the tokeniser cannot be split off.
+        FailedPrecondition: the tokeniser cannot be split off, or there is nothing that could be unrolled.
         TaxiwayError: see :func:`taxiway.export.load_keras` and :func:`taxiway.export.export`.
     """
     import tensorflow as tf
 
     model = load_keras(file)
+    if unroll:
+        _unroll(model)
     loops = any(_is_a("RNN", layer) and not getattr(layer, "unroll", False) for layer in model._flatten_layers())
     layer = _vectors(model)
-    if not getattr(model, "inputs", None) or not (loops or layer is not None):
+    if not getattr(model, "inputs", None) or not (loops or unroll or layer is not None):
         export(model, out)
         return {"tokeniser": None}
     tokeniser, inputs = None, {one.name: (one.shape[1:], one.dtype) for one in model.inputs}
@@ -51,7 +55,17 @@ def export_file(file: str, out: str) -> dict[str, Any]:
         values = answer if isinstance(answer, (list, tuple)) else [answer]
         return dict(zip(names, values, strict=True))
 
-    export(model, out, signatures={"serving_default": (serve, specs)})
+    try:
+        export(model, out, signatures={"serving_default": (serve, specs)})
+    except ValueError as error:
+        if "Cannot unroll a RNN if the time dimension is undefined" not in str(error):
+            raise
+        shown = ", ".join(f"{name} {shape_text((None, *shape))}" for name, (shape, _) in inputs.items())
+        raise FailedPrecondition(
+            f"It cannot be unrolled: the number of steps is free ({shown}).",
+            hint="Build the model again with that number in its Input, load the weights, and save it; "
+            "or leave --unroll out: then it loops, a row at a time.",
+        ) from None
     return {"tokeniser": None if tokeniser is None else tokeniser.as_json()}
 
 
@@ -61,6 +75,22 @@ def tokens(file: str, texts: str, out: str) -> dict[str, Any]:
     assert layer is not None
     save(out, {IDS: _numbers(layer, load(texts)["texts"].tolist())})
     return {}
+
+
+def _unroll(model: Any) -> None:
+    """Have every recurrent layer do its steps one after another, in a graph without a loop; weights stay as they are.
+
+    Raises:
+        FailedPrecondition: there is none, or one that loops by other means.
+    """
+    found = [layer for layer in model._flatten_layers() if _is_a("RNN", layer)]
+    if not found:
+        raise FailedPrecondition("The model has no recurrent layer to unroll.", hint="Leave --unroll out.")
+    for layer in found:
+        layer.unroll = True
+        # Keras 2 has a loop of its own for its LSTM and GRU, chosen when the layer was made.
+        if hasattr(layer, "_could_use_gpu_kernel"):
+            layer._could_use_gpu_kernel = False
 
 
 def _is_a(name: str, layer: Any) -> bool:

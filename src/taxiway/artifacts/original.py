@@ -73,7 +73,7 @@ def load_signature(saved_model: str, signature: str) -> Any:
     import tensorflow as tf
 
     try:
-        signatures = tf.saved_model.load(saved_model).signatures
+        loaded = tf.saved_model.load(saved_model)
     except AttributeError as error:
         if "add_slot" not in str(error):
             raise
@@ -85,11 +85,12 @@ def load_signature(saved_model: str, signature: str) -> Any:
         raise FailedPrecondition(
             f"{saved_model} cannot be loaded: {str(error).strip().splitlines()[0][:300]}"
         ) from None
+    signatures = loaded.signatures
     if signature not in signatures:
         raise NotFound(f"There is no signature {signature!r}; there are {', '.join(signatures) or 'none'}.")
     function = signatures[signature]
     # The variables live as long as the loaded object, which the function alone does not keep.
-    function.kept_alive = signatures
+    function.kept_alive = loaded
     return function
 
 

@@ -46,27 +46,36 @@ class Source:
 
 
 @contextmanager
-def located(what: str | os.PathLike[str], store: str | os.PathLike[str], workshop: Workshop) -> Iterator[Source]:
+def located(
+    what: str | os.PathLike[str], store: str | os.PathLike[str], workshop: Workshop, *, unroll: bool = False
+) -> Iterator[Source]:
     """The source that is meant, for as long as the block lasts.
 
     Args:
         what: a directory, a Keras file, MODEL, MODEL:VERSION or MODEL:LABEL.
         store: where MODEL is.
         workshop: exports a Keras file.
+        unroll: have the recurrent layers of a Keras file do their steps without a loop.
 
     Raises:
         NotFound: there is no such thing.
         InvalidArgument: it holds no SavedModel.
+        FailedPrecondition: it cannot be unrolled; only Keras files can.
     """
     path = Path(what)
     if path.suffix in _KERAS_FILES:
         if not path.is_file():
             raise NotFound(f"There is no file {path}.")
         exported = Path(tempfile.mkdtemp(dir=workshop.folder)) / "exported"
-        told = workshop.ask("keras", file=str(path.absolute()), out=str(exported))
+        told = workshop.ask("keras", file=str(path.absolute()), out=str(exported), unroll=unroll)
         split = None if told["tokeniser"] is None else Tokeniser(**told["tokeniser"])
         yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-artifacts", split)
         return
+    if unroll:
+        raise FailedPrecondition(
+            f"{what} is no Keras file, and only that knows its recurrent layers, which --unroll is for.",
+            hint="Give the .keras or .h5 file; or leave --unroll out: then it loops, a row at a time.",
+        )
     if path.is_dir():
         yield _of_directory(path)
         return

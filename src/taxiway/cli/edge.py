@@ -12,7 +12,7 @@ from taxiway.cli.edge_run import run
 from taxiway.cli.store import store_option
 
 if TYPE_CHECKING:
-    from taxiway.contract import Report
+    from taxiway.contract import Report, Variant
 
 __all__ = ["edge", "show_report"]
 
@@ -40,6 +40,7 @@ edge.add_command(run)
     "--signature", default="serving_default", show_default=True, metavar="NAME", help="Which one devices get."
 )
 @click.option("--scores", metavar="OUTPUT", help="The output with scores of classes, where it cannot be told.")
+@click.option("--unroll", is_flag=True, help="Recurrent layers of a Keras file without loops.")
 @click.option("--out", metavar="DIR", help="Where to.  [default: the version's own artifacts/edge]")
 @output.json_option
 def build(model: str, variants: str, as_json: bool, **options: Any) -> int:
@@ -48,6 +49,9 @@ def build(model: str, variants: str, as_json: bool, **options: Any) -> int:
     PATH is a SavedModel's directory or a Keras file. --data is an .npz file with an array for each input, an .npy file,
     or a recording of requests. Each variant is converted, run on every row and compared with the model's own answers;
     one that does not hold to the contract is listed as refused and not written.
+
+    Models that loop over time take one row at a time. With --unroll those of a Keras file do every step by itself:
+    larger, and for any number of rows.
 
     A contract has terms with commas between: agreement>=0.99@0.95 (the share of rows with the same top class, at a
     confidence), difference<=1e-3, accuracy>=0.9, accuracy_drop<=0.01. Exits 1 when nothing could be written.
@@ -69,8 +73,14 @@ def show_report(report: Report, place: str) -> None:
     output.print_table(columns, [row[:-1] for row in report.table()], right=columns[2:])
     output.print_line()
     for one in report.variants:
-        output.print_line(f"{one.name} {'written' if one.kept else 'refused'}: {one.reason}")
+        output.print_line(f"{one.name} {'written' if one.kept else 'refused'}: {one.reason}{_batch(one)}")
     output.print_line()
     if report.recommendation is not None:
         output.print_line(str(report.recommendation))
     output.print_line(f"in {place}" if place else "nothing was written: no variant holds to the contract")
+
+
+def _batch(one: Variant) -> str:
+    """What to say of a file that does not take any number of rows."""
+    batch = one.notes.get("batch") if one.kept else None
+    return "" if batch is None else f"; it takes {batch} {'row' if batch == 1 else 'rows'} at a time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taxiway.artifacts.tokeniser import Tokeniser
 from taxiway.edge.api import Built, build
+from taxiway.edge.form import Form
 from taxiway.edge.interpreter import Interpreter, load
 from taxiway.edge.metadata import described
 from taxiway.edge.prune_file import FineTuning, Pruned, prune
@@ -14,6 +15,7 @@ __all__ = [
     "VARIANTS",
     "Built",
     "FineTuning",
+    "Form",
     "Interpreter",
     "Pruned",
     "Pruning",

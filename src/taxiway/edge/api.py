@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,11 +30,15 @@ from taxiway.contract import (
     recommend,
 )
 from taxiway.edge.explain import explained
+from taxiway.edge.form import Form, checked_form
 from taxiway.edge.metadata import with_description
 from taxiway.edge.variants import VARIANTS, Kind, kinds_of
 from taxiway.errors import FailedPrecondition, TaxiwayError, Unavailable
 from taxiway.types import JsonObject
 from taxiway.wire.signatures import DEFAULT_SIGNATURE
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Built", "build"]
 
@@ -89,6 +93,7 @@ def build(
     signature: str = DEFAULT_SIGNATURE,
     scores: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    **form: Unpack[Form],
 ) -> Built:
     """Make LiteRT files of a model, hold each to its contract, and write those that keep it.
 
@@ -108,6 +113,7 @@ def build(
         signature: the one that devices get, under the same name.
         scores: the output that holds scores of classes, where it cannot be told.
         out: a directory, which is made or replaced; ``artifacts/edge`` of the version when None.
+        form: what files are like beside their numbers; see :class:`taxiway.edge.Form`.
 
     Returns:
         The report, and where the files are.
@@ -115,13 +121,14 @@ def build(
     Raises:
         NotFound: there is no such model, signature or file of rows.
         InvalidArgument: the rows do not fit, or are too few to show what the contract asks for.
-        FailedPrecondition: the original cannot be asked, or takes texts.
+        FailedPrecondition: the original cannot be asked, or takes texts, or cannot be unrolled.
         DataLoss: a file is damaged.
     """
     kinds = kinds_of(variants)
     held = parse_contract(contract) if isinstance(contract, str) else contract or Contract()
     limits = parse_limits(recommend) if isinstance(recommend, str) else list(recommend or [])
-    with Workshop() as workshop, located(model, store, workshop) as source:
+    unroll = checked_form(form).get("unroll", False)
+    with Workshop() as workshop, located(model, store, workshop, unroll=unroll) as source:
         asked = signature_of(source, signature, "LiteRT")
         rows = asked_rows(workshop, source, (signature, asked), held, data, labels)
         return build_of(workshop, source, kinds, (signature, rows), held, limits=limits, scores=scores, out=out)

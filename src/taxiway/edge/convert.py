@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from taxiway.artifacts.arrays import load
+from taxiway.edge.loops import has_loops, with_batch
+from taxiway.wire.saved_model import read_saved_model
 
 __all__ = ["convert"]
 
@@ -28,6 +30,7 @@ def convert(saved_model: str, signature: str, variant: str, rows: str, out: str)
     """
     import tensorflow as tf
 
+    saved_model = _without_free_loops(saved_model, signature, Path(out).with_name("one-row"))
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[signature])
     if variant != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -42,9 +45,20 @@ def convert(saved_model: str, signature: str, variant: str, rows: str, out: str)
     return {"converter": f"tensorflow {tf.__version__}"}
 
 
-def _batch(saved_model: str, signature: str) -> int:
-    from taxiway.wire.saved_model import read_saved_model
+def _without_free_loops(saved_model: str, signature: str, one_row: Path) -> str:
+    """The SavedModel to convert: ``one_row``, with the signature for one row, where it loops over a free batch."""
+    if one_row.is_dir():
+        return str(one_row)
+    inputs = read_saved_model(saved_model).signatures[signature].inputs.values()
+    free = all(one.shape and one.shape[0] is None for one in inputs)
+    return (
+        str(one_row)
+        if free and has_loops(saved_model) and with_batch(saved_model, signature, 1, str(one_row))
+        else saved_model
+    )
 
+
+def _batch(saved_model: str, signature: str) -> int:
     inputs = read_saved_model(saved_model).signatures[signature].inputs.values()
     return next((one.shape[0] for one in inputs if one.shape and one.shape[0] is not None), 1)
 

@@ -25,8 +25,8 @@ def explained(said: str, kind: Kind) -> str:
     """
     if "tensor list ops" in said or "TensorListReserve" in said:
         return (
-            "it loops over time with a free batch, which LiteRT cannot: "
-            "export a signature for one row and name it with --signature"
+            "it loops over time with a free batch, which LiteRT cannot, and one row at a time could not be had: "
+            "build the Keras file with --unroll, or export a signature for one row and name it with --signature"
         )
     found = {name.strip() for pattern in _MISSING_OPS for one in pattern.findall(said) for name in one.split(",")}
     if names := sorted(name.removeprefix("Flex") for name in found if name.strip()):

@@ -125,16 +125,6 @@ def test_warm_up_requests_are_too_few_for_the_default_contract(version: Path) ->
     ]
 
 
-def test_a_keras_file_that_loops_over_time_gets_one_row_at_a_time(tmp_path: Path) -> None:
-    keras.utils.set_random_seed(1)
-    steps = keras.Input((5, 4), name="steps")
-    model = keras.Model(steps, keras.layers.Dense(3, "softmax", name="scores")(keras.layers.LSTM(4)(steps)))
-    model.save(tmp_path / "m.keras")
-    rows = np.random.default_rng(2).random((300, 5, 4)).astype(np.float32)
-    built = build(tmp_path / "m.keras", data={"steps": rows}, variants=["float32"])
-    assert built.place == str(tmp_path / "m-artifacts" / "edge") and built.report.kept[0].notes["batch"] == 1
-
-
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -145,6 +135,7 @@ def test_a_keras_file_that_loops_over_time_gets_one_row_at_a_time(tmp_path: Path
         (["none", "--contract", "agreement"], "'agreement' is no term of a contract"),
         (["none", "--variants", ","], "No variant is asked for"),
         (["none", "--recommend", "small"], "'small' is no limit"),
+        (["none", "--unroll"], "none is no Keras file, and only that knows its recurrent layers"),
     ],
 )
 def test_wrong_calls_are_told(
