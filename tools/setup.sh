@@ -41,7 +41,7 @@ if ! fresh packages constraints.txt; then
     # Every file is checked against its hash in constraints.txt; nothing outside of it is installed.
     "$venv/bin/pip" install --disable-pip-version-check --quiet --no-deps --only-binary :all: \
         --require-hashes -r constraints.txt
-    # Three packages name tensorflow itself; tensorflow-cpu is that, under another name (tool.uv in pyproject.toml).
+    # Some packages name tensorflow itself; tensorflow-cpu is that, under another name (tool.uv in pyproject.toml).
     if wrong=$("$venv/bin/pip" check --disable-pip-version-check); then wrong=; fi
     wrong=$(grep -v 'requires tensorflow, which is not installed' <<<"$wrong" || true)
     [ -z "$wrong" ] || fail "the pinned packages do not fit together: $wrong" "make pins resolves them anew"

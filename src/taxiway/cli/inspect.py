@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ _LITERT_FILE = "model.tflite"
 @click.option("--ops", "all_ops", is_flag=True, help="List every op, not only the most frequent.")
 @output.json_option
 def inspect(what: str, store: str, all_ops: bool, as_json: bool) -> None:
-    """Show signatures, sizes, ops, artefacts and lineage of a SavedModel or a version."""
-    with _located(what, store) as (directory, pulled):
-        document = describe(directory, pulled=pulled)
+    """Show signatures, sizes, ops, artefacts and lineage of a SavedModel, a version or a LiteRT file."""
+    if Path(what).is_file():
+        document = describe_file(Path(what))
+    else:
+        with _located(what, store) as (directory, pulled):
+            document = describe(directory, pulled=pulled)
     output.print_value(document, as_json, lambda value: _show(value, None if all_ops else MAX_OPS_SHOWN))
 
 
@@ -61,7 +65,9 @@ def describe(directory: Path, *, pulled: bool = False) -> dict[str, Any]:
     warm_up = sum(1 for _ in read_records(files[WARM_UP_FILE])) if WARM_UP_FILE in files else 0
     return {
         "path": str(directory),
-        "signatures": {name: one.as_json() for name, one in graph.signatures.items()} if graph else {},
+        "signatures": {name: one.as_json() for name, one in graph.signatures.items()}
+        if graph
+        else _litert_signatures(directory / _LITERT_FILE),
         "tensorflow": graph.tensorflow_version if graph else None,
         "functions": graph.functions if graph else 0,
         "ops": dict(graph.ops) if graph else {},
@@ -69,9 +75,37 @@ def describe(directory: Path, *, pulled: bool = False) -> dict[str, Any]:
         "comparison": (read_beside(directory, EXPORT_FILE) or {}).get("comparison", {}),
         "profile": None if (profile := read_profile(directory)) is None else profile.as_json(),
         "litert": has_litert,
+        "described": {},
         "files": {name: path.stat().st_size for name, path in files.items()},
         "manifest": manifest,
     }
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """The same of one LiteRT file, anybody's; ``described`` is what ``taxiway edge build`` wrote into it.
+
+    Raises:
+        DataLoss: it is none, or not a whole one.
+        FailedPrecondition: the runtime does not run it.
+    """
+    from taxiway.edge.metadata import described
+
+    signatures = _litert_signatures(path)
+    return {
+        "path": str(path), "signatures": signatures, "tensorflow": None, "functions": 0, "ops": {},
+        "warm_up_requests": 0, "comparison": {}, "profile": None, "litert": True,
+        "described": described(path.read_bytes()) if signatures else {},
+        "files": {path.name: path.stat().st_size}, "manifest": None,
+    }  # fmt: skip
+
+
+def _litert_signatures(path: Path) -> dict[str, Any]:
+    """What a LiteRT file takes and gives; nothing is known where the runtime is not installed."""
+    from taxiway.edge.interpreter import load
+
+    if find_spec("ai_edge_litert") is None:
+        return {}
+    return {name: one.as_json() for name, one in load(path).signatures.items()}
 
 
 def _manifest(directory: Path, pulled: bool) -> dict[str, Any]:
@@ -157,8 +191,14 @@ def _facts(document: dict[str, Any], max_ops: int | None) -> list[tuple[str, str
         ("ops", f"{len(ops)} kinds: {shown}" if ops else ""),
         ("warm-up requests", str(document["warm_up_requests"] or "none")),
         *((f"{name} as exported", comparison_text(one)) for name, one in document["comparison"].items()),
-        ("LiteRT file", _LITERT_FILE if document["litert"] else "none"),
+        ("LiteRT file", next((name for name in document["files"] if name.endswith(".tflite")), "none")),
     ]
+    if made := document["described"]:
+        version = "" if made.get("version") is None else f" version {made['version']}"
+        facts += [
+            ("made of", f"{made.get('model')}{version}, as {made.get('variant')}"),
+            ("held to", f"{made.get('contract')}: {made.get('shown')}"),
+        ]
     manifest = document["manifest"]
     if manifest is None:
         return [*facts, ("manifest", "none: not published by Taxiway")]

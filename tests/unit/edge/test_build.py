@@ -82,6 +82,11 @@ def test_a_version_gets_artefacts_with_contracts_and_a_refused_one_leaves(
     inside = described(files["artifacts/edge/float32.tflite"].read_bytes())
     assert (inside["model"], inside["version"], inside["variant"]) == ("m", 1, "float32")
     assert inside["contract"] == "agreement>=0.97@0.95,difference<=0" and inside["accuracy"] == 1.0
+    assert cli.main(["inspect", str(files["artifacts/edge/float32.tflite"])]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert (
+        "made of m version 1, as float32" in told and "held to agreement>=0.97@0.95,difference<=0: 320 of 320" in told
+    )
     contract = read_manifest(version).artifacts["artifacts/edge/int8.tflite"].contract
     assert contract["kept"] is True and contract["agreement"]["rows"] == 320
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
