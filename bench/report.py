@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.svg import Bar, bars
+from taxiway.load.svg import Bar, bars
 
 RESULTS = Path(__file__).parent / "results"
 

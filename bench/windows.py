@@ -6,9 +6,10 @@ or until the patience is used up; a result says which of the two it was.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from taxiway.load.percentiles import percentile
 
 
 @dataclass(frozen=True)
@@ -52,24 +53,6 @@ class Settled:
     windows: tuple[Window, ...]
     agreed: bool
     chosen: Window
-
-
-def percentile(histogram: Mapping[int, int], percent: float) -> float:
-    """The nearest-rank percentile of a histogram of values.
-
-    Raises:
-        ValueError: the histogram is empty or ``percent`` is not within 0 to 100.
-    """
-    total = sum(histogram.values())
-    if total == 0 or not 0 <= percent <= 100:
-        raise ValueError(f"no {percent}th percentile of {total} samples")
-    rank = max(1, math.ceil(total * percent / 100))
-    seen = 0
-    for value in sorted(histogram):
-        seen += histogram[value]
-        if seen >= rank:
-            return float(value)
-    raise AssertionError("the counts of a histogram add up to its total")
 
 
 def within(values: Sequence[float], tolerance: float) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taxiway.client import Client
     from taxiway.client.operate import feedback, history, hold, release, rollback, status
     from taxiway.export import export
+    from taxiway.load import bench
     from taxiway.publish import publish
     from taxiway.replay import replay
     from taxiway.serve.api import serve
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "__version__",
+    "bench",
     "browser",
     "edge",
     "errors",
@@ -56,7 +58,7 @@ __version__ = "0.1.0"
 # packages holds a function of its own name.
 _STAGES = frozenset({"export", "publish", "replay", "serve", "train", "tune"})
 _OPERATIONS = ("feedback", "history", "hold", "release", "rollback", "status")
-_NAMES = {"Client": "taxiway.client", **dict.fromkeys(_OPERATIONS, "taxiway.client.operate")}
+_NAMES = {"Client": "taxiway.client", "bench": "taxiway.load", **dict.fromkeys(_OPERATIONS, "taxiway.client.operate")}
 # A stage does not import what stands above it. What such a package brings is handed over by the call.
 _HANDED_OVER = {
     "taxiway.serve": {"rollouts": "taxiway.rollout.controller:attach", "replays": "taxiway.replay.live:LiveReplays"}

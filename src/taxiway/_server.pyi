@@ -1,13 +1,34 @@
 """The data plane, as Python sees it: few calls, each taking and giving one JSON document.
 
-The documents are described in ARCHITECTURE.md, "The seam". ``taxiway.serve.server`` is the only importer.
+The documents are described in ARCHITECTURE.md, "The seam". ``taxiway.serve.server`` is the only importer of it, and
+``taxiway.load.generator`` of the load generator.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 class ServerError(Exception):
     """A refusal of the data plane. ``args`` is ``(kind, message)``, the kind a gRPC code's name."""
+
+@final
+class Load:
+    """What asks one server the same requests, window after window; each answer is held against the request's first."""
+
+    def __init__(self, target: str, requests: Sequence[tuple[str, bytes]]) -> None: ...
+    def start(self, window: str) -> None:
+        """Begin a window of load; returns at once. Raises ServerError."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Wait for the window's end, at most so long, with the lock released. Returns whether it has ended."""
+
+    def finish(self) -> str:
+        """JSON: what the window came to. One that still runs is ended at once, its open requests given up."""
+
+    def different(self) -> list[tuple[int, bytes, list[tuple[bytes, int]], int]]:
+        """The requests whose answers were not always the same bytes, over all windows so far.
+
+        Each: its number, its first answer, the others with how often they came, and how many were not kept.
+        """
 
 @final
 class LoadedVersion:

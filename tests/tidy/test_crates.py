@@ -17,9 +17,19 @@ ROOT = Path(__file__).parents[2]
 CRATES = sorted(path.parent.name for path in (ROOT / "crates").glob("*/Cargo.toml"))
 # crate: what it must not depend on, not even for its tests
 FORBIDDEN = {
-    "taxiway-engine": {"hyper", "libloading", "pyo3", "taxiway-runtimes", "taxiway-server", "tokio", "tonic"},
-    "taxiway-runtimes": {"hyper", "pyo3", "taxiway-server", "tokio", "tonic"},
-    "taxiway-server": {"libloading", "pyo3", "taxiway-runtimes"},
+    "taxiway-engine": {
+        "hyper",
+        "libloading",
+        "pyo3",
+        "taxiway-runtimes",
+        "taxiway-load",
+        "taxiway-server",
+        "tokio",
+        "tonic",
+    },
+    "taxiway-runtimes": {"hyper", "pyo3", "taxiway-load", "taxiway-server", "tokio", "tonic"},
+    "taxiway-load": {"libloading", "pyo3", "taxiway-runtimes", "taxiway-server", "tonic"},
+    "taxiway-server": {"libloading", "pyo3", "taxiway-load", "taxiway-runtimes"},
     "taxiway-python": set(),
 }
 

@@ -80,13 +80,13 @@ def test_deciding_opens_and_prints_nothing(name: str) -> None:
     assert called & {"open", "print", "input", "exec", "eval", "__import__"} == set()
 
 
-def test_one_module_imports_the_extension() -> None:
+def test_one_module_imports_the_server_and_one_the_load_generator() -> None:
     importers = {
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
         if any(name == "taxiway._server" or name.startswith("taxiway._server.") for name in imports(parsed(path)))
     }
-    assert importers == {"serve/server.py"}
+    assert importers == {"serve/server.py", "load/generator.py"}
 
 
 def test_no_file_is_named_for_nothing() -> None:

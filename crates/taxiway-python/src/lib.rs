@@ -1,10 +1,11 @@
-//! The module `taxiway._server`: the data plane as Python sees it.
+//! The module `taxiway._server`: the data plane as Python sees it, and the load generator beside it.
 //!
 //! Each call takes and gives one JSON document, and lets go of the interpreter while it waits. The contract stands in
 //! `src/taxiway/_server.pyi`.
 #![forbid(unsafe_code)]
 
 mod errors;
+mod load;
 mod loaded;
 mod server;
 
@@ -24,6 +25,7 @@ fn libraries() -> String {
 #[pymodule]
 fn _server(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ServerError", module.py().get_type::<errors::ServerError>())?;
+    module.add_class::<load::Load>()?;
     module.add_class::<loaded::LoadedVersion>()?;
     module.add_class::<server::Server>()?;
     module.add_function(wrap_pyfunction!(libraries, module)?)

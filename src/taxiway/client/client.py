@@ -6,8 +6,8 @@ import re
 import threading
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from urllib.parse import urlsplit
 
+from taxiway.client.address import address_of
 from taxiway.client.answer import Answer, Metadata, VersionStatus
 from taxiway.client.feedback import Feedback, FeedbackCounts, Label, give_all
 from taxiway.client.retry import Retrying
@@ -20,7 +20,6 @@ from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
 
 __all__ = ["Client", "Label"]
 
-_GRPC_PORT = 8500
 _MAX_VERSIONS_KNOWN = 256
 # What a server keeps of a request id; it replaces any other by one of its own.
 _HEADER_TEXT = re.compile(r"[!-~]{1,128}")
@@ -37,7 +36,8 @@ class Client:
     version, so the first prediction costs one call more.
 
     Args:
-        url: ``http://host:port`` or ``grpc://host:port``; ``https://`` and ``grpcs://`` over TLS.
+        url: ``http://host:port`` or ``grpc://host:port``; ``https://`` and ``grpcs://`` over TLS; ``unix:///path`` for
+            gRPC over a Unix socket.
         timeout_seconds: how long a call may take, retries included.
         retries: how often to ask again at most, when nobody was there or the server turned the call away before any
             work. A call that may have been worked on is never asked again.
@@ -277,27 +277,14 @@ class Client:
 
 
 def _transport(url: str, tls: Tls | None) -> Transport:
-    parts = urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    secure = parts.scheme in ("https", "grpcs")
-    if tls is not None and not secure:
-        raise InvalidArgument(f"{url!r} has no TLS, and certificates are given.", hint="Write https:// or grpcs://.")
-    tls = (tls or Tls()) if secure else None
-    if parts.scheme in ("grpc", "grpcs") and host and parts.path in ("", "/"):
+    address = address_of(url, tls)
+    if address.protocol == "grpc":
         from taxiway.client.transports.grpc import GrpcTransport
 
-        return GrpcTransport(f"[{host}]:{port or _GRPC_PORT}" if ":" in host else f"{host}:{port or _GRPC_PORT}", tls)
-    if parts.scheme in ("http", "https") and host and not parts.query:
-        from taxiway.client.transports.rest import RestTransport
+        return GrpcTransport(address.target, address.tls)
+    from taxiway.client.transports.rest import RestTransport
 
-        return RestTransport(url, tls)
-    raise InvalidArgument(
-        f"{url!r} is no address of a server.",
-        hint="Give http://host:8501 for REST or grpc://host:8500 for gRPC; https:// and grpcs:// over TLS.",
-    )
+    return RestTransport(url, address.tls)
 
 
 def _target(model: str, version: int | None, label: str | None) -> Target:

@@ -11,8 +11,8 @@ import numpy as np
 
 from taxiway.errors import FailedPrecondition, InvalidArgument
 from taxiway.export.endpoints import Endpoint, Tensors
-from taxiway.export.made_up import made_up
 from taxiway.types import JsonObject
+from taxiway.wire.made_up import made_up
 from taxiway.wire.signatures import Signature
 from taxiway.wire.tensors import Array
 

@@ -17,8 +17,8 @@ import numpy as np
 from taxiway.errors import InvalidArgument
 from taxiway.export.compare import BATCH_SIZES, Comparison, compare
 from taxiway.export.endpoints import Endpoint, Tensors, trace
-from taxiway.export.made_up import made_up
 from taxiway.wire import messages
+from taxiway.wire.made_up import made_up
 from taxiway.wire.signatures import DEFAULT_SIGNATURE, TensorSpec, shape_text
 from taxiway.wire.tensors import Array
 

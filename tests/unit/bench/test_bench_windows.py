@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.windows import Patience, Window, coarse, percentile, settle
+from bench.windows import Patience, Window, coarse, settle
+from taxiway.load.percentiles import percentile
 
 
 def _window(rate: int, p95_us: int = 100) -> Window:

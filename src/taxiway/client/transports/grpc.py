@@ -16,11 +16,11 @@ from taxiway.wire import messages
 from taxiway.wire.signatures import signature_of
 from taxiway.wire.tensors import array_of, tensor_of
 
-__all__ = ["GrpcTransport"]
+__all__ = ["PREDICTION", "GrpcTransport", "predict_request"]
 
 R = TypeVar("R", bound=Message)
 
-_PREDICTION = "/tensorflow.serving.PredictionService/"
+PREDICTION = "/tensorflow.serving.PredictionService/"
 _MODEL = "/tensorflow.serving.ModelService/"
 _OPTIONS = [
     ("grpc.max_send_message_length", -1),
@@ -56,11 +56,9 @@ class GrpcTransport:
 
     def predict(self, call: Call, deadline: Deadline) -> Reply:
         """Predict. Strings and numbers go as bytes, whatever their number."""
-        request = messages.PredictRequest(model_spec=_spec(call.target, call.signature), output_filter=call.outputs)
-        for name, array in call.inputs.items():
-            request.inputs[name].CopyFrom(tensor_of(array))
+        request = predict_request(call)
         headers = call.headers().items()
-        response, answered = self._ask(f"{_PREDICTION}Predict", request, messages.PredictResponse, deadline, headers)
+        response, answered = self._ask(f"{PREDICTION}Predict", request, messages.PredictResponse, deadline, headers)
         version = response.model_spec.version.value if response.model_spec.HasField("version") else None
         return Reply(
             outputs={name: array_of(response.outputs[name]) for name in sorted(response.outputs)},
@@ -72,7 +70,7 @@ class GrpcTransport:
     def metadata(self, target: Target, deadline: Deadline) -> Metadata:
         """GetModelMetadata of ``signature_def``."""
         request = messages.GetModelMetadataRequest(model_spec=_spec(target), metadata_field=["signature_def"])
-        response, _ = self._ask(f"{_PREDICTION}GetModelMetadata", request, messages.GetModelMetadataResponse, deadline)
+        response, _ = self._ask(f"{PREDICTION}GetModelMetadata", request, messages.GetModelMetadataResponse, deadline)
         try:
             found = messages.SignatureDefMap.FromString(response.metadata["signature_def"].value)
         except DecodeError:
@@ -150,6 +148,14 @@ class GrpcTransport:
             return Refused(f"Nobody answers at grpc://{self._address}: {details}", hint=hint)
         # A server that says so itself has its mark in the trailers; a connection that broke has none.
         return (Refused if "x-request-id" in _metadata(error) else Unavailable)(details)
+
+
+def predict_request(call: Call) -> messages.PredictRequest:
+    """The message of a prediction."""
+    request = messages.PredictRequest(model_spec=_spec(call.target, call.signature), output_filter=call.outputs)
+    for name, array in call.inputs.items():
+        request.inputs[name].CopyFrom(tensor_of(array))
+    return request
 
 
 def _spec(target: Target, signature: str = "") -> messages.ModelSpec:

@@ -19,7 +19,7 @@ from taxiway.types import Json
 from taxiway.wire import messages
 from taxiway.wire.signatures import signature_of
 
-__all__ = ["RestTransport"]
+__all__ = ["RestTransport", "predict_request"]
 
 _MAX_IDLE_CONNECTIONS = 64
 _SHOWN_CHARACTERS = 300
@@ -43,13 +43,8 @@ class RestTransport:
 
     def predict(self, call: Call, deadline: Deadline) -> Reply:
         """Predict by ``{"inputs": …}``."""
-        document = {
-            "signature_name": call.signature,
-            "inputs": {name: column_of(array) for name, array in call.inputs.items()},
-        }
         headers = {"content-type": "application/json", **call.headers()}
-        body = json.dumps(document, separators=(",", ":")).encode()
-        path = f"{_path(call.target)}:predict"
+        path, body = predict_request(call)
         answer, answered = self._ask("POST", path, deadline, headers, body)
         version = _version(answered.get("x-taxiway-version"), call.target.version)
         if "outputs" not in answer:
@@ -156,6 +151,13 @@ class RestTransport:
             return Unavailable(f"{self._url} and this client do not agree on TLS: {error}", hint=TLS_HINT)
         # The connection broke on the way. Whether the server had begun nobody knows, so this is never asked again.
         return Unavailable(f"The connection to {self._url} broke: {error}")
+
+
+def predict_request(call: Call) -> tuple[str, bytes]:
+    """The path of a prediction, and its body."""
+    inputs = {name: column_of(array) for name, array in call.inputs.items()}
+    document = {"signature_name": call.signature, "inputs": inputs}
+    return f"{_path(call.target)}:predict", json.dumps(document, separators=(",", ":")).encode()
 
 
 def _path(target: Target) -> str:

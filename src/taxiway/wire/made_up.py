@@ -15,13 +15,15 @@ _SEED = 20_240_229
 _MAX_ELEMENTS = 1 << 27
 
 
-def made_up(signature: Signature, rows: int) -> dict[str, Array]:
-    """Arrays of ``rows`` rows, the same at each call: normal numbers, 0 and 1 for whole ones, short texts.
+def made_up(signature: Signature, rows: int, number: int = 0) -> dict[str, Array]:
+    """Arrays of ``rows`` rows: normal numbers, 0 and 1 for whole ones, short texts.
+
+    The same at each call; other ones of another ``number``.
 
     Raises:
         InvalidArgument: the shape of an input is not known, or there is no such array; the message names it.
     """
-    generator = np.random.default_rng(_SEED)
+    generator = np.random.default_rng(_SEED + number)
     return {name: _array(generator, name, spec, rows) for name, spec in signature.inputs.items()}
 
 

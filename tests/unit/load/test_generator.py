@@ -1,0 +1,149 @@
+"""The generator in Rust, against servers that do what a server may do."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import grpc
+import pytest
+
+from taxiway.client.address import address_of
+from taxiway.errors import FailedPrecondition, InvalidArgument
+from taxiway.load.generator import Generator
+from taxiway.load.plan import Plan
+from taxiway.load.window import Window, window_of
+from tests.unit.load.conftest import grpc_server, rest_server
+from tests.waiting import free_port
+
+REQUESTS = [("/v1/models/m:predict", b"one"), ("/v1/models/m:predict", b"two")]
+SHORT: dict[str, Any] = {"seconds": 0.3, "warm_up_seconds": 0.0}
+
+
+def run(generator: Generator, concurrency: int = 2, **plan: Any) -> Window:
+    asked = Plan((concurrency,), **{**SHORT, **plan}).document(concurrency)
+    document, interrupted = generator.run(asked)
+    assert not interrupted
+    return window_of(asked, document)
+
+
+def test_answers_are_counted_timed_and_alike() -> None:
+    with rest_server(lambda _: (200, b"{}")) as url:
+        generator = Generator(address_of(url), REQUESTS)
+        window = run(generator)
+    assert window.answers > 10 and window.failed == 0
+    assert sum(window.latencies.values()) == window.answers
+    assert window.answers - 2 <= window.in_time == sum(window.slices) <= window.answers
+    assert 0.29 < window.seconds < 0.31 and len(window.busy) == 1
+    assert generator.different() == []
+
+
+def test_refusals_are_counted_by_status_with_the_first_ones_words() -> None:
+    with rest_server(lambda number: (200, b"{}") if number % 2 else (503, b"busy")) as url:
+        window = run(Generator(address_of(url), REQUESTS))
+    (failure,) = window.failures
+    assert (failure.code, failure.message) == ("HTTP 503", "busy")
+    assert abs(failure.count - window.answers) <= 2
+
+
+def test_an_answer_unlike_the_first_to_its_request_is_kept() -> None:
+    with rest_server(lambda number: (200, b"first" if number < 4 else b"later")) as url:
+        generator = Generator(address_of(url), REQUESTS[:1])
+        window = run(generator, 1)
+    (found,) = generator.different()
+    assert (found.request, found.first, found.not_kept) == (0, b"first", 0)
+    assert found.others == ((b"later", window.answers - 4),)
+
+
+def test_a_stall_is_felt_by_every_request_that_fell_due_in_it() -> None:
+    stall = threading.Event()
+
+    def answer(number: int) -> tuple[int, bytes]:
+        if number == 20:
+            stall.wait(0.3)
+        return 200, b""
+
+    with rest_server(answer) as url:
+        window = run(Generator(address_of(url), REQUESTS), 1, seconds=0.8, rate=100.0)
+    slow = sum(count for took, count in window.latencies.items() if took > 50e6)
+    # In a closed loop one request alone would be slow. Thirty fall due in 0.3 s, and 25 of them wait over 50 ms.
+    assert slow >= 20
+    assert window.answers + window.unsent == 80
+
+
+def test_what_falls_due_and_is_never_sent_is_told() -> None:
+    wait = threading.Event()
+
+    def answer(_: int) -> tuple[int, bytes]:
+        wait.wait(0.05)
+        return 200, b""
+
+    with rest_server(answer) as url:
+        window = run(Generator(address_of(url), REQUESTS), 1, rate=200.0)
+    assert window.unsent > 30 and window.answers < 12
+
+
+def test_nobody_there_is_a_failure_and_no_end() -> None:
+    window = run(Generator(address_of(f"http://127.0.0.1:{free_port()}"), REQUESTS))
+    (failure,) = window.failures
+    assert failure.code == "CONNECTION" and "refused" in failure.message
+    assert window.answers == 0 and failure.count > 5
+
+
+def test_a_request_that_takes_too_long_is_given_up() -> None:
+    wait = threading.Event()
+
+    def answer(_: int) -> tuple[int, bytes]:
+        wait.wait(0.5)
+        return 200, b""
+
+    with rest_server(answer) as url:
+        window = run(Generator(address_of(url), REQUESTS), 1, timeout_seconds=0.05)
+    (failure,) = window.failures
+    assert failure.code == "TIMEOUT" and failure.count >= 2 and window.answers == 0
+
+
+def test_calls_carry_the_message_and_end_with_their_status() -> None:
+    seen: set[bytes] = set()
+
+    def answer(message: bytes, context: Any) -> bytes:
+        seen.add(message)
+        if message == b"two":
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
+        return b"answer to " + message
+
+    with grpc_server(answer) as url:
+        generator = Generator(address_of(url), [("/s/M", b"one"), ("/s/M", b"two")])
+        window = run(generator)
+    assert seen == {b"one", b"two"} and generator.different() == []
+    (failure,) = window.failures
+    assert (failure.code, failure.message) == ("RESOURCE_EXHAUSTED", "no room")
+    assert abs(failure.count - window.answers) <= 2
+
+
+def test_an_interrupt_keeps_what_was_measured() -> None:
+    def answer(number: int) -> tuple[int, bytes]:
+        if number == 9:
+            signal.raise_signal(signal.SIGINT)
+        return 200, b""
+
+    with rest_server(answer) as url:
+        asked = Plan((1,), seconds=60, warm_up_seconds=0).document(1)
+        document, interrupted = Generator(address_of(url), REQUESTS).run(asked)
+    window = window_of(asked, document)
+    assert interrupted and not window.whole
+    assert window.answers >= 9 and window.seconds < 30
+
+
+def test_what_cannot_be_asked_is_refused() -> None:
+    address = address_of("grpc://127.0.0.1:1")
+    with pytest.raises(InvalidArgument, match="no request to send"):
+        Generator(address, [])
+    with pytest.raises(InvalidArgument, match="is no address"):
+        Generator(address, [("/a b", b"")])
+    generator = Generator(address, REQUESTS)
+    with pytest.raises(InvalidArgument, match="threads is 3; it must be above 0 and at most 2"):
+        generator.run({**Plan(seconds=1).document(2), "threads": 3})
+    with pytest.raises(FailedPrecondition, match="no window was begun"):
+        generator._told(generator._load.finish)
