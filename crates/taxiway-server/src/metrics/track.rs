@@ -25,6 +25,7 @@ pub(crate) struct Tracked<'a> {
     api: Option<Api>,
     caller: Caller<'a>,
     exposure: Option<Exposure>,
+    hurried: bool,
 }
 
 impl<'a> Tracked<'a> {
@@ -44,6 +45,7 @@ impl<'a> Tracked<'a> {
             api: None,
             caller,
             exposure: None,
+            hurried: false,
         }
     }
 
@@ -52,8 +54,16 @@ impl<'a> Tracked<'a> {
         self.caller
     }
 
+    /// The request's caller gives it less time than the server does.
+    pub(crate) fn hurried(&mut self) {
+        self.hurried = true;
+    }
+
     /// The request was led to an arm.
-    pub(crate) fn exposed(&mut self, exposure: Exposure) {
+    pub(crate) fn exposed(&mut self, mut exposure: Exposure) {
+        if self.hurried {
+            exposure.hurried();
+        }
         self.exposure = Some(exposure);
     }
 

@@ -231,7 +231,9 @@ impl ArmCounts {
         }
         add_if(&part.nan, ended.nan);
         part.latency.record(ended.took);
-        self.recent.add(ended.is_fault());
+        if let Some(fault) = ended.fault() {
+            self.recent.add(fault);
+        }
     }
 
     pub(super) fn judged(&self, verdict: &Verdict) {
@@ -308,7 +310,7 @@ mod tests {
                 scope.spawn(move || {
                     for (code, ms, nan) in [(0, 1, false), (0, 20, true), (invalid, 40, false)] {
                         counts.began(code == 0, code == 0, nan);
-                        let ended = Ended { code, took: Duration::from_millis(ms), nan };
+                        let ended = Ended { code, took: Duration::from_millis(ms), nan, hurried: false };
                         let bad = Guards::against(ended, slow);
                         // One unit, whose answers were bad before in every other thread.
                         let newly_bad = bad.filter(|_| thread == 0 && nan);

@@ -20,18 +20,28 @@ pub(crate) struct Ended {
     pub(crate) took: Duration,
     /// Whether the answer holds a number that is none.
     pub(crate) nan: bool,
+    /// Whether its caller gave it less time than the server does.
+    pub(crate) hurried: bool,
 }
 
 impl Ended {
-    /// Whether it is a bad event: anything but an answer of numbers, unless its caller left. What callers do wrong
-    /// themselves is among it: it comes to both arms alike, and a version that refuses what the other takes does not.
+    /// Whether it is a bad event: anything but an answer of numbers. What callers do wrong themselves is among it, and
+    /// that they leave: it comes to both arms alike, but to a version that refuses what the other takes, or hangs, more.
     pub(super) fn is_bad(self) -> bool {
-        self.nan || (self.code != 0 && self.code != ErrorKind::Cancelled as usize)
+        self.nan || self.code != 0
     }
 
-    /// Whether it is the version's fault whatever was asked. Only that is for the brake, which compares with nothing.
-    pub(super) fn is_fault(self) -> bool {
-        self.nan || kind(self.code).is_some_and(|kind| http_status(kind).is_server_error())
+    /// Whether it is the version's fault whatever was asked; `None` when its caller did not wait to see. Only that is
+    /// for the brake, which compares with nothing.
+    pub(super) fn fault(self) -> Option<bool> {
+        let kind = kind(self.code);
+        let unseen = match kind {
+            Some(ErrorKind::Cancelled) => true,
+            Some(ErrorKind::DeadlineExceeded) => self.hurried,
+            _ => false,
+        };
+        let fault = self.nan || kind.is_some_and(|kind| http_status(kind).is_server_error());
+        (self.nan || !unseen).then_some(fault)
     }
 
     /// Whether the caller got an answer.
@@ -79,7 +89,7 @@ mod tests {
     use super::*;
 
     fn ended(code: usize, ms: u64, nan: bool) -> Ended {
-        Ended { code, took: Duration::from_millis(ms), nan }
+        Ended { code, took: Duration::from_millis(ms), nan, hurried: false }
     }
 
     fn kinds(which: impl Fn(Ended) -> bool) -> Vec<&'static str> {
@@ -88,9 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_no_answer_is_bad_unless_its_caller_left() {
-        let all = ErrorKind::ALL.into_iter().map(ErrorKind::name).filter(|&name| name != "CANCELLED");
-        assert_eq!(kinds(Ended::is_bad), all.collect::<Vec<_>>());
+    fn whatever_is_no_answer_is_bad() {
+        assert_eq!(kinds(Ended::is_bad), ErrorKind::ALL.map(ErrorKind::name));
         assert!(ended(0, 0, true).is_bad() && !ended(0, 0, false).is_bad());
         assert_eq!(kinds(Ended::is_served), [""; 0]);
         assert!(ended(0, 0, false).is_served() && !ended(0, 0, true).is_served());
@@ -99,8 +108,17 @@ mod tests {
     #[test]
     fn what_callers_get_wrong_is_no_fault() {
         let faults = ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
-        assert_eq!(kinds(Ended::is_fault), faults);
-        assert!(ended(0, 0, true).is_fault() && !ended(0, 0, false).is_fault());
+        assert_eq!(kinds(|ended| ended.fault() == Some(true)), faults);
+        assert_eq!([false, true].map(|nan| ended(0, 0, nan).fault()), [Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn whose_caller_does_not_wait_says_nothing_of_the_version_alone() {
+        assert_eq!(kinds(|ended| ended.fault().is_none()), ["CANCELLED"]);
+        let hurried = |code: usize, nan| Ended { hurried: true, ..ended(code, 0, nan) };
+        assert_eq!(kinds(|ended| hurried(ended.code, false).fault().is_none()), ["CANCELLED", "DEADLINE_EXCEEDED"]);
+        assert_eq!(hurried(ErrorKind::Internal as usize, false).fault(), Some(true));
+        assert_eq!(hurried(ErrorKind::Cancelled as usize, true).fault(), Some(true));
     }
 
     #[test]

@@ -83,6 +83,7 @@ pub(crate) struct Exposure {
     unit: Unit,
     first: bool,
     nan: bool,
+    hurried: bool,
     id: HeaderValue,
     /// What the request is remembered by.
     key: u64,
@@ -94,7 +95,7 @@ impl Exposure {
         let first = arm.counter.began(unit);
         let key = key_of(&arm.lease.name, id.as_bytes());
         let (counter, header) = (Arc::clone(&arm.counter), arm.header.clone());
-        Exposure { counter, header, unit, first, nan: false, id: id.clone(), key, shadow }
+        Exposure { counter, header, unit, first, nan: false, hurried: false, id: id.clone(), key, shadow }
     }
 
     /// The arm, for the header of an answer; `None` while there is one arm only.
@@ -115,8 +116,14 @@ impl Exposure {
         memory.remember(self.key, rest, owner, tops(tensors), Instant::now());
     }
 
+    /// The request's caller gives it less time than the server does.
+    pub(crate) fn hurried(&mut self) {
+        self.hurried = true;
+    }
+
     /// The request has ended, with 0 or the number of an error kind.
     pub(crate) fn ended(&self, code: usize, took: Duration) {
-        self.counter.ended(self.unit, Ended { code, took, nan: self.nan }, self.first);
+        let ended = Ended { code, took, nan: self.nan, hurried: self.hurried };
+        self.counter.ended(self.unit, ended, self.first);
     }
 }

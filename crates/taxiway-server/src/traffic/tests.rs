@@ -256,10 +256,10 @@ fn the_bad_answers_of_a_unit_are_one_event_and_refusals_are_bad() {
     let outcomes = experiments.document("m").unwrap();
     for counted in [&outcomes["arms"][0], &outcomes["phases"][0]["arms"][0]] {
         assert_eq!(counted["bad"], json!({"errors": 10, "p95": 10}));
-        assert_eq!(counted["bad_answers"], json!({"errors": 80, "p95": 90}));
+        assert_eq!(counted["bad_answers"], json!({"errors": 90, "p95": 90}));
         assert_eq!((&counted["units"], &counted["served_units"]), (&json!(10), &json!(0)));
     }
-    // Of the last twenty only what no caller can do by what he asks.
+    // Of the last twenty only what no caller can do by what he asks, and nothing of whom left.
     assert_eq!(outcomes["arms"][0]["recent"], json!({"bad": 3, "answers": 20, "bad_ever": 10}));
 
     // Without a key each request is a unit.

@@ -8,6 +8,7 @@ mod drain;
 mod errors;
 mod feedback;
 mod grpc_client;
+mod hanging;
 mod http2;
 mod http_client;
 mod limits;

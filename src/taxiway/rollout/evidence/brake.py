@@ -2,8 +2,9 @@
 
 It stands outside the statistics. Five bad answers, and more than half of the last twenty bad: the version goes back
 whatever the control does at the same time, since a shared outage is no reason to keep a new version either. Because it
-compares with nothing, only the server's own faults count here: callers who send nonsense must not stop a good version.
-What a version refuses wrongly is for the test to find, after about ten units.
+compares with nothing, only the server's own faults count here: callers who send nonsense, leave, or give an answer no
+time must not stop a good version. What a version refuses wrongly, or lets hang, is for the test to find, after 14 to 18
+units.
 """
 
 from __future__ import annotations

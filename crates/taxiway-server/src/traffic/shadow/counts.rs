@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use taxiway_engine::{Error, ErrorKind, Tensor};
 
+use super::PATIENCE;
 use super::compare::Difference;
 use crate::traffic::ended::code_name;
 use crate::traffic::recent::Recent;
@@ -88,8 +89,13 @@ impl ShadowCounts {
     /// The shadow has run, or not; `nan` whether it answered what is no number where the stable version did not. `times`
     /// are the shadow's and the stable version's.
     ///
-    /// The stable version answered, so whatever the shadow says instead is a bad event of its own.
+    /// The stable version answered, so whatever the shadow says instead is a bad event of its own. Only that it took
+    /// longer than we wait may be our doing, since copies run when nothing else does: such a one is dropped.
     pub(super) fn ran(&self, error: Option<&Error>, nan: bool, times: [Duration; 2]) {
+        if times[0] >= PATIENCE && error.is_some_and(|error| error.kind == ErrorKind::DeadlineExceeded) {
+            self.dropped.fetch_add(1, Relaxed);
+            return;
+        }
         self.codes[error.map_or(0, |error| error.kind as usize)].fetch_add(1, Relaxed);
         self.nan.fetch_add(u64::from(nan), Relaxed);
         self.recent.add(nan || error.is_some());
@@ -250,6 +256,23 @@ mod tests {
         assert_eq!(document["recent"], json!({"bad": 2, "answers": 3, "bad_ever": 2}));
         assert_eq!((&document["nan"], &document["latency"]["count"]), (&json!(1), &json!(2)));
         assert_eq!(document["codes"], json!({"OK": 2, "INVALID_ARGUMENT": 1}));
+    }
+
+    #[test]
+    fn a_copy_that_runs_out_of_our_patience_is_dropped() {
+        let counts = ShadowCounts::new(2);
+        let late = Error::new(ErrorKind::DeadlineExceeded, "late");
+        (0..9).for_each(|_| counts.picked(true));
+        (0..9).for_each(|_| counts.ran(Some(&late), false, [PATIENCE, Duration::ZERO]));
+        let document = counts.document();
+        assert_eq!(
+            (&document["sampled"], &document["dropped"], &document["codes"]),
+            (&json!(9), &json!(9), &json!({}))
+        );
+        assert_eq!(document["recent"], json!({"bad": 0, "answers": 0, "bad_ever": 0}));
+        // What it says sooner is its own.
+        counts.ran(Some(&late), false, [PATIENCE / 2, Duration::ZERO]);
+        assert_eq!(counts.document()["recent"]["bad"], 1);
     }
 
     #[test]

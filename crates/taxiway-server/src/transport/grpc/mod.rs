@@ -63,7 +63,11 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
 async fn call(core: &Core, parts: &Parts, mut incoming: Incoming, tracked: &mut Tracked<'_>) -> Result<Reply> {
     let asked = call::timeout(&parts.headers)?;
     let method = methods::find(parts.uri.path(), core)?;
-    let deadline = Deadline::sooner(method.limit(&core.limits), asked);
+    let limit = method.limit(&core.limits);
+    if asked.is_some_and(|asked| limit.is_none_or(|limit| asked < limit)) {
+        tracked.hurried();
+    }
+    let deadline = Deadline::sooner(limit, asked);
     let reading = Deadline::sooner(core.limits.grpc_timeout(), asked);
     let frame = read_frame(core, &mut incoming, reading).await?;
     let message = message::unwrap(
