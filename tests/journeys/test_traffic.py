@@ -194,7 +194,7 @@ def test_what_came_of_an_answer_finds_its_arm_over_both_protocols(shared: Shared
     assert (new["wrong"], old["right"]) == (0, 0)
     for arm, y in ((new, Y[2]), (old, Y[1])):
         count = arm["judged"]
-        assert arm["goal"] == {"count": count, "sum": count * y, "sum_squares": count * y * y}
+        assert arm["goal"] == {"count": count, "origin": y if count else None, "sum": 0.0, "sum_squares": 0.0}
 
 
 def test_labels_that_arrive_as_a_file_find_their_arms(

@@ -41,6 +41,7 @@ _UNITS = ("units", "served_units")
 # Each unit once, in however many steps it came.
 _UNITS_EVER = "units_ever"
 _PHASE, _SHARE = "phase.", "share_ppm"
+_GOAL, _SUMS = "goal.", ("count", "sum", "sum_squares")
 _COMPARED = "shadow.compared"
 _FAULTS = "own_faults"
 # After loading, so many answers of an arm say nothing of its times.
@@ -105,6 +106,8 @@ def look(
             total[split] = count if name.endswith(_SHARE) else total.get(split, 0) + more
             continue
         arm, _, what = name.partition(".")
+        if what.startswith(_GOAL):
+            continue
         if not settled and not arm.startswith(STABLE):
             if what == "answered":
                 total[f"{arm}.{_UNSETTLED}"] = total.get(f"{arm}.{_UNSETTLED}", 0) + more
@@ -116,7 +119,28 @@ def look(
         total[name] = total.get(name, 0) + more
         if (what in _UNITS and not arm.startswith(STABLE)) or name == _COMPARED:
             total[_STEP + name] = total.get(_STEP + name, 0) + more
+    for arm in {name.partition(".")[0] for name in raw if f".{_GOAL}" in name}:
+        total |= _goal_sums(f"{arm}.{_GOAL}", total, before, raw)
     return replace(seen, epoch=epoch, raw=raw, total=total, recent=_recent(outcomes, target))
+
+
+def _goal_sums(prefix: str, total: Mapping[str, float], before: Mapping[str, float], raw: Mapping[str, float]) -> Sums:
+    """An arm's sums of a goal with what came since ``before``.
+
+    A data plane sums distances from its first value, so that large values that are much alike keep their spread. What
+    another process counted is moved to the origin that is kept.
+    """
+    if not {f"{prefix}sum", f"{prefix}sum_squares"} <= raw.keys():
+        return {}
+    count, sum_, squares = (raw[prefix + what] - before.get(prefix + what, 0) for what in _SUMS)
+    begun = total.get(f"{prefix}count", 0) > 0
+    # Records of a Taxiway that summed the values themselves have none.
+    origin = total.get(f"{prefix}origin", 0.0) if begun else raw.get(f"{prefix}origin", 0.0)
+    moved = raw.get(f"{prefix}origin", 0.0) - origin
+    squares += 2 * moved * sum_ + count * moved**2
+    sum_ += count * moved
+    sums = zip(_SUMS, (count, sum_, squares), strict=True)
+    return {f"{prefix}origin": origin} | {prefix + what: total.get(prefix + what, 0) + more for what, more in sums}
 
 
 def settles(before: Seen, now: Seen, brought: Collection[str] = (CANARY,)) -> bool:
@@ -272,12 +296,13 @@ def _goal(total: Mapping[str, float]) -> tuple[Arm, Arm] | None:
 
 
 def _arm(total: Mapping[str, float], prefix: str) -> Arm | None:
-    """Count, average and unbiased variance from sums of values and of their squares."""
-    count, sum_, squares = (total.get(f"{prefix}{what}") for what in ("count", "sum", "sum_squares"))
+    """Count, average and unbiased variance from sums of distances from an origin and of their squares."""
+    count, sum_, squares = (total.get(f"{prefix}{what}") for what in _SUMS)
     if count is None or sum_ is None or squares is None or count < 2:
         return None
-    mean = sum_ / count
-    return Arm(int(count), mean, max(squares - count * mean**2, 0.0) / (count - 1))
+    distance = sum_ / count
+    mean = total.get(f"{prefix}origin", 0.0) + distance
+    return Arm(int(count), mean, max(squares - count * distance**2, 0.0) / (count - 1))
 
 
 def _without(seen: Seen, kind: str) -> Seen:

@@ -191,7 +191,7 @@ def _nobody(arm: JsonObject, route: JsonObject) -> JsonObject:
         "nan": 0,
         "right": 0,
         "wrong": 0,
-        "goal": {"count": 0, "sum": 0.0, "sum_squares": 0.0},
+        "goal": {"count": 0, "origin": None, "sum": 0.0, "sum_squares": 0.0},
         "recent": {"bad": 0, "answers": 0, "bad_ever": 0},
         "latency": latency,
     }

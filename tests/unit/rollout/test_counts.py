@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
-from taxiway.rollout.counts import Seen, begin_step, look, observations, tally_of, units_of
+import pytest
+
+from taxiway.rollout.counts import Seen, begin_step, goal_of, look, observations, tally_of, units_of
 from taxiway.rollout.evidence.brake import Recent
+from taxiway.rollout.evidence.means import Arm
 
 GOAL = {"count": 2, "sum": 6.0, "sum_squares": 20.0}
 
@@ -28,6 +32,39 @@ def test_sums_too_large_for_json_leave_what_was_seen_before() -> None:
 def test_sums_that_were_never_small_enough_are_no_goal() -> None:
     seen = look(Seen.read({}), outcomes({"count": 2, "sum": 1e200, "sum_squares": None}), "e", 2)
     assert observations(seen, {}).goal is None
+
+
+def sums(values: list[float], origin: float | None) -> dict[str, Any]:
+    """As a data plane says it; one that knows no origin sums the values themselves."""
+    off = [value - (origin or 0.0) for value in values]
+    known = {} if origin is None else {"origin": origin}
+    return {"count": len(off), "sum": sum(off), "sum_squares": sum(each**2 for each in off), **known}
+
+
+def goal_after(*processes: list[dict[str, Any]]) -> Arm:
+    """The canary's goal after the documents of several processes, one after the other."""
+    seen = Seen.read({})
+    for began, goals in enumerate(processes):
+        for goal in goals:
+            seen = look(Seen.read(seen.document()), {**outcomes(goal), "began_unix_ms": began}, "e", 2)
+    found = goal_of(seen, "canary")
+    assert found is not None
+    return found
+
+
+def test_large_values_that_are_much_alike_keep_their_spread_over_looks_and_processes() -> None:
+    values = [1e9 + off for off in (0.0, 1.0, 2.0, 3.0, 1.0, 2.0)]
+    found = goal_after(
+        [{**sums([], None), "origin": None}, sums(values[:2], 1e9), sums(values[:4], 1e9)], [sums(values[4:], 1e9 + 1)]
+    )
+    assert found == Arm(6, statistics.mean(values), pytest.approx(statistics.variance(values), rel=1e-12))
+
+
+def test_a_record_of_sums_of_the_values_themselves_goes_on() -> None:
+    values = [1.0, 2.0, 4.0, 7.0, 5.0]
+    found = goal_after([sums(values[:3], None)], [sums(values[3:], 7.0)])
+    assert (found.count, found.mean) == (5, pytest.approx(statistics.mean(values)))
+    assert found.variance == pytest.approx(statistics.variance(values))
 
 
 def test_the_first_bad_answer_of_a_unit_and_all_of_them_are_told_apart() -> None:

@@ -3,6 +3,7 @@
 //! Each thread adds to a part of its own; whoever reads adds the parts.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -155,6 +156,8 @@ pub(crate) struct ArmCounts {
     pub(super) name: String,
     pub(super) version: i64,
     parts: Parts<ArmPart>,
+    /// The first number that feedback gave; those of all threads are measured from it.
+    origin: OnceLock<f64>,
     recent: Recent,
 }
 
@@ -171,7 +174,8 @@ struct ArmPart {
     values: Moments,
 }
 
-/// Of numbers: how many, their sum, and that of their squares. The sums are the bits of floats.
+/// Of numbers: how many, the sum of their distances from the arm's first one, and that of the squares of these, which
+/// keep their digits where all numbers are large and alike. The sums are the bits of floats.
 #[derive(Default)]
 struct Moments {
     count: AtomicU64,
@@ -180,9 +184,9 @@ struct Moments {
 }
 
 impl Moments {
-    fn add(&self, value: f64) {
+    fn add(&self, distance: f64) {
         self.count.fetch_add(1, Relaxed);
-        for (sum, by) in [(&self.sum, value), (&self.sum_squares, value * value)] {
+        for (sum, by) in [(&self.sum, distance), (&self.sum_squares, distance * distance)] {
             let added = sum.fetch_update(Relaxed, Relaxed, |bits| Some((f64::from_bits(bits) + by).to_bits()));
             debug_assert!(added.is_ok(), "there is always a next sum");
         }
@@ -213,7 +217,8 @@ impl AsRef<Tally> for ArmPart {
 
 impl ArmCounts {
     pub(super) fn new(name: &str, version: i64) -> ArmCounts {
-        ArmCounts { name: name.to_owned(), version, parts: Parts::default(), recent: Recent::default() }
+        let (parts, origin, recent) = Default::default();
+        ArmCounts { name: name.to_owned(), version, parts, origin, recent }
     }
 
     /// A request was led here, as its unit's `first` in its phase, or its first of all.
@@ -240,7 +245,7 @@ impl ArmCounts {
         let part = self.parts.own();
         part.tally.judged(verdict);
         match verdict {
-            Verdict::Value(value) => part.values.add(*value),
+            Verdict::Value(value) => part.values.add(value - self.origin.get_or_init(|| *value)),
             Verdict::Rows { right, wrong } => {
                 part.right.fetch_add(*right, Relaxed);
                 part.wrong.fetch_add(*wrong, Relaxed);
@@ -252,13 +257,14 @@ impl ArmCounts {
         self.parts.own().tally.closed(labelled, first);
     }
 
-    /// Sums of what feedback gave as numbers.
+    /// Sums of what feedback gave as numbers, about `origin`; null before there is one.
     fn values(&self) -> Value {
         let float = |bits: fn(&ArmPart) -> &AtomicU64| -> f64 {
             self.parts.iter().map(|part| f64::from_bits(bits(part).load(Relaxed))).sum()
         };
         json!({
             "count": self.parts.sum(|part| &part.values.count),
+            "origin": self.origin.get(),
             "sum": float(|part| &part.values.sum),
             "sum_squares": float(|part| &part.values.sum_squares),
         })
@@ -298,6 +304,21 @@ impl ArmCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_numbers_that_are_much_alike_keep_their_spread() {
+        let counts = ArmCounts::new("canary", 2);
+        assert_eq!(counts.document(&[])["goal"], json!({"count": 0, "origin": null, "sum": 0.0, "sum_squares": 0.0}));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| [-1.0, 1.0].map(|off| counts.judged(&Verdict::Value(1e9 + off))));
+            }
+        });
+        let goal = counts.document(&[])["goal"].clone();
+        let number = |name: &str| goal[name].as_f64().unwrap();
+        let mean = number("sum") / 8.0;
+        assert_eq!((number("origin") + mean, number("sum_squares") / 8.0 - mean * mean), (1e9, 1.0));
+    }
 
     #[test]
     fn counts_of_all_threads_add_up() {

@@ -163,7 +163,7 @@ fn feedback_is_counted_once_for_the_arm_that_answered() {
     assert!(give_grpc(&serving, "c", Judgement::Correct(true)).unwrap());
     let arm = &serving.server.outcomes("m")["arms"][0];
     assert_eq!((&arm["arm"], &arm["right"], &arm["wrong"]), (&json!("canary"), &json!(2), &json!(1)));
-    assert_eq!(arm["goal"], json!({"count": 1, "sum": 2.5, "sum_squares": 6.25}));
+    assert_eq!(arm["goal"], json!({"count": 1, "origin": 2.5, "sum": 0.0, "sum_squares": 0.0}));
     assert_eq!((&arm["judged"], &arm["closed"]), (&json!(3), &json!(0)));
 
     let two = json!({"request_id": "d", "label": [1, 0]});
@@ -209,7 +209,7 @@ fn a_value_whose_square_is_no_number_is_refused() {
     assert_eq!(give(&serving, &json!({"request_id": "a", "value": 1e100})).0, 200);
     assert!(give_grpc(&serving, "b", Judgement::Value(-1e100)).unwrap());
     let goal = serving.server.outcomes("m")["arms"][0]["goal"].clone();
-    assert_eq!(goal, json!({"count": 2, "sum": 0.0, "sum_squares": 2e200}));
+    assert_eq!(goal, json!({"count": 2, "origin": 1e100, "sum": -2e100, "sum_squares": 4e200}));
 }
 
 #[test]
