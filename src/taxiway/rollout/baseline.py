@@ -3,6 +3,10 @@
 Fixed before anything is compared, and after the new version was loaded, since loading slows the old one down. The tests
 of the guards hold whatever the times for "slow" are: both arms are held to the same. But a time that is far from the
 quantile it is named for takes long to tell anything, so a thousand answers are wanted for it.
+
+Where nothing is called slow it is only asked how many requests come, of how many users, and that takes a few hundred.
+How often the old version fails they tell badly, so a failure among them is taken for one among a thousand: a rate that
+is too low asks more of the new version, one that is too high would let a worse one pass.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ LATENCIES: Mapping[str, float] = {"p50": 0.5, "p90": 0.1, "p95": 0.05, "p99": 0.
 COUNTED = frozenset({"errors", *LATENCIES})
 WANTED = 1000
 """So many answers fix a 95th percentile well enough: of the old version's answers 4.3 to 5.7 % are slower, not 5."""
+FEW = 300
+"""So many tell how many requests come, of how many units, where no time is to be fixed."""
 # When it is told what will not come: nothing at all, or far too little for a guard of times.
 _SOON_SECONDS = 10.0
 
@@ -81,13 +87,21 @@ def measured(plan: RolloutPlan, outcomes: Mapping[str, Any] | None, now: float) 
     answered, seconds = _answered(outcomes), _seconds(outcomes, now)
     if answered >= WANTED or seconds >= plan.measure_seconds:
         return True
+    if seconds < _SOON_SECONDS:
+        return False
     least = WANTED / 2 if _timed(plan) else 1
-    return seconds >= _SOON_SECONDS and answered * plan.measure_seconds / seconds < least
+    return answered >= _enough(plan) or answered * plan.measure_seconds / seconds < least
 
 
-def progress(outcomes: Mapping[str, Any] | None) -> str:
+def progress(plan: RolloutPlan, outcomes: Mapping[str, Any] | None) -> str:
     """How far the measuring has come."""
-    return "" if outcomes is None else f"{_answered(outcomes)} of {WANTED} answers are measured"
+    return "" if outcomes is None else f"{_answered(outcomes)} of {_enough(plan)} answers are measured"
+
+
+def _enough(plan: RolloutPlan) -> int:
+    """A guard with a ratio alone is refused where nothing fails, so that it must be known whether anything does."""
+    events = [guard for guard in plan.guards if guard.watch is Watch.EVENTS]
+    return WANTED if _timed(plan) or any(guard.safe_points is None for guard in events) else FEW
 
 
 def prepare(
@@ -118,6 +132,7 @@ def prepare(
         )
     known = {name: us for name, us in slow.items() if us is not None}
     affected = affected_at_most(planned, traffic)
+    rates |= {"errors": errors / max(answered, WANTED)}
     return replace(planned, at_most_affected=None), Baseline(rates, known, traffic.requests_per_second, affected)
 
 

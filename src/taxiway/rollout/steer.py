@@ -173,7 +173,7 @@ def next_action(now: View, sight: Sight) -> Action:
     if isinstance(action, Move) and action.change is Change.UNABLE and sight.problem:
         return replace(action, because=sight.problem)
     if isinstance(action, Stay) and now.state is State.WARMING and sight.loaded:
-        return replace(action, because=measuring(sight.outcomes))
+        return replace(action, because=measuring(now.plan, sight.outcomes))
     if now.state is State.REPLAY and now.plan.replay is not None:
         return replace(action, because=_of_replay(now.plan.replay, action, sight))
     return action

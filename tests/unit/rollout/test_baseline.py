@@ -14,6 +14,7 @@ from tests.unit.rollout.simulated import BEGAN, MICROSECONDS, World
 
 PLAN = RolloutPlan("m", 2, steps=(0.1, 0.5), step_seconds=30.0, max_seconds=36000.0)
 ERRORS = replace(PLAN, guards=(KNOWN_GUARDS["errors"],))
+RATIO = replace(PLAN, guards=(replace(KNOWN_GUARDS["errors"], safe_points=None),))
 
 
 def outcomes(answered: int, units: int = 0, p95: float = 2000.0) -> dict[str, Any]:
@@ -41,6 +42,11 @@ def outcomes(answered: int, units: int = 0, p95: float = 2000.0) -> dict[str, An
         (PLAN, 20, 10, False),  # 600: more may come
         (ERRORS, 10, 10, False),
         (ERRORS, 10, 299, False),
+        (ERRORS, 300, 9, False),  # perhaps a burst
+        (ERRORS, 300, 10, True),  # nothing is called slow
+        (PLAN, 300, 10, False),
+        (ERRORS, 299, 10, False),
+        (RATIO, 300, 10, False),  # whether anything fails at all
     ],
 )
 def test_a_thousand_answers_are_waited_for_while_they_may_come(
@@ -54,6 +60,12 @@ def test_too_few_answers_to_call_anything_slow_are_refused_with_what_would_work(
         prepare(PLAN, outcomes(900), BEGAN + 300, 1.0)
     assert refused.value.hint == 'measure = "9m" waits for them; --guard errors alone needs none'
     assert prepare(ERRORS, outcomes(900), BEGAN + 300, 1.0)[1].slow_us == {}
+
+
+def test_few_answers_allow_no_more_errors_than_a_thousand_with_as_many() -> None:
+    assert outcomes(300)["arms"][0]["bad_answers"] == {"errors": 1}
+    for answered, rate in ((300, 0.002), (1000, 0.01), (2000, 0.01)):
+        assert prepare(ERRORS, outcomes(answered), BEGAN + 10, 1.0)[1].base_rates == {"errors": rate}
 
 
 def test_what_is_slow_is_taken_of_all_answers() -> None:
