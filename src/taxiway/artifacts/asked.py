@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,29 @@ __all__ = ["asked_original", "asked_rows"]
 
 
 def asked_rows(
-    workshop: Workshop, source: Source, signature: tuple[str, Signature], contract: Contract, data: Any, labels: Any
+    workshop: Workshop,
+    source: Source,
+    signature: tuple[str, Signature],
+    contract: Contract,
+    data: Any,
+    labels: Any,
+    *,
+    others: Collection[str] = (),
 ) -> Rows:
     """The rows that artefacts of ``source`` are compared on; ``data`` and ``labels`` as :func:`.rows.rows_of` has them.
+
+    ``others`` are arrays that may be there as well: inputs of other signatures.
 
     Raises:
         NotFound, InvalidArgument: as there, or they cannot show what the contract asks for.
         FailedPrecondition: the tokeniser of a Keras file cannot be split off.
     """
-    translate = functools.partial(_numbers_of, source, workshop)
+
+    def translate(given: Any) -> Any:
+        if isinstance(given, Mapping):
+            given = {name: one for name, one in given.items() if name in signature[1].inputs or name not in others}
+        return _numbers_of(source, workshop, given)
+
     rows = rows_of(data, labels, signature, source.directory, translate)
     _check_rows(contract, rows)
     return rows

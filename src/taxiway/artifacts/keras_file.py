@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.buckets import bucket_name
 from taxiway.artifacts.tokeniser import IDS, PROBES, Tokeniser, tokeniser_of
 from taxiway.errors import FailedPrecondition
 from taxiway.export import export, load_keras
-from taxiway.wire.signatures import shape_text
+from taxiway.wire.signatures import DEFAULT_SIGNATURE, shape_text
 
 __all__ = ["export_file", "tokens"]
 
 
-def export_file(file: str, out: str, unroll: bool = False) -> dict[str, Any]:
+def export_file(file: str, out: str, unroll: bool = False, batches: Sequence[int] = ()) -> dict[str, Any]:
     """Export a ``.keras`` or ``.h5`` file into the directory ``out``.
 
-    A model with recurrent layers gets a signature for one row at a time, or, with ``unroll``, one that does every step
-    by itself and takes any number of rows. One that begins with TextVectorization is split: the signature is of the
-    numeric part, and takes ``ids``.
+    A model with recurrent layers gets a signature for one row at a time, and one for each of ``batches``; or, with
+    ``unroll``, one that does every step by itself and takes any number of rows. One that begins with TextVectorization
+    is split: the signature is of the numeric part, and takes ``ids``.
 
     Returns:
         ``tokeniser``: what was split off, None when nothing was.
@@ -46,7 +48,9 @@ def export_file(file: str, out: str, unroll: bool = False) -> dict[str, Any]:
         tokeniser = _split(model, layer)
         model = _after(model, layer)
         inputs = {IDS: ((tokeniser.length,), "int64")}
-    specs = [tf.TensorSpec([1 if loops else None, *shape], dtype, name) for name, (shape, dtype) in inputs.items()]
+
+    def specs(rows: int | None) -> list[Any]:
+        return [tf.TensorSpec([rows, *shape], dtype, name) for name, (shape, dtype) in inputs.items()]
 
     def serve(*given: Any) -> Any:
         answer = model(list(given) if len(given) > 1 else given[0], training=False)
@@ -56,7 +60,10 @@ def export_file(file: str, out: str, unroll: bool = False) -> dict[str, Any]:
         return dict(zip(names, values, strict=True))
 
     try:
-        export(model, out, signatures={"serving_default": (serve, specs)})
+        found: dict[str, Any] = {DEFAULT_SIGNATURE: (serve, specs(1 if loops else None))}
+        if loops:
+            found |= {bucket_name(DEFAULT_SIGNATURE, rows): (serve, specs(rows)) for rows in batches}
+        export(model, out, signatures=found)
     except ValueError as error:
         if "Cannot unroll a RNN if the time dimension is undefined" not in str(error):
             raise

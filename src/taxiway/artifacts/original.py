@@ -13,7 +13,7 @@ from taxiway.contract.agreement import Array
 from taxiway.errors import FailedPrecondition, NotFound
 from taxiway.export.check import places_of_writing
 
-__all__ = ["answers", "load_signature", "original"]
+__all__ = ["answers", "load_saved_model", "load_signature", "original"]
 
 _BATCH_ROWS = 256
 _ONE_BY_ONE = 64
@@ -70,10 +70,26 @@ def load_signature(saved_model: str, signature: str) -> Any:
         FailedPrecondition: the SavedModel cannot be loaded.
         NotFound: there is no such signature.
     """
+    loaded = load_saved_model(saved_model)
+    signatures = loaded.signatures
+    if signature not in signatures:
+        raise NotFound(f"There is no signature {signature!r}; there are {', '.join(signatures) or 'none'}.")
+    function = signatures[signature]
+    # The variables live as long as the loaded object, which the function alone does not keep.
+    function.kept_alive = loaded
+    return function
+
+
+def load_saved_model(saved_model: str) -> Any:
+    """The loaded object.
+
+    Raises:
+        FailedPrecondition: it cannot be loaded.
+    """
     import tensorflow as tf
 
     try:
-        loaded = tf.saved_model.load(saved_model)
+        return tf.saved_model.load(saved_model)
     except AttributeError as error:
         if "add_slot" not in str(error):
             raise
@@ -85,13 +101,6 @@ def load_signature(saved_model: str, signature: str) -> Any:
         raise FailedPrecondition(
             f"{saved_model} cannot be loaded: {str(error).strip().splitlines()[0][:300]}"
         ) from None
-    signatures = loaded.signatures
-    if signature not in signatures:
-        raise NotFound(f"There is no signature {signature!r}; there are {', '.join(signatures) or 'none'}.")
-    function = signatures[signature]
-    # The variables live as long as the loaded object, which the function alone does not keep.
-    function.kept_alive = loaded
-    return function
 
 
 def answers(ask: Ask, inputs: Mapping[str, Array], batch: int) -> dict[str, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,12 @@ class Source:
 
 @contextmanager
 def located(
-    what: str | os.PathLike[str], store: str | os.PathLike[str], workshop: Workshop, *, unroll: bool = False
+    what: str | os.PathLike[str],
+    store: str | os.PathLike[str],
+    workshop: Workshop,
+    *,
+    unroll: bool = False,
+    batches: Sequence[int] = (),
 ) -> Iterator[Source]:
     """The source that is meant, for as long as the block lasts.
 
@@ -56,6 +61,7 @@ def located(
         store: where MODEL is.
         workshop: exports a Keras file.
         unroll: have the recurrent layers of a Keras file do their steps without a loop.
+        batches: numbers of rows that one with loops is exported for too.
 
     Raises:
         NotFound: there is no such thing.
@@ -67,7 +73,7 @@ def located(
         if not path.is_file():
             raise NotFound(f"There is no file {path}.")
         exported = Path(tempfile.mkdtemp(dir=workshop.folder)) / "exported"
-        told = workshop.ask("keras", file=str(path.absolute()), out=str(exported), unroll=unroll)
+        told = workshop.ask("keras", file=str(path.absolute()), out=str(exported), unroll=unroll, batches=list(batches))
         split = None if told["tokeniser"] is None else Tokeniser(**told["tokeniser"])
         yield Source(exported, path.stem, None, None, str(path), path.parent / f"{path.stem}-artifacts", split)
         return

@@ -13,10 +13,11 @@ from taxiway.contract.recommend import Recommendation
 from taxiway.errors import DataLoss, Unimplemented
 from taxiway.types import JsonObject
 
-__all__ = ["COLUMNS", "REPORT_FILE", "Report", "Variant", "parse_report"]
+__all__ = ["COLUMNS", "REPORT_FILE", "SIGNATURE_COLUMNS", "Report", "Variant", "parse_report"]
 
 REPORT_FILE = "report.json"
 SCHEMA = 1
+SIGNATURE_COLUMNS = ("VARIANT", "SIGNATURE", "ROWS", "AGREEMENT", "LARGEST", "LATENCY")
 COLUMNS = ("VARIANT", "", "AGREEMENT", "LARGEST", "ACCURACY", "SIZE", "GZIP", "LATENCY", "WHY")
 
 
@@ -129,6 +130,10 @@ class Report:
         """A row a variant, for :data:`COLUMNS`."""
         return [_row(one) for one in self.variants]
 
+    def signature_table(self) -> list[tuple[str, ...]]:
+        """A row for each signature of the variants that have several, for :data:`SIGNATURE_COLUMNS`."""
+        return [_part(one.name, *part) for one in self.variants for part in one.notes.get("signatures", {}).items()]
+
     def markdown(self) -> str:
         """The page beside the artefacts."""
         who = f"{self.title}, {self.kind} artefacts"
@@ -140,6 +145,8 @@ class Report:
         if self.measured:
             lines.append(f"Latency: {self.measured}.")
         lines += ["", *markdown_table(COLUMNS, self.table())]
+        if parts := self.signature_table():
+            lines += ["", *markdown_table(SIGNATURE_COLUMNS, parts)]
         if self.recommendation is not None:
             lines += ["", f"{self.recommendation}"]
         return "\n".join(lines) + "\n"
@@ -209,7 +216,7 @@ def _row(one: Variant) -> tuple[str, ...]:
     return (
         one.name,
         "written" if one.kept else "refused",
-        "" if found is None or found.agreement is None else f"{math.floor(found.agreement * 10_000) / 100:.2f} %",
+        "" if found is None or found.agreement is None else _percent(found.agreement),
         "" if found is None else f"{found.largest_difference:.1e}",
         "" if found is None or found.accuracy is None else f"{found.accuracy:.4f}",
         "" if one.size_bytes is None else _size(one.size_bytes),
@@ -217,6 +224,22 @@ def _row(one: Variant) -> tuple[str, ...]:
         "" if one.latency_us is None else _time(one.latency_us),
         one.reason,
     )
+
+
+def _part(variant: str, signature: str, told: JsonObject) -> tuple[str, ...]:
+    agreement, largest = told.get("agreement"), told.get("largest_difference")
+    return (
+        variant,
+        signature,
+        "any" if told.get("batch") is None else str(told["batch"]),
+        "" if agreement is None else _percent(agreement),
+        "" if largest is None else f"{largest:.1e}",
+        "" if told.get("latency_us") is None else _time(told["latency_us"]),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{math.floor(share * 10_000) / 100:.2f} %"
 
 
 def _size(size_bytes: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from taxiway.artifacts.buckets import Chunk, buckets_of, chunks, filled
 from taxiway.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from taxiway.wire.dtypes import DTYPES
 from taxiway.wire.inputs import Inputs, named_arrays
@@ -30,7 +31,10 @@ class Interpreter:
     """A ``.tflite`` file that is asked by names.
 
     A file without signatures, as others publish them, has one called ``serving_default``, of the names of the graph's
-    own inputs and outputs. One interpreter belongs to one thread; a file that keeps a state keeps it from call to call.
+    own inputs and outputs. Where a file has a signature for fixed numbers of rows too (``serving_default_4`` beside
+    ``serving_default``, see :func:`taxiway.edge.build`), rows go to the smallest that holds them; what is missing is
+    filled, and its answers cut. One interpreter belongs to one thread; a file that keeps a state keeps it from call to
+    call.
 
     Args:
         path: the file.
@@ -91,15 +95,40 @@ class Interpreter:
         given = named_arrays(inputs, spec)
         if missing := sorted(set(spec.inputs) - set(given)):
             raise InvalidArgument(f"The input {', '.join(map(repr, missing))} is missing.", hint=_takes(spec))
-        batches = _batches(given, spec)
+        cut = self._cut(name, _rows(given, spec))
         try:
-            parts = [self._once(name, {k: v[rows] if v.ndim else v for k, v in given.items()}) for rows in batches]
+            parts = [self._part(name, given, one) for name, one in cut]
         except (ValueError, RuntimeError) as error:
             text = " ".join(str(error).split())[:300]
             raise FailedPrecondition(f"{self._path} does not run these inputs: {text}", hint=_takes(spec)) from None
         if len(parts) == 1:
             return parts[0]
         return {key: np.concatenate([np.atleast_1d(part[key]) for part in parts]) for key in parts[0]}
+
+    def _cut(self, name: str, rows: int | None) -> list[tuple[str, Chunk | None]]:
+        """Which signature is asked which rows; None for inputs without."""
+        if rows is None:
+            return [(name, None)]
+        buckets, size = buckets_of(name, self._signatures), _fixed(self._signatures[name])
+        if buckets:
+            named = {**buckets, **({size: name} if size is not None else {})}
+            return [(named[one.size], one) for one in chunks(rows, named)]
+        if size is not None and rows % size:
+            raise InvalidArgument(
+                f"The file takes {size} rows at a time, and there are {rows}.", hint="Cut or fill them."
+            )
+        step = size or _BATCH_ROWS
+        ends = [(at, min(at + step, rows)) for at in range(0, rows, step)]
+        return [(name, Chunk(start, stop, stop - start)) for start, stop in ends]
+
+    def _part(self, name: str, given: Mapping[str, Array], rows: Chunk | None) -> dict[str, Array]:
+        if rows is None:
+            return self._once(name, given)
+        count = rows.stop - rows.start
+        part = {key: one[rows.start : rows.stop] if one.ndim else one for key, one in given.items()}
+        if count == rows.size:
+            return self._once(name, part)
+        return {key: one[:count] for key, one in self._once(name, filled(part, rows.size)).items()}
 
     def _chosen(self, signature: str | None) -> str:
         if signature is None:
@@ -176,8 +205,13 @@ def _takes(spec: Signature) -> str:
     return "It takes " + ", ".join(f"{n}: {one.dtype_name} {shape_text(one.shape)}" for n, one in spec.inputs.items())
 
 
-def _batches(given: Mapping[str, Array], spec: Signature) -> list[slice]:
-    """Which rows are asked at once, checked against what the file takes."""
+def _fixed(spec: Signature) -> int | None:
+    """The number of rows that a signature takes, where it is always the same."""
+    return next((shape[0] for one in spec.inputs.values() if (shape := one.shape)), None)
+
+
+def _rows(given: Mapping[str, Array], spec: Signature) -> int | None:
+    """How many rows there are, checked against what the file takes; None where no input has any."""
     shapes = {name: spec.inputs[name].shape or () for name in given}
     for name, array in given.items():
         shape = shapes[name]
@@ -190,13 +224,11 @@ def _batches(given: Mapping[str, Array], spec: Signature) -> list[slice]:
     rows = {len(array) for array in given.values() if array.ndim}
     sizes = {shape[0] for shape in shapes.values() if shape}
     if not rows:
-        return [slice(None)]
+        return None
     if len(rows) != 1 or len(sizes) != 1:
         counts = ", ".join(map(str, sorted(rows)))
         raise InvalidArgument(f"The inputs have {counts} rows; each needs as many.", hint=_takes(spec))
-    count, size = rows.pop(), sizes.pop()
+    count = rows.pop()
     if not count:
         raise InvalidArgument("There are no rows to run.", hint=_takes(spec))
-    if size is not None and count % size:
-        raise InvalidArgument(f"The file takes {size} rows at a time, and there are {count}.", hint="Cut or fill them.")
-    return [slice(at, at + (size or _BATCH_ROWS)) for at in range(0, count, size or _BATCH_ROWS)]
+    return count

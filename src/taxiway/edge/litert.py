@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from taxiway.artifacts.arrays import load, save
+from taxiway.artifacts.buckets import filled
 from taxiway.artifacts.original import answers
 from taxiway.contract.agreement import Array
 from taxiway.edge.interpreter import says_not_whole
@@ -24,7 +25,7 @@ _WINDOWS = 5
 
 
 def run(file: str, signature: str, rows: str, out: str, seconds: float = 0.0) -> dict[str, Any]:
-    """Ask a file rows, and keep its answers.
+    """Ask a file rows, and keep its answers. The last batch of a file with a fixed one is filled, and its answers cut.
 
     Args:
         file: a ``.tflite`` file.
@@ -59,12 +60,15 @@ def run(file: str, signature: str, rows: str, out: str, seconds: float = 0.0) ->
     batch = _fixed_batch(details)
 
     def ask(given: Mapping[str, Array]) -> Mapping[str, Array]:
+        rows = len(next(iter(given.values())))
+        answered = runner(**filled(given, batch or rows))
         # A copy: the runner hands out views of memory that the next run overwrites.
-        return {name: np.array(value) for name, value in runner(**given).items()}
+        return {name: np.array(value[:rows] if batch else value) for name, value in answered.items()}
 
     try:
         found = answers(ask, inputs, batch or _BATCH_ROWS)
-        latency = _latency(runner, {k: v[: batch or 1] for k, v in inputs.items()}, seconds) if seconds else None
+        first = filled({name: one[: batch or 1] for name, one in inputs.items()}, batch or 1)
+        latency = _latency(runner, first, seconds) if seconds else None
     except (RuntimeError, ValueError) as error:
         raise FailedPrecondition(f"it does not run: {' '.join(str(error).split())[:300]}") from None
     save(out, found)

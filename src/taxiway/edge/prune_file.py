@@ -229,7 +229,7 @@ def _litert(workshop: Workshop, file: Path, exported: Path) -> tuple[int, int]:
     lite = exported.with_suffix(".tflite")
     workshop.ask("keras", file=str(file.absolute()), out=str(exported))
     workshop.ask(
-        "convert", saved_model=str(exported), signature=DEFAULT_SIGNATURE, variant="float32", rows="", out=str(lite)
+        "convert", saved_model=str(exported), signatures={DEFAULT_SIGNATURE: ""}, variant="float32", out=str(lite)
     )
     data = lite.read_bytes()
     return len(data), len(gzip.compress(data, 9, mtime=0))

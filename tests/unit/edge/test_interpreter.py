@@ -56,7 +56,7 @@ def file(exported: Path, workshop: Workshop) -> Path:
     """Its LiteRT file."""
     path = exported / "float32.tflite"
     workshop.ask(
-        "convert", saved_model=str(exported / "model"), signature="serving_default", variant="float32", rows="",
+        "convert", saved_model=str(exported / "model"), signatures={"serving_default": ""}, variant="float32",
         out=str(path),
     )  # fmt: skip
     return path
@@ -125,7 +125,7 @@ def test_the_c_program_of_the_guide_answers_the_same_bit_for_bit(workshop: Works
     tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": serve})
     file = tmp_path / "model.tflite"
     workshop.ask(
-        "convert", saved_model=str(tmp_path / "model"), signature="serving_default", variant="float32", rows="",
+        "convert", saved_model=str(tmp_path / "model"), signatures={"serving_default": ""}, variant="float32",
         out=str(file),
     )  # fmt: skip
     spec_of_package = find_spec("ai_edge_litert")

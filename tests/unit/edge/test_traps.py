@@ -52,7 +52,7 @@ def built(
     signature: str = "serving_default", contract: Contract | None = None,
 ) -> dict[str, Variant]:  # fmt: skip
     source = Source(saved_model, "trap", None, None, str(saved_model), saved_model.parent / "artifacts")
-    asked = (signature, Rows({name: rows}, None, "rows in memory"))
+    asked = {signature: Rows({name: rows}, None, "rows in memory")}
     found = build_of(workshop, source, kinds_of(variants or ("float32",)), asked, contract or Contract())
     written = {path.name for path in Path(found.place).glob("*.tflite")} if found.place else set()
     assert written == {one.file for one in found.report.kept}
