@@ -11,6 +11,7 @@ __all__ = ["explained"]
 _MISSING_OPS = (
     re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op"),
     re.compile(r"(?:Flex|Custom) ops: ([\w, ]+)"),
+    re.compile(r"unresolved custom op: (?!Flex)(\w+)"),
 )
 _MOST_OPS = 6
 _MOST_CHARACTERS = 200

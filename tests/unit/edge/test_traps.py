@@ -1,6 +1,19 @@
 """Nine ways in which a conversion goes wrong without a word; each is refused here, and says why.
 
-Where a converter of ours does not fall into a trap, a file that did takes the place of its own.
+| trap | the wrong artefact | how it is refused |
+|---|---|---|
+| 1 | Keras' own export, BatchNorm in training mode | the signature changes variables |
+| 2 | a tf.Module with a Keras model, and its function converted apart from its variables | its rows are NaN or others; it does not run |
+| 3 | quantised recurrent layers | the converter crashed; the share of rows that agree |
+| 4 | a file with Flex operations | the runtime does not load it |
+| 5 | a file that answers another shape, which LiteRT's C API writes past a buffer | the shape |
+| 6 | a file with an operation that its runtime has not, from a converter that was content | the runtime does not load it, and says which |
+| 7 | a SavedModel with slots of an optimizer that nobody knows | it cannot be loaded, and says what to install |
+| 8 | a file that resizes otherwise | the largest difference |
+| 9 | numbers that a well-conditioned model must not have | the noise floor is this model's own |
+
+Where a converter of ours does not fall into a trap, a file that did takes the place of its own: by the same converter with
+other settings, or of another model that is wrong in the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +26,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taxiway.artifacts.original import load_signature
 from taxiway.artifacts.rows import Rows
 from taxiway.artifacts.source import Source
 from taxiway.artifacts.workshop import Workshop
@@ -103,6 +115,14 @@ def test_2_a_module_that_holds_a_keras_model_converts_to_nan_and_is_refused(tmp_
     assert not found.kept and re.search("rows are NaN or infinite|is allowed|is asked for", found.reason), found.reason
     assert found.size_bytes is not None and found.file == ""
 
+    def apart() -> bytes:
+        function = serve.get_concrete_function()
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([function], module.model).convert())
+
+    export(images(), tmp_path / "ours")
+    found = built(Swapped(workshop, apart), tmp_path / "ours")["float32"]
+    assert not found.kept and found.size_bytes is not None and found.file == "", found
+
 
 @pytest.fixture(scope="module")
 def gru(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -167,28 +187,46 @@ def test_5_answers_of_another_shape_are_refused(tmp_path: Path, workshop: Worksh
     assert found.reason == "Output 'probabilities' has the shape [320, 40]; the original's is [320, 4]."
 
 
-def test_6_an_operation_that_the_runtime_lacks_is_named_and_exact_gelu_is_not_one(
+def test_6_an_operation_that_the_runtime_lacks_is_named_whether_or_not_the_converter_minds(
     tmp_path: Path, workshop: Workshop
 ) -> None:
-    def singular(x: Any) -> Any:
-        return {"values": tf.linalg.svd(x, compute_uv=False)}
+    def complement(x: Any) -> Any:
+        return {"values": tf.math.erfc(x)}
 
-    export((singular, [tf.TensorSpec([None, 2, 2], tf.float32, "x")]), tmp_path / "svd")
-    found = built(workshop, tmp_path / "svd", rows=IMAGES[:, :2, :2, 0], name="x")["float32"]
-    assert found.reason == ("LiteRT has no operation for Svd: export a signature without and name it with --signature")
+    export((complement, [tf.TensorSpec([None, 6, 6, 1], tf.float32, "image")]), tmp_path / "erfc")
+    found = built(workshop, tmp_path / "erfc")["float32"]
+    assert found.reason == "LiteRT has no operation for Erfc: export a signature without and name it with --signature"
+    # A converter that leaves it to the runtime ends well, and the file cannot be loaded.
+    content = converted(tmp_path / "erfc", allow_custom_ops=True)
+    assert content[4:8] == b"TFL3"
+    found = built(Swapped(workshop, lambda: content), tmp_path / "erfc")["float32"]
+    assert not found.kept and found.reason.startswith("LiteRT has no operation for Erfc: "), found.reason
+    # Exact GELU, which converters make Erfc of, LiteRT has whole.
     exact = keras.layers.Activation(lambda x: keras.activations.gelu(x, approximate=False))
     export(images(exact), tmp_path / "gelu")
     assert built(workshop, tmp_path / "gelu")["float32"].kept
 
 
-def test_7_an_optimizer_of_keras_2_is_said_to_be_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(path: str) -> Any:
-        raise AttributeError("'_UserObject' object has no attribute 'add_slot'")
+def test_7_a_saved_model_with_slots_of_an_optimizer_that_is_gone_is_refused_with_what_to_do(
+    tmp_path: Path, workshop: Workshop
+) -> None:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-    monkeypatch.setattr(tf.saved_model, "load", load)
-    with pytest.raises(FailedPrecondition, match="saved with an optimizer of Keras 2") as caught:
-        load_signature("old", "serving_default")
-    assert "tf-keras" in str(caught.value.hint)
+    export(images(), tmp_path / "m")
+    # As Keras 2 left it there, but of an optimizer that tf-keras, which may be installed, does not know either.
+    file = tmp_path / "m" / "saved_model.pb"
+    saved = SavedModel.FromString(file.read_bytes())
+    nodes = saved.meta_graphs[0].object_graph_def.nodes
+    variable, other = [number for number, node in enumerate(nodes) if node.WhichOneof("kind") == "variable"][:2]
+    slot = {"original_variable_node_id": variable, "slot_name": "momentum", "slot_variable_node_id": other}
+    optimizer = nodes.add()
+    optimizer.user_object.identifier = "optimizer_of_old"
+    optimizer.slot_variables.add(**slot)
+    nodes[0].children.add(node_id=len(nodes) - 1, local_name="optimizer")
+    file.write_bytes(saved.SerializeToString())
+    with pytest.raises(FailedPrecondition, match="cannot be loaded: it was saved with an optimizer of Keras 2") as told:
+        built(workshop, tmp_path / "m")
+    assert "tf-keras" in str(told.value.hint) and not (tmp_path / "artifacts").exists()
 
 
 def test_8_a_resizing_that_is_another_one_is_refused_though_every_class_may_be_right(
