@@ -53,6 +53,17 @@ impl SpecShape {
         extents.len() == shape.len()
             && extents.iter().zip(shape).all(|(spec, &extent)| spec.is_none_or(|s| s == extent))
     }
+
+    /// Whether every tensor that fits `other` fits this.
+    pub fn covers(&self, other: &SpecShape) -> bool {
+        match (&self.0, &other.0) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => {
+                own.len() == other.len() && own.iter().zip(other).all(|(own, other)| own.is_none() || own == other)
+            }
+        }
+    }
 }
 
 impl Signature {
@@ -72,6 +83,26 @@ impl Signature {
             inputs,
             outputs: ports(name, &definition.outputs)?,
         })
+    }
+
+    /// Whether callers may ask it: TensorFlow keeps signatures of its own, which initialise and train.
+    pub fn is_for_callers(&self) -> bool {
+        !self.name.starts_with("__")
+    }
+
+    /// Why a call of this signature cannot be handed as it is to `other`, another engine's; `None` when it can: names
+    /// and types are the same, and `other` takes no fewer shapes.
+    pub fn unlike(&self, other: &Signature) -> Option<String> {
+        let names = |ports: &[Port]| ports.iter().map(|port| (port.name.clone(), port.dtype)).collect::<Vec<_>>();
+        if names(&self.inputs) != names(&other.inputs) {
+            return Some("its inputs are others".to_owned());
+        }
+        if names(&self.outputs) != names(&other.outputs) {
+            return Some("its outputs are others".to_owned());
+        }
+        let mut pairs = self.inputs.iter().zip(&other.inputs);
+        let narrower = pairs.find(|(own, other)| !other.shape.covers(&own.shape));
+        narrower.map(|(own, _)| format!("its input \"{}\" takes other shapes", own.name))
     }
 }
 
@@ -154,6 +185,31 @@ impl Signatures {
 mod tests {
     use super::*;
     use crate::proto::{TensorShapeProto, tensor_shape_proto::Dim};
+
+    #[test]
+    fn a_signature_stands_in_for_another_when_it_takes_all_that_the_other_takes() {
+        let of = |input: &str, dtype: i32, dims: &[i64]| {
+            let inputs = [(input.to_owned(), info(dtype, dims))].into();
+            let outputs = [("y".to_owned(), info(1, &[-1]))].into();
+            Signature::from_proto("s", &SignatureDef { inputs, outputs, ..SignatureDef::default() }).unwrap()
+        };
+        let own = of("x", 1, &[-1, 3]);
+        assert_eq!(own.unlike(&of("x", 1, &[-1, 3])), None);
+        assert_eq!(of("x", 1, &[4, 3]).unlike(&own), None);
+        let mut any = own.clone();
+        any.inputs[0].shape = SpecShape(None);
+        assert_eq!(own.unlike(&any), None);
+        assert!(any.unlike(&own).is_some());
+        for other in [of("z", 1, &[-1, 3]), of("x", 3, &[-1, 3])] {
+            assert_eq!(own.unlike(&other).unwrap(), "its inputs are others");
+        }
+        for other in [of("x", 1, &[1, 3]), of("x", 1, &[-1])] {
+            assert_eq!(own.unlike(&other).unwrap(), "its input \"x\" takes other shapes");
+        }
+        let mut more = own.clone();
+        more.outputs.clear();
+        assert_eq!(own.unlike(&more).unwrap(), "its outputs are others");
+    }
 
     fn info(dtype: i32, dims: &[i64]) -> TensorInfo {
         let dim = dims.iter().map(|&size| Dim { size, name: String::new() }).collect();

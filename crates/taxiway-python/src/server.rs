@@ -8,7 +8,7 @@ use taxiway_engine::{Error, ErrorKind, Result};
 use taxiway_runtimes::LoadSpec;
 use taxiway_server::batch::BatchParams;
 use taxiway_server::request_log::LogConfig;
-use taxiway_server::{Fresh, WarmUpOptions};
+use taxiway_server::{Choice, Contenders, Fresh, WarmUpOptions, choose};
 
 use crate::errors::{lowered, raise, read, seconds};
 use crate::loaded::LoadedVersion;
@@ -83,6 +83,26 @@ fn reload(handler: &Py<PyAny>, request: &[u8]) -> Result<Vec<u8>> {
     answer.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the interpreter is ending")))
 }
 
+/// The engine that runs a version, and why; found out where that is open.
+fn chosen(spec: &LoadSpec, batch_rows: Option<usize>, max_tensor_bytes: usize) -> Result<Choice> {
+    let candidates = taxiway_runtimes::candidates(spec)?;
+    let mut choice = match candidates.litert {
+        Some(second) => {
+            let first = candidates.engine;
+            let contenders = Contenders { first, second, shown: &spec.shown, batch_rows, max_tensor_bytes };
+            let Choice { engine, evidence } = choose(&contenders, &spec.path);
+            Choice { engine, evidence: serde_json::json!({"why": "", "signatures": evidence}) }
+        }
+        None if candidates.why.is_empty() => Choice { engine: candidates.engine, evidence: serde_json::Value::Null },
+        None => {
+            let evidence = serde_json::json!({"why": candidates.why, "signatures": {}});
+            Choice { engine: candidates.engine, evidence }
+        }
+    };
+    choice.engine = taxiway_runtimes::with_faults(choice.engine, spec)?;
+    Ok(choice)
+}
+
 fn load(
     server: &taxiway_server::Server,
     spec: &LoadSpec,
@@ -90,11 +110,14 @@ fn load(
     request_log: Option<LogConfig>,
 ) -> Result<LoadedVersion> {
     let began = Instant::now();
-    let engine = taxiway_runtimes::open(spec).inspect_err(|_| server.count_failed_load(&spec.path))?;
+    let rows = batching.as_ref().map(|params| params.max_batch_size);
+    let opened = chosen(spec, rows, server.max_tensor_bytes());
+    let Choice { engine, evidence: choice } = opened.inspect_err(|_| server.count_failed_load(&spec.path))?;
     let fresh = Fresh {
         name: spec.name.clone(),
         version: spec.version,
         engine,
+        choice,
         load_time: began.elapsed(),
         batching,
         request_log,

@@ -80,6 +80,7 @@ fn spec(arguments: &Arguments) -> LoadSpec {
         version: 1,
         path: arguments.model.clone(),
         engine: arguments.engine,
+        shown: Vec::new(),
         tags: vec!["serve".to_owned()],
         libraries: arguments.libraries.clone(),
         op_libraries: Vec::new(),

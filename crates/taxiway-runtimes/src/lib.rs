@@ -13,5 +13,5 @@ mod symbols;
 mod tensorflow;
 
 pub use faulty::Faults;
-pub use open::open;
+pub use open::{Candidates, candidates, open, with_faults};
 pub use spec::{EngineChoice, Libraries, LoadSpec, SessionOptions, TensorFlowLibraries, WarmUp};

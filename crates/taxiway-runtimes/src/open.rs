@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use taxiway_engine::{Engine, Error, ErrorKind, Result};
+use taxiway_engine::{Engine, Error, ErrorKind, Result, Signature, Signatures};
 
 use crate::faulty::Faulty;
 use crate::litert::Naming;
@@ -15,11 +15,77 @@ use crate::{EngineChoice, LoadSpec, TensorFlowLibraries, litert, tensorflow};
 /// `FailedPrecondition` with the extra to install when the runtime is not installed; `NotFound` when the directory
 /// holds no model for it; else the runtime's own error, with the path.
 pub fn open(spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
-    let engine = open_sound(spec)?;
+    with_faults(open_sound(spec)?, spec)
+}
+
+/// The engine with the faults that the spec asks for.
+///
+/// # Errors
+/// `InvalidArgument` when a rate of faults is none.
+pub fn with_faults(engine: Arc<dyn Engine>, spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
     Ok(match spec.faults {
         Some(faults) => Arc::new(Faulty::new(engine, faults)?),
         None => engine,
     })
+}
+
+/// What a version can be run on, without faults.
+pub struct Candidates {
+    /// What runs it when nothing more is found out.
+    pub engine: Arc<dyn Engine>,
+    /// LiteRT, where the version has files for both runtimes and it is open which is to run it.
+    pub litert: Option<Arc<dyn Engine>>,
+    /// Why only one is a candidate although the version has files for both; empty when it has not, or the spec says
+    /// which it is to be.
+    pub why: String,
+}
+
+impl Candidates {
+    fn one(engine: Arc<dyn Engine>, why: impl Into<String>) -> Candidates {
+        Candidates { engine, litert: None, why: why.into() }
+    }
+}
+
+/// Loads a version on every runtime that may come to run it: two with [`EngineChoice::Auto`] where there are files and
+/// libraries for both. TensorFlow is left alone when publishing has shown that LiteRT does all that it would do.
+///
+/// # Errors
+/// As [`open`]. A `model.tflite` that LiteRT refuses is none, where there is a SavedModel.
+pub fn candidates(spec: &LoadSpec) -> Result<Candidates> {
+    let has_both = tensorflow::holds_saved_model(&spec.path) && spec.path.join(litert::MODEL_FILE).is_file();
+    if spec.engine != EngineChoice::Auto || !has_both {
+        return Ok(Candidates::one(open_sound(spec)?, ""));
+    }
+    let lite = installed_litert(spec).and_then(|library| litert::open(spec, library, Naming::Signatures));
+    let files = installed_tensorflow(spec);
+    match (files, lite) {
+        (_, Ok(lite)) if does_all(spec, lite.as_ref()) => {
+            Ok(Candidates::one(lite, "publishing found that LiteRT answers alike, and faster"))
+        }
+        (Ok(files), Ok(lite)) => {
+            Ok(Candidates { engine: tensorflow::open(spec, files)?, litert: Some(lite), why: String::new() })
+        }
+        (Ok(files), Err(error)) => {
+            Ok(Candidates::one(tensorflow::open(spec, files)?, format!("LiteRT cannot run it: {}", error.message)))
+        }
+        (Err(_), Ok(lite)) => Ok(Candidates::one(lite, "TensorFlow is not installed")),
+        // The reason why it is not TensorFlow is only of interest when it cannot be LiteRT either.
+        (Err(missing), Err(_)) => Err(missing),
+    }
+}
+
+/// Whether publishing has shown that LiteRT is to run every signature that the SavedModel has for callers.
+fn does_all(spec: &LoadSpec, lite: &dyn Engine) -> bool {
+    if spec.shown.is_empty() {
+        return false;
+    }
+    let saved = Signatures::new(litert::saved_signatures(&spec.path, &spec.tags));
+    let mut asked = saved.callable().filter(|signature| signature.is_for_callers()).peekable();
+    let covered = |signature: &Arc<Signature>| {
+        let own = lite.signatures().get(&signature.name).and_then(std::result::Result::ok);
+        spec.shown.contains(&signature.name) && own.is_some_and(|own| signature.unlike(own).is_none())
+    };
+    asked.peek().is_some() && asked.all(covered)
 }
 
 fn open_sound(spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
@@ -30,7 +96,7 @@ fn open_sound(spec: &LoadSpec) -> Result<Arc<dyn Engine>> {
             litert::open(spec, installed_litert(spec)?, Naming::TensorFlowServing)
         }
         EngineChoice::PreferTflite => tensorflow::open(spec, installed_tensorflow(spec)?),
-        EngineChoice::Auto => open_any(spec),
+        EngineChoice::PreferTensorFlow | EngineChoice::Auto => open_any(spec),
     }
 }
 

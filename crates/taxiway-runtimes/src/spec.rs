@@ -19,6 +19,9 @@ pub struct LoadSpec {
     pub path: PathBuf,
     /// Which runtime is to run it.
     pub engine: EngineChoice,
+    /// Signatures that LiteRT was found to answer like TensorFlow, and faster, when the version was published: of these
+    /// nothing needs to be found out with [`EngineChoice::Auto`].
+    pub shown: Vec<String>,
     /// The tags of the graph in the SavedModel: `serve`.
     pub tags: Vec<String>,
     /// Where the runtimes are.
@@ -44,8 +47,8 @@ pub struct LoadSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
-    /// TensorFlow when the version has a SavedModel and the library is installed, else LiteRT when it has a
-    /// `model.tflite` and that library is.
+    /// The one that the version has files for and that is installed. With files for both it is for the caller to find
+    /// out which is to run it: see [`crate::candidates`]; [`crate::open`] then takes TensorFlow.
     Auto,
     /// TensorFlow, or an error.
     TensorFlow,
@@ -55,6 +58,10 @@ pub enum EngineChoice {
     /// signatures from its metadata or of its graph's own names, else TensorFlow.
     #[serde(rename = "prefer_tflite")]
     PreferTflite,
+    /// As with TensorFlow Serving otherwise: TensorFlow when the version has a SavedModel and the library is installed,
+    /// else LiteRT when it has a `model.tflite` and that library is.
+    #[serde(rename = "prefer_tensorflow")]
+    PreferTensorFlow,
 }
 
 /// Where the runtimes are; null for one that is not installed.
@@ -111,7 +118,7 @@ pub struct WarmUp {
 mod tests {
     use super::*;
 
-    const DOCUMENT: &str = r#"{"name": "m", "version": 3, "path": "/models/m/3", "engine": "litert", "tags": ["serve"],
+    const DOCUMENT: &str = r#"{"name": "m", "version": 3, "path": "/models/m/3", "engine": "litert", "shown": [], "tags": ["serve"],
         "libraries": {"tensorflow": {"core": "/cc", "framework": "/fw"}, "litert": null}, "op_libraries": ["/ops/_text.so"],
         "session": {"intra_op_threads": 0, "inter_op_threads": 0, "gpu_memory_fraction": 0, "gpu_allow_growth": false,
                     "allow_soft_placement": true},
@@ -134,7 +141,7 @@ mod tests {
             (", \"litert\": null", ""),
             ("\"op_libraries\": [\"/ops/_text.so\"],", ""),
             ("\"gpu_memory_fraction\": 0, ", ""),
-            ("\"litert\", \"tags\"", "\"onnx\", \"tags\""),
+            ("\"litert\", \"shown\"", "\"onnx\", \"shown\""),
             ("\"iterations\": 1", "\"iterations\": 1, \"more\": 2"),
             ("\"faults\": null", "\"faults\": {\"error_rate\": 1}"),
         ] {

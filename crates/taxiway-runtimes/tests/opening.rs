@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use fixtures::fixtures;
 use taxiway_engine::{Error, ErrorKind};
-use taxiway_runtimes::{EngineChoice, Libraries, LoadSpec, TensorFlowLibraries, open};
+use taxiway_runtimes::{Candidates, EngineChoice, Libraries, LoadSpec, TensorFlowLibraries, candidates, open};
 
 fn refusal(spec: &LoadSpec) -> Error {
     open(spec).err().unwrap_or_else(|| panic!("{} was loaded", spec.path.display()))
@@ -28,6 +28,33 @@ fn auto_takes_tensorflow_then_litert() {
     let no_litert = chosen("digits_lite", |libraries| libraries.litert = None).unwrap_err();
     assert!(no_litert.message.contains("install taxiway[litert]"), "{no_litert}");
     assert_eq!(no_litert.kind, ErrorKind::FailedPrecondition);
+}
+
+#[test]
+fn both_engines_are_candidates_where_there_are_files_for_both_and_nothing_is_shown_yet() {
+    let Some(fixtures) = fixtures() else { return };
+    let found = |model, engine, change: fn(&mut LoadSpec)| {
+        let mut spec = fixtures.spec(model, engine);
+        change(&mut spec);
+        let Candidates { engine, litert, why } = candidates(&spec).unwrap();
+        (engine.name(), litert.map(|litert| litert.name()), why)
+    };
+    let nothing = |_: &mut LoadSpec| ();
+    assert_eq!(found("digits", EngineChoice::Auto, nothing), ("tensorflow", Some("litert"), String::new()));
+    assert_eq!(found("digits_lite", EngineChoice::Auto, nothing), ("litert", None, String::new()));
+    for engine in [EngineChoice::PreferTensorFlow, EngineChoice::TensorFlow] {
+        assert_eq!(found("digits", engine, nothing), ("tensorflow", None, String::new()));
+    }
+    let (engine, other, why) = found("digits", EngineChoice::Auto, |spec| spec.shown = vec!["serving_default".into()]);
+    assert_eq!((engine, other), ("litert", None));
+    assert_eq!(why, "publishing found that LiteRT answers alike, and faster");
+    let shown_in_part = found("digits", EngineChoice::Auto, |spec| spec.shown = vec!["another".into()]);
+    assert_eq!(shown_in_part, ("tensorflow", Some("litert"), String::new()));
+    let (engine, other, why) = found("digits", EngineChoice::Auto, |spec| spec.libraries.litert = None);
+    assert_eq!((engine, other), ("tensorflow", None));
+    assert!(why.starts_with("LiteRT cannot run it: "), "{why}");
+    let (engine, other, why) = found("digits", EngineChoice::Auto, |spec| spec.libraries.tensorflow = None);
+    assert_eq!((engine, other, why.as_str()), ("litert", None, "TensorFlow is not installed"));
 }
 
 #[test]

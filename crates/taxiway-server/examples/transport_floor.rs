@@ -47,6 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         name: "floor".to_owned(),
         version: 1,
         engine: Arc::new(engine),
+        choice: serde_json::Value::Null,
         load_time: Duration::ZERO,
         batching: None,
         request_log: None,

@@ -15,6 +15,7 @@
 mod admit;
 mod api;
 pub mod batch;
+mod choose;
 mod config;
 mod execute;
 pub mod json;
@@ -65,6 +66,7 @@ pub mod profile_proto {
     }
 }
 
+pub use choose::{Choice, Contenders, choose};
 pub use config::{Endpoint, Http2, Limits, Prometheus, ServerConfig, TlsConfig, TrafficConfig};
 pub use loaded::{Fresh, LoadedVersion};
 pub use reload::ReloadHandler;

@@ -24,6 +24,8 @@ pub struct Fresh {
     pub version: i64,
     /// What runs it.
     pub engine: Arc<dyn Engine>,
+    /// Why that runs it, as JSON for the description; null where there was nothing to choose.
+    pub choice: Value,
     /// How long the runtime took to load it.
     pub load_time: Duration,
     /// How its requests are gathered; `None` runs each on its own.
@@ -140,7 +142,7 @@ impl Drop for LoadedVersion {
 }
 
 /// The description of a version: see the seam's `describe`.
-pub(crate) fn description(loaded: &Loaded, load_time: Duration, warmed: &WarmedUp) -> Value {
+pub(crate) fn description(loaded: &Loaded, choice: &Value, load_time: Duration, warmed: &WarmedUp) -> Value {
     let signatures = loaded.engine.signatures().definitions();
     let signatures: serde_json::Map<String, Value> =
         signatures.iter().map(|(name, definition)| (name.clone(), describe_signature(definition))).collect();
@@ -149,6 +151,7 @@ pub(crate) fn description(loaded: &Loaded, load_time: Duration, warmed: &WarmedU
         "name": loaded.name,
         "version": loaded.version,
         "engine": loaded.engine.name(),
+        "choice": choice,
         "load_ms": milliseconds(load_time),
         "warm_up_ms": milliseconds(warmed.time),
         "warm_up_requests": warmed.requests,

@@ -181,14 +181,14 @@ impl Server {
     pub fn add(&self, mut fresh: Fresh, directory: &Path, options: WarmUpOptions) -> Result<LoadedVersion> {
         let graphs = Arc::clone(&self.core.metrics.graphs);
         fresh.engine = Arc::new(Counted { engine: fresh.engine, graphs });
-        let load_time = fresh.load_time;
+        let (load_time, choice) = (fresh.load_time, std::mem::take(&mut fresh.choice));
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
         let batcher = self.batcher(&fresh, &metrics)?;
         let warmed = self.warmed(&fresh, batcher.as_ref(), directory, options)?;
         let log = fresh.request_log.clone().map(|config| self.request_log(config)).transpose()?;
         let ready = Ready { metrics, run_time: warmed.run_time, batcher, log };
         let loaded = self.core.registry.add(fresh, ready);
-        let description = description(&loaded, load_time, &warmed);
+        let description = description(&loaded, &choice, load_time, &warmed);
         Ok(LoadedVersion::new(loaded, &self.core.registry, &description))
     }
 

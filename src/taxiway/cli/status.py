@@ -80,6 +80,16 @@ def _show(models: list[dict[str, Any]]) -> None:
         return
     rows = [row for model in models for row in _rows(model)]
     output.print_table(_COLUMNS, rows, right=_RIGHT)
+    if len(models) == 1:
+        _show_choices(models[0]["versions"])
+
+
+def _show_choices(versions: list[dict[str, Any]]) -> None:
+    from taxiway.serve.engines import choice_lines
+
+    for one in versions:
+        for line in choice_lines(one.get("choice")):
+            output.print_line(f"version {one['version']}: {line}")
 
 
 def _rows(model: dict[str, Any]) -> list[list[object]]:

@@ -230,6 +230,7 @@ def _version(model: Model, version: int, waiting: str, now: float) -> JsonObject
         "note": _note(model, version, waiting, now),
         "error": {"kind": kind, "message": text},
         "engine": described.get("engine"),
+        "choice": described.get("choice"),
         "load_ms": described.get("load_ms"),
         "warm_up_ms": described.get("warm_up_ms"),
         "warm_up_requests": described.get("warm_up_requests"),

@@ -21,6 +21,7 @@ from taxiway.errors import Internal, TaxiwayError, Unavailable
 from taxiway.journal import Event, Journal, ModelState, apply, load
 from taxiway.serve import fleet
 from taxiway.serve.dataplane import DataPlane, Loaded
+from taxiway.serve.engines import tell_loaded
 from taxiway.serve.fleet import Model
 from taxiway.serve.lifecycle import Change, Record, State, follow
 from taxiway.serve.plan import Action, Load, Unload, choose_default, keep_after_swap, plan
@@ -313,7 +314,7 @@ class Loop:
         model.loaded[version], model.described[version] = loaded, loaded.describe()
         state = follow(model.records[version].state, Change.LOADED)
         model.move(version, state=state, loaded_id=loaded.id, error=None, attempts=0)
-        log.info("%s: version %d is loaded", model.name, version)
+        tell_loaded(model.name, version, model.described[version])
 
     def _failed(self, model: Model, version: int, error: BaseException) -> None:
         known = error if isinstance(error, TaxiwayError) else Internal(f"{type(error).__name__}: {error}")

@@ -20,6 +20,7 @@ from taxiway.errors import (
     TaxiwayError,
     error_of_kind,
 )
+from taxiway.serve.engines import asked_engine
 from taxiway.settings import ModelSettings, ServerSettings, recordings
 from taxiway.types import JsonObject
 
@@ -271,11 +272,13 @@ def load_spec(
     session = _picked(server, _SESSION)
 
     def spec(name: str, version: int, path: str, model: ModelSettings) -> JsonObject:
+        engine, shown = asked_engine(model.engine, Path(path))
         return {
             "name": name,
             "version": version,
             "path": path,
-            "engine": model.engine,
+            "engine": engine,
+            "shown": shown,
             "tags": list(model.tags),
             "libraries": libraries,
             "op_libraries": [str(Path(library).absolute()) for library in op_libraries],

@@ -92,6 +92,8 @@ class Manifest:
             the export did not say.
         profile: which of the files describes the training rows; empty when none does.
         artifacts: what was made of it for other places, by name: ``artifacts/edge/int8.tflite``.
+        litert: what publishing found of LiteRT in TensorFlow's place: the ``file`` or null, the ``reason``, and of each
+            of ``signatures`` how alike it answers and how fast; empty when it did not look.
     """
 
     model: str
@@ -103,6 +105,7 @@ class Manifest:
     comparison: JsonObject = field(default_factory=dict)
     profile: str = ""
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    litert: JsonObject = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -123,6 +126,7 @@ class Manifest:
             "metrics": dict(self.metrics),
             **({"comparison": dict(self.comparison)} if self.comparison else {}),
             **({"profile": self.profile} if self.profile else {}),
+            **({"litert": dict(self.litert)} if self.litert else {}),
             **(
                 {"artifacts": {n: one.as_json() for n, one in sorted(self.artifacts.items())}} if self.artifacts else {}
             ),
@@ -167,6 +171,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             comparison=dict(document.get("comparison", {})),
             profile=str(document.get("profile", "")),
             artifacts={_inside(name): _artifact(one) for name, one in document.get("artifacts", {}).items()},
+            litert=dict(document.get("litert", {})),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataLoss(f"{where} is no manifest: {type(error).__name__}: {error}") from None

@@ -48,6 +48,7 @@ class FakeVersion:
             "name": name,
             "version": version,
             "engine": "fake",
+            "choice": None,
             "load_ms": 1.0,
             "warm_up_ms": 0.5,
             "warm_up_requests": 1,

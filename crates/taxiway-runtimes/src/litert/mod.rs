@@ -10,7 +10,7 @@ mod model;
 mod pool;
 mod watch;
 
-pub(crate) use describe::Naming;
+pub(crate) use describe::{Naming, saved_signatures};
 pub(crate) use engine::open;
 
 /// The file beside, or instead of, a SavedModel.

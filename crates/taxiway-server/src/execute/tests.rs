@@ -20,6 +20,7 @@ fn lease(answer: impl Fn() -> Result<Vec<Tensor>> + Send + Sync + 'static, run_t
         name: "m".to_owned(),
         version: 1,
         engine: Arc::new(engine),
+        choice: serde_json::Value::Null,
         load_time: Duration::ZERO,
         batching: None,
         request_log: None,

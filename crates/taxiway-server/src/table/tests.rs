@@ -17,6 +17,7 @@ fn registry() -> (Registry, u64, u64) {
             name: "m".to_owned(),
             version,
             engine,
+            choice: serde_json::Value::Null,
             load_time: Duration::ZERO,
             batching: None,
             request_log: None,

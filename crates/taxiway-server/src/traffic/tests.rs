@@ -24,6 +24,7 @@ fn versions() -> BTreeMap<i64, Lease> {
             name: "m".to_owned(),
             version,
             engine: Arc::new(FakeEngine::half_plus_two()),
+            choice: serde_json::Value::Null,
             load_time: Duration::ZERO,
             batching: None,
             request_log: None,

@@ -123,7 +123,15 @@ impl Serving {
 
 /// A version that is an engine and nothing more.
 pub(crate) fn fresh(name: &str, version: i64, engine: Arc<dyn Engine>) -> Fresh {
-    Fresh { name: name.to_owned(), version, engine, load_time: Duration::ZERO, batching: None, request_log: None }
+    Fresh {
+        name: name.to_owned(),
+        version,
+        engine,
+        choice: serde_json::Value::Null,
+        load_time: Duration::ZERO,
+        batching: None,
+        request_log: None,
+    }
 }
 
 /// A table of these versions.

@@ -130,7 +130,9 @@ def spec_by_platform(
         lite = platform.tflite.preferred and Path(path, "model.tflite").is_file()
         return {
             **spec(name, version, path, model),
-            "engine": "prefer_tflite" if lite else model.engine,
+            # TensorFlow Serving measures nothing: the flag decides.
+            "engine": "prefer_tflite" if lite else "prefer_tensorflow" if model.engine == "auto" else model.engine,
+            "shown": [],
             # Soft placement always: a model that was saved on GPUs must serve on a machine without.
             "request_log": _request_log(logging_of(name)),
             "session": {**dataclasses.asdict(platform.session), "allow_soft_placement": True},

@@ -256,6 +256,15 @@ def test_tflite_is_preferred_when_asked_for(tmp_path: Path, serve: Serve) -> Non
     assert plane.specs[0]["engine"] == "prefer_tflite"
 
 
+@pytest.mark.tfs("tflite-prefer")
+def test_the_saved_model_is_served_and_nothing_is_measured_otherwise(tmp_path: Path, serve: Serve) -> None:
+    base = put(tmp_path / "m", 1)
+    (base / "1" / "model.tflite").write_bytes(b"")
+    server, plane = serve(STRICT, f"--model_base_path={base}")
+    server.start()
+    assert (plane.specs[0]["engine"], plane.specs[0]["shown"]) == ("prefer_tensorflow", [])
+
+
 @pytest.mark.tfs("version-poll")
 def test_looking_never_and_looking_once(tmp_path: Path, serve: Serve) -> None:
     base = put(tmp_path / "m", 1)

@@ -1,0 +1,139 @@
+//! Two fake engines: which of them answers what.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use taxiway_engine::fake::{FakeEngine, definition};
+use taxiway_engine::{DType, WireForm};
+
+use super::*;
+use crate::proto::{ModelSpec, PredictRequest};
+use crate::warm_up::records::tests::{record, version};
+
+struct Named(&'static str, FakeEngine);
+
+impl Engine for Named {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn signatures(&self) -> &taxiway_engine::Signatures {
+        self.1.signatures()
+    }
+    fn run(&self, call: &Call<'_>) -> Result<Vec<Tensor>> {
+        self.1.run(call)
+    }
+}
+
+/// An engine with these signatures that adds `more` to its input, after `delay`.
+fn engine(name: &'static str, signatures: &[&str], more: f32, delay: Duration) -> Arc<dyn Engine> {
+    let port = [("x", DType::Float, Some(&[-1][..]))];
+    let definitions = signatures.iter().map(|name| ((*name).to_owned(), definition(&port, &port))).collect();
+    let fake = FakeEngine::new(definitions, move |call| {
+        let until = Instant::now() + delay;
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        let values: Vec<f32> = call.inputs[0].values::<f32>().unwrap().iter().map(|value| value + more).collect();
+        Ok(vec![Tensor::from_values(call.inputs[0].shape(), &values)?])
+    });
+    Arc::new(Named(name, fake))
+}
+
+fn request(signature: &str) -> Vec<u8> {
+    let tensor = Tensor::from_values([1usize], &[2.0f32]).unwrap().to_proto(WireForm::TypedFields);
+    let spec = ModelSpec { signature_name: signature.to_owned(), ..ModelSpec::default() };
+    record(PredictRequest { model_spec: Some(spec), inputs: [("x".to_owned(), tensor)].into(), ..Default::default() })
+}
+
+const SLOW: Duration = Duration::from_micros(400);
+const QUICK: Duration = Duration::from_micros(20);
+
+fn chosen(second: Arc<dyn Engine>, shown: &[String], requests: &[Vec<u8>]) -> Choice {
+    let first = engine("tensorflow", &["serving_default", "other"], 1.0, SLOW);
+    let contenders = Contenders { first, second, shown, batch_rows: Some(4), max_tensor_bytes: 1 << 20 };
+    choose(&contenders, version(requests).path())
+}
+
+fn why(choice: &Choice, signature: &str) -> (String, String) {
+    let found = &choice.evidence[signature];
+    (found["engine"].as_str().unwrap().to_owned(), found["why"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn each_signature_goes_to_the_engine_that_answers_alike_and_faster() {
+    let second = engine("litert", &["serving_default"], 1.0, QUICK);
+    let choice = chosen(second, &[], &[request(""), request("other")]);
+    assert_eq!(why(&choice, "serving_default"), ("litert".into(), "litert answers alike, and faster".into()));
+    assert_eq!(why(&choice, "other"), ("tensorflow".into(), "litert has no such signature".into()));
+    let found = &choice.evidence["serving_default"];
+    assert_eq!((found["requests"].as_u64(), found["largest_difference"].as_f64()), (Some(1), Some(0.0)));
+    assert!(found["litert_us"].as_f64() < found["tensorflow_us"].as_f64());
+    assert!(found["litert_batch_us"].as_f64() < found["tensorflow_batch_us"].as_f64());
+    assert_eq!(choice.engine.name(), "mixed");
+    assert_eq!(choice.engine.signatures().callable().count(), 2);
+}
+
+#[test]
+fn what_differs_is_slow_or_was_never_asked_stays_with_the_first() {
+    let all = ["serving_default", "other"];
+    for (second, requests, said) in [
+        (engine("litert", &all, 1.001, QUICK), vec![request("")], "litert answers otherwise"),
+        (engine("litert", &all, 1.0, SLOW), vec![request("")], "litert answers alike, and is not faster"),
+        (engine("litert", &all, 1.0, QUICK), vec![], "there is no warm-up request of it to compare answers on"),
+    ] {
+        let choice = chosen(second, &[], &requests);
+        assert_eq!(why(&choice, "serving_default"), ("tensorflow".into(), said.into()));
+        assert_eq!(choice.engine.name(), "tensorflow");
+    }
+}
+
+#[test]
+fn what_was_shown_is_taken_without_asking_and_the_first_engine_is_let_go() {
+    let all = ["serving_default".to_owned(), "other".to_owned()];
+    let first = engine("tensorflow", &["serving_default", "other"], 1.0, SLOW);
+    let held = Arc::downgrade(&first);
+    let second = engine("litert", &["serving_default", "other"], 7.0, QUICK);
+    let contenders = Contenders { first, second, shown: &all, batch_rows: None, max_tensor_bytes: 1 << 20 };
+    let choice = choose(&contenders, version(&[]).path());
+    drop(contenders);
+    assert!(held.upgrade().is_none());
+    assert_eq!(choice.engine.name(), "litert");
+    let signature = Arc::clone(choice.engine.signatures().get("other").unwrap().unwrap());
+    let inputs = [Tensor::from_values([1usize], &[2.0f32]).unwrap()];
+    let answers = run(choice.engine.as_ref(), &signature, &inputs).unwrap();
+    assert_eq!(answers[0].values::<f32>().unwrap()[0], 9.0);
+}
+
+#[test]
+fn a_model_that_answers_otherwise_from_call_to_call_stays_where_it_is() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let port = [("x", DType::Float, Some(&[-1][..]))];
+    let fake = FakeEngine::new([("serving_default".to_owned(), definition(&port, &port))].into(), |_| {
+        Ok(vec![Tensor::from_values([1usize], &[CALLS.fetch_add(1, Ordering::Relaxed) as f32])?])
+    });
+    let first: Arc<dyn Engine> = Arc::new(Named("tensorflow", fake));
+    let second = engine("litert", &["serving_default"], 1.0, QUICK);
+    let contenders = Contenders { first, second, shown: &[], batch_rows: None, max_tensor_bytes: 1 << 20 };
+    let choice = choose(&contenders, version(&[request("")]).path());
+    let said = "tensorflow answers the same request otherwise from call to call";
+    assert_eq!(why(&choice, "serving_default"), ("tensorflow".into(), said.into()));
+}
+
+#[test]
+fn an_engine_that_refuses_a_request_or_panics_is_not_taken() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let port = [("x", DType::Float, Some(&[-1][..]))];
+    let definitions = || [("serving_default".to_owned(), definition(&port, &port))].into();
+    let refusing = FakeEngine::new(definitions(), |_| Err(taxiway_engine::Error::invalid("no")));
+    let panicking = FakeEngine::new(definitions(), |_| {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        panic!("it breaks")
+    });
+    for fake in [refusing, panicking] {
+        let choice = chosen(Arc::new(Named("litert", fake)), &[], &[request("")]);
+        let (engine, why) = why(&choice, "serving_default");
+        assert_eq!(engine, "tensorflow");
+        assert!(why.starts_with("litert refuses a request: "), "{why}");
+    }
+    assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+}
