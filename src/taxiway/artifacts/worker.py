@@ -24,6 +24,7 @@ JOBS = {
     "tokens": "taxiway.artifacts.keras_file:tokens",
     "quantize": "taxiway.edge.quantize:quantize",
     "run": "taxiway.edge.litert:run",
+    "engines": "taxiway.serve.engines:measured",
     "graph_model": "taxiway.browser.convert.job:graph_model",
 }
 _MOST_CHARACTERS = 8_000

@@ -1,4 +1,4 @@
-"""Asking workers: one process for TensorFlow, one for LiteRT, each started when it is needed and anew when it died."""
+"""Asking workers: a process each for TensorFlow, LiteRT and the server, started when needed and when one died."""
 
 from __future__ import annotations
 
@@ -17,8 +17,19 @@ from taxiway.errors import FailedPrecondition, Unavailable, error_of_kind
 
 __all__ = ["Died", "Workshop"]
 
-_TENSORFLOW = frozenset({"original", "convert", "keras", "tokens", "graph_model"})
-_CALLED = {"convert": "the converter", "quantize": "the quantiser", "run": "the runtime", "graph_model": "the writer"}
+# Which process does a job: TensorFlow's Python is in the way of the library that the server opens.
+_TENSORFLOW, _LITERT, _SERVER = "tensorflow", "litert", "server"
+_PROCESSES = {
+    **dict.fromkeys(("original", "convert", "keras", "tokens", "graph_model"), _TENSORFLOW),
+    "engines": _SERVER,
+}
+_CALLED = {
+    "convert": "the converter",
+    "quantize": "the quantiser",
+    "run": "the runtime",
+    "graph_model": "the writer",
+    "engines": "the server's engine",
+}
 _JOB_SECONDS = 900.0
 
 
@@ -31,7 +42,7 @@ class Workshop:
 
     def __init__(self, job_seconds: float = _JOB_SECONDS) -> None:
         self._seconds = job_seconds
-        self._workers: dict[bool, _Worker] = {}
+        self._workers: dict[str, _Worker] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="taxiway-made-")
         self.folder = Path(self._folder.name)
 
@@ -49,13 +60,13 @@ class Workshop:
             Unavailable: it took too long, and was ended.
             TaxiwayError: what the job raised; UNKNOWN when it was no error of ours, with all that it said.
         """
-        heavy = job in _TENSORFLOW
-        if heavy not in self._workers:
-            self._workers[heavy] = _Worker(self.folder / ("tensorflow.log" if heavy else "litert.log"))
+        which = _PROCESSES.get(job, _LITERT)
+        if which not in self._workers:
+            self._workers[which] = _Worker(self.folder / f"{which}.log")
         try:
-            reply = self._workers[heavy].ask({"job": job, **arguments}, self._seconds)
+            reply = self._workers[which].ask({"job": job, **arguments}, self._seconds)
         except (Died, Unavailable) as error:
-            self._workers.pop(heavy).close()
+            self._workers.pop(which).close()
             raise type(error)(f"{_CALLED.get(job, 'TensorFlow')} {error.message}") from None
         if "error" in reply:
             told = error_of_kind(reply["kind"], reply["error"])

@@ -13,7 +13,7 @@ import click
 
 from taxiway.cli import output
 from taxiway.cli.profile import show_profile
-from taxiway.cli.store import comparison_text, signature_rows, store_option
+from taxiway.cli.store import comparison_text, litert_text, signature_rows, store_option
 from taxiway.errors import DataLoss, InvalidArgument, NotFound
 
 MAX_OPS_SHOWN = 12
@@ -24,14 +24,19 @@ _LITERT_FILE = "model.tflite"
 @click.argument("what", metavar="PATH|MODEL[:VERSION]")
 @store_option
 @click.option("--ops", "all_ops", is_flag=True, help="List every op, not only the most frequent.")
+@click.option("--engines", is_flag=True, help="Load it on both engines, and say which is to run what, and why.")
 @output.json_option
-def inspect(what: str, store: str, all_ops: bool, as_json: bool) -> None:
+def inspect(what: str, store: str, all_ops: bool, engines: bool, as_json: bool) -> None:
     """Show signatures, sizes, ops, artefacts and lineage of a SavedModel, a version or a LiteRT file."""
     if Path(what).is_file():
         document = describe_file(Path(what))
     else:
         with _located(what, store) as (directory, pulled):
             document = describe(directory, pulled=pulled)
+            if engines:
+                from taxiway.serve.engines import measured
+
+                document["loaded"] = measured(str(directory))
     output.print_value(document, as_json, lambda value: _show(value, None if all_ops else MAX_OPS_SHOWN))
 
 
@@ -150,6 +155,8 @@ def _show(document: dict[str, Any], max_ops: int | None) -> None:
         output.print_line()
     output.print_table(["", ""], [row for row in _facts(document, max_ops) if row[1]])
     output.print_line()
+    if "loaded" in document:
+        _show_loaded(document["loaded"])
     if document["profile"] is not None:
         show_profile(document["profile"])
     if artifacts := (document["manifest"] or {}).get("artifacts"):
@@ -164,6 +171,16 @@ def _show(document: dict[str, Any], max_ops: int | None) -> None:
         [(name, output.size_text(size)) for name, size in document["files"].items()],
         right=["SIZE"],
     )
+
+
+def _show_loaded(loaded: dict[str, Any]) -> None:
+    from taxiway.serve.engines import choice_lines
+
+    run = f", {loaded['run_us']:,.0f} µs a run" if loaded["run_us"] is not None else ""
+    output.print_line(f"here it runs on {loaded['engine']}: loaded in {loaded['load_ms']:,.0f} ms{run}")
+    for line in choice_lines(loaded["choice"]):
+        output.print_line(f"  {line}")
+    output.print_line()
 
 
 def _artifact(name: str, one: dict[str, Any]) -> tuple[str, ...]:
@@ -200,6 +217,9 @@ def _facts(document: dict[str, Any], max_ops: int | None) -> list[tuple[str, str
             ("held to", f"{made.get('contract')}: {made.get('shown')}"),
         ]
     manifest = document["manifest"]
+    if litert := (manifest or {}).get("litert"):
+        facts += [("LiteRT as published", litert["reason"])]
+        facts += [(f"{name} on LiteRT", litert_text(one)) for name, one in litert["signatures"].items()]
     if manifest is None:
         return [*facts, ("manifest", "none: not published by Taxiway")]
     facts.append(("manifest", "every file is what was published" if manifest["verified"] else manifest["damage"]))

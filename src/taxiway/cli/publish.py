@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from taxiway.cli import output
-from taxiway.cli.store import comparison_text, store_option
+from taxiway.cli.store import comparison_text, litert_lines, store_option
 from taxiway.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def export_options(function: F) -> F:
 @click.option("--version", type=int, metavar="N", help="The number it must have; the next one otherwise.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME=NUMBER", help="What you measured; may be repeated.")
 @click.option("--note", "notes", multiple=True, metavar="NAME=TEXT", help="Where it comes from; may be repeated.")
+@click.option("--optimize", is_flag=True, help="Add model.tflite where LiteRT answers alike: servers take the faster.")
+@click.option("--data", metavar="FILE", help="With --optimize: real rows, .npz or .npy, or a recording of requests.")
 @export_options
 @output.json_option
 def publish(
@@ -51,6 +53,8 @@ def publish(
     version: int | None,
     metrics: tuple[str, ...],
     notes: tuple[str, ...],
+    optimize: bool,
+    data: str | None,
     as_json: bool,
     **export: Any,
 ) -> None:
@@ -68,6 +72,8 @@ def publish(
         metrics={name: _number(name, text) for name, text in map(_pair, metrics)},
         lineage=dict(map(_pair, notes)),
         version=version,
+        optimize=optimize,
+        data=data,
         **_export(**export),
     )
     output.print_value(_document(version_published), as_json, _show)
@@ -103,6 +109,7 @@ def _document(published: Published) -> dict[str, Any]:
         "bytes": manifest.size_bytes,
         "signatures": sorted(manifest.signatures),
         "comparison": dict(manifest.comparison),
+        "litert": dict(manifest.litert) or None,
     }
 
 
@@ -114,6 +121,8 @@ def _show(document: dict[str, Any]) -> None:
     )
     for name, compared in document["comparison"].items():
         output.print_line(f"{name}: {comparison_text(compared)}")
+    for line in litert_lines(document["litert"]):
+        output.print_line(line)
 
 
 def _pair(text: str) -> tuple[str, str]:

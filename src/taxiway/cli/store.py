@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["comparison_text", "signature_rows", "store_option"]
+__all__ = ["comparison_text", "litert_lines", "litert_text", "signature_rows", "store_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +47,23 @@ def comparison_text(compared: dict[str, Any]) -> str:
         {size for one in compared["differences"].values() for size in one}, key=lambda size: (len(size), size)
     )
     return f"largest difference from {compared['against']}: {largest} ({compared['rows']} rows; {', '.join(sizes)})"
+
+
+def litert_lines(litert: dict[str, Any] | None) -> list[str]:
+    """What publishing found of LiteRT, a sentence a signature; none when it did not look."""
+    if not litert:
+        return []
+    head = f"LiteRT: {litert['file']} is beside the SavedModel" if litert["file"] else "LiteRT: no file"
+    more = [f"  {name}: {litert_text(one)}" for name, one in litert["signatures"].items()] if litert["file"] else []
+    return [f"{head}: {litert['reason']}", *more]
+
+
+def litert_text(one: dict[str, Any]) -> str:
+    """What was found of one signature."""
+    if not one["kept"]:
+        return f"stays with TensorFlow: {one['reason']}"
+    times = [f"{name} {one[f'{name}_us']:,.0f} µs" for name in ("tensorflow", "litert") if f"{name}_us" in one]
+    return "; ".join(filter(None, [one["reason"], ", ".join(times) or one.get("speed")]))
 
 
 def _shape(sizes: list[int] | None) -> str:

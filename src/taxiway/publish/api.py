@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import InvalidArgument
 from taxiway.publish.lineage import lineage_of_now
-from taxiway.publish.prepare import prepared
+from taxiway.publish.optimize import with_litert
+from taxiway.publish.prepare import Prepared, prepared
 from taxiway.stores import File, Manifest, Shelf, checked_name, open_store
 from taxiway.types import JsonObject
 from taxiway.wire.saved_model import EXPORT_FILE, PROFILE_FILE, SAVED_MODEL_FILE, read_beside, read_saved_model
@@ -51,6 +54,8 @@ def publish(
     metrics: JsonObject | None = None,
     lineage: JsonObject | None = None,
     version: int | None = None,
+    optimize: bool = False,
+    data: Any = None,
     clock: Clock | None = None,
     **export: Unpack[ExportOptions],
 ) -> Published:
@@ -68,6 +73,10 @@ def publish(
         metrics: what you measured, by name; kept in the manifest.
         lineage: what else to note down of where it comes from; kept in the manifest.
         version: the number it must have; the next one when None.
+        optimize: whether to add ``model.tflite`` beside the SavedModel, where it converts and answers alike; what was
+            found stands in the manifest's ``litert``. Where it does not, the version is published without.
+        data: rows that LiteRT's answers are compared on: arrays by input name, an ``.npz`` or ``.npy`` file, a
+            recording; the version's warm-up requests when None.
         clock: tells when this is.
         export: ``signatures``, ``preprocess``, ``warm_up``, ``outputs``, ``classify`` and what else
             :func:`taxiway.export` takes, for a model in memory or in a Keras file.
@@ -76,7 +85,7 @@ def publish(
         The version: its number, where it is, its manifest.
 
     Raises:
-        InvalidArgument: there is no model in the directory, or the name cannot be one.
+        InvalidArgument: there is no model in the directory, the name cannot be one, or ``data`` fits no signature.
         DataLoss: the directory is a published version whose files are not those of its manifest.
         AlreadyExists: ``version`` is there, or was once.
         FailedPrecondition, ResourceExhausted, PermissionDenied, Unavailable: the store cannot be written.
@@ -84,8 +93,13 @@ def publish(
     clock = clock or SystemClock()
     if version is not None and not 0 < version < 1 << 63:
         raise InvalidArgument(f"{version} cannot be a version.", hint="Versions are numbers from 1.")
+    if data is not None and not optimize:
+        raise InvalidArgument(
+            "Rows are given to compare LiteRT's answers on, and LiteRT is not asked for.",
+            hint="optimize=True, or --optimize; warm_up= are rows for the server.",
+        )
     shelf = Shelf(open_store(store, clock), checked_name(name))
-    with prepared(model, export) as ready:
+    with prepared(model, export) as ready, _laid_out(ready, optimize, data) as (directory, litert):
         has_graph = (ready.directory / SAVED_MODEL_FILE).is_file()
         graph = read_saved_model(ready.directory) if has_graph else None
         known = lineage_of_now(clock, ready.origin, graph.tensorflow_version if graph else "")
@@ -96,7 +110,15 @@ def publish(
         def make(number: int, files: Mapping[str, File]) -> Manifest:
             said = {**known, **ready.lineage, **(lineage or {})}
             measured = {**ready.metrics, **(metrics or {})}
-            return Manifest(name, number, files, signatures, said, measured, compared, profile)
+            return Manifest(name, number, files, signatures, said, measured, compared, profile, litert=litert)
 
-        manifest = shelf.add(ready.directory, make, version)
+        manifest = shelf.add(directory, make, version)
     return Published(name, manifest.version, f"{shelf}/{manifest.version}", manifest)
+
+
+def _laid_out(ready: Prepared, optimize: bool, data: Any) -> AbstractContextManager[tuple[Path, JsonObject]]:
+    """The directory that is published, and what the manifest says of LiteRT."""
+    # A version that goes from store to store keeps what was found of the same files.
+    if not optimize or ready.litert:
+        return nullcontext((ready.directory, ready.litert))
+    return with_litert(ready.directory, data)

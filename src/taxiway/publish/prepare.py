@@ -33,12 +33,14 @@ class Prepared:
         origin: whose git repository says from which commit they are.
         lineage: what is known of where they come from.
         metrics: what was measured.
+        litert: what was found of LiteRT when the same files were published before.
     """
 
     directory: Path
     origin: Path
     lineage: JsonObject = field(default_factory=dict)
     metrics: JsonObject = field(default_factory=dict)
+    litert: JsonObject = field(default_factory=dict)
 
 
 @contextmanager
@@ -103,7 +105,8 @@ def _on_disk(path: Path) -> Prepared:
     if not (path / MANIFEST_FILE).exists():
         return Prepared(path, path)
     earlier = verify(path)
-    return Prepared(path, path, _copied_from(earlier), earlier.metrics)
+    litert = earlier.litert if earlier.litert.get("file") else {}
+    return Prepared(path, path, _copied_from(earlier), earlier.metrics, litert)
 
 
 def _best_of_study(path: Path) -> Path:

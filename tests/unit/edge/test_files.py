@@ -50,13 +50,13 @@ def test_a_worker_that_dies_is_told_and_the_next_job_has_another(tmp_path: Path)
     with Workshop() as workshop:
         with pytest.raises(DataLoss, match=r"m\.tflite is no LiteRT file, or not a whole one"):
             workshop.ask("run", file=str(tmp_path / "m.tflite"), **asked)
-        os.kill(workshop._workers[False]._process.pid, signal.SIGKILL)
+        os.kill(workshop._workers["litert"]._process.pid, signal.SIGKILL)
         with pytest.raises(Died, match=r"^the runtime crashed \(SIGKILL\)$"):
             workshop.ask("run", file=str(tmp_path / "m.tflite"), **asked)
         with pytest.raises(TaxiwayError, match="FileNotFoundError") as caught:
             workshop.ask("run", file=str(tmp_path / "none.tflite"), **asked)
         assert caught.value.kind == "UNKNOWN"
-        os.kill(workshop._workers[False]._process.pid, signal.SIGSTOP)
+        os.kill(workshop._workers["litert"]._process.pid, signal.SIGSTOP)
         workshop._seconds = 0.01
         with pytest.raises(Unavailable, match=r"^the runtime took longer than 0\.01 s$"):
             workshop.ask("run", file=str(tmp_path / "m.tflite"), **asked)

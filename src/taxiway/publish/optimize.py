@@ -1,0 +1,39 @@
+"""``model.tflite`` beside what is published, where it answers alike."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from taxiway.stores.directory import local_files
+from taxiway.types import JsonObject
+
+__all__ = ["with_litert"]
+
+
+@contextmanager
+def with_litert(directory: Path, data: Any) -> Iterator[tuple[Path, JsonObject]]:
+    """The files to publish, for as long as the block lasts, and what the manifest says of LiteRT.
+
+    Args:
+        directory: what would be published otherwise; it is not changed.
+        data: rows to compare on; see :func:`taxiway.edge.optimize.litert_of`.
+    """
+    # As with a model in memory: this stage needs another one before it has all its files.
+    from taxiway.edge.optimize import litert_of
+
+    with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
+        made = Path(folder) / "made"
+        made.mkdir()
+        found = litert_of(directory, made, data)
+        if found["file"] is None:
+            yield directory, found
+            return
+        for name, path in local_files(directory):
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            os.symlink(path.absolute(), made / name)
+        yield made, found
