@@ -34,9 +34,13 @@ fn serving(folder: &Path, bytes: usize) -> (Serving, [LoadedVersion; 2]) {
         })
     };
     let mut document = table(&versions.each_ref());
+    let of_a_page = |mut entry: Value| {
+        entry["target"] = json!("browser");
+        entry
+    };
     document["models"]["half"]["artifacts"] = json!({"3": {
         "edge/int8.tflite": entry(Some("int8"), bytes, "aa11"),
-        "browser/index.html": entry(Some("page"), 3, "bb22"),
+        "browser/index.html": of_a_page(entry(Some("page"), 3, "bb22")),
         "edge/away.tflite": entry(None, 5, "cc33"),
         "edge/gone.tflite": entry(Some("gone"), 5, "dd44"),
         "edge/other.tflite": entry(Some("page"), 4, "ee55"),
@@ -65,6 +69,11 @@ fn an_artefact_is_fetched_by_version_and_by_label() {
     }
     let page = http.get("/v1/models/half/labels/stable/artifacts/browser%2Findex.html?v=1");
     assert_eq!((page.body.as_str(), page.header("content-type")), ("<p>", Some("text/html; charset=utf-8")));
+    // Pages are isolated, so that wasm has threads; files for devices need nothing of the kind.
+    let isolated = ["cross-origin-opener-policy", "cross-origin-embedder-policy"];
+    assert_eq!(headers(&page, &isolated), [Some("same-origin"), Some("require-corp")]);
+    let file = http.get("/v1/models/half/artifacts/edge/int8.tflite");
+    assert_eq!(headers(&file, &isolated), [None, None]);
 
     let listed: Value = serde_json::from_str(&http.get("/v1/models/half/labels/stable/artifacts").body).unwrap();
     assert_eq!((&listed["model"], &listed["version"]), (&json!("half"), &json!("3")));

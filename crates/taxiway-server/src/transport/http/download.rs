@@ -21,6 +21,9 @@ use crate::render::models;
 use crate::server::Core;
 use crate::table::Artifact;
 
+/// The target whose files are web pages.
+const PAGES: &str = "browser";
+
 /// What is asked for.
 pub(super) type Asked<'a> = Result<(Named<'a>, Cow<'a, str>)>;
 
@@ -63,6 +66,11 @@ async fn file(headers: &HeaderMap, name: &str, artifact: &Artifact) -> Result<Re
         // A label moves, and an artefact is built again: whoever keeps one asks whether it is still the one.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if artifact.target == PAGES {
+            // A page that is isolated gets shared memory, without which wasm has no threads.
+            headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+            headers.insert("cross-origin-embedder-policy", HeaderValue::from_static("require-corp"));
+        }
         response
     };
     if has(headers, &tag) {
