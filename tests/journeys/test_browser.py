@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +28,7 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("keras")
 
 from examples.edge.models import EXAMPLES, HELD_BACK, digits, held_back, trained, write
+from tests.journeys.pages import save
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 
@@ -63,7 +66,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     @cache
     def model(name: str) -> Path:
-        return write(name, folder, trained(name, None if name == "mlp" else 1))
+        return write(name, folder, trained(name)) if name == "mlp" else save(name, folder)
 
     return model
 
@@ -113,6 +116,15 @@ def test_the_page_of_a_model_answers_as_tensorflow_does(page: Callable[[str], Bu
     assert one.agreement.largest_difference <= allowed
     wanted = {"wasm", "cpu", "node"} if name in SMALL else {"wasm"}
     assert {key for key, found in one.notes["backends"].items() if found["difference"] <= allowed} == wanted
+
+
+def test_webgl_and_webgpu_in_software_answer_as_wasm_does(page: Callable[[str], Built], browser: Chromium) -> None:
+    """The page's own answers on wasm are held to TensorFlow's."""
+    asked = Asked({"image": held_back("mlp")[0]["image"][:32]}, 32)
+    answered = {one: Backend(browser, one).ask(Path(page("mlp").place), asked) for one in ("wasm", "webgl", "webgpu")}
+    held = answered.pop("wasm").outputs["probabilities"]
+    for name, one in answered.items():
+        assert np.abs(one.outputs["probabilities"] - held).max() <= 1e-5 and one.leaked == 0, name
 
 
 @pytest.mark.parametrize(("weights", "share"), [("float16", 0.52), ("uint16", 0.52), ("uint8", 0.27)])
@@ -167,6 +179,36 @@ def test_texts_are_refused_with_the_signature_that_would_do(saved: Callable[[str
     with pytest.raises((FailedPrecondition, Unimplemented), match="is text, and TensorFlow.js") as caught:
         signature_of(source, "serving_default", "TensorFlow.js")
     assert caught.value.hint == "--signature ids"
+
+
+def test_a_model_of_several_rows_at_a_time_gets_a_form_with_as_many(
+    workshop: Workshop, packages: npm.Packages, browser: Chromium, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    module = tf.Module()
+    spec = tf.TensorSpec([3, 4], tf.float32, "x")
+    serve = tf.function(lambda x: {"scores": tf.nn.softmax(4.0 * x)}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "three"), {"serving_default": serve})
+    rows = np.random.default_rng(1).random((300, 4)).astype(np.float32)
+    source = Source(tmp_path / "three", "three", None, None, "three", tmp_path)
+    wish = Wish("serving_default", contract_of("agreement>=0.98", "float32"), out=tmp_path / "page")
+    where = Runtimes([Backend(browser, "wasm")])
+    built = build_of(workshop, source, wish, packages, rows=Rows({"x": rows}, None, "rows"), where=where)
+    assert built.place, built.report.variants[0].reason
+    assert built.report.measured.startswith("one request of 3 rows, in headless Chromium on wasm")
+
+    async def shown() -> tuple[str, str]:
+        page = await browser.context().new_page()
+        await page.goto(f"{browser.web.url}/{browser.served(tmp_path / 'page')}/index.html")
+        await page.wait_for_function("document.body.dataset.top !== undefined || !error.hidden")
+        texts = [await page.inner_text(one) for one in ("#numbers", "#error")]
+        await page.close()
+        return texts[0], texts[1]
+
+    numbers, error = browser.do(shown(), 60)
+    assert error == "" and numbers.splitlines()[1].startswith(f"row 2: {rows[1].argmax()} "), (numbers, error)
+    assert len(numbers.splitlines()) == 3
 
 
 def test_a_digit_that_is_drawn_on_the_page_is_read_right_also_without_a_network(
@@ -242,12 +284,16 @@ def runs(line: Any) -> list[tuple[int, int]]:
 def test_the_command_builds_and_verifies_a_page(
     saved: Callable[[str], Path],
     packages: npm.Packages,
+    workshop: Workshop,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from taxiway.cli.main import main
 
+    # TensorFlow starts once for this file.
+    for module in ("build", "verify"):
+        monkeypatch.setattr(sys.modules[f"taxiway.browser.{module}"], "Workshop", lambda: nullcontext(workshop))
     out = tmp_path / "page"
     rows = ["--data", str(saved("mlp").with_suffix(".npz"))]
     assert main(["browser", "build", str(saved("mlp")), *rows, "--out", str(out), "--backends", "wasm"]) == 0
@@ -256,12 +302,17 @@ def test_the_command_builds_and_verifies_a_page(
     document = json.loads(capsys.readouterr().out)
     assert document["place"] == str(out) and list(document["variants"][0]["notes"]["backends"]) == ["node"]
     assert document == {**json.loads((out / "report.json").read_text()), "place": str(out), "not_verified": None}
-    # Without a browser and without Node it is written, and said to be unverified.
+    assert document["measured"].startswith("one row, in Node ")
+    # Without a browser and without Node it is written, and said to be unverified, where no page is that was tried.
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["browser", "build", str(saved("mlp")), *rows, "--out", str(out)]) == 0
+    assert main(["browser", "build", str(saved("mlp")), *rows, "--out", str(out)]) == 1
+    assert "has a page that was tried, and this one could not be" in capsys.readouterr().err
+    assert main(["browser", "build", str(saved("mlp")), *rows, "--out", str(tmp_path / "other")]) == 0
     said = capsys.readouterr()
     assert "not verified" in said.out and "Not verified on wasm, cpu: There is no Chromium." in said.err
     assert "node: There is no Node" in said.err
+    assert main(["browser", "build", str(saved("mlp")), "--no-verify", "--out", str(out)]) == 0
+    assert "It takes the place of a page that was tried: 897 of 897 rows agree" in capsys.readouterr().err
     os.truncate(next(out.glob("*.bin")), 100)
     assert main(["browser", "verify", str(out)]) == 1
     assert "100 bytes, and model.json needs" in capsys.readouterr().err

@@ -5,9 +5,9 @@ from __future__ import annotations
 from taxiway.artifacts.arrays import load, save
 from taxiway.artifacts.asked import asked_original, asked_rows
 from taxiway.artifacts.rows import Rows, rows_of
-from taxiway.artifacts.source import Source, located, signature_of
+from taxiway.artifacts.source import Source, located, published, signature_of
 from taxiway.artifacts.workshop import Died, Workshop
-from taxiway.artifacts.write import placed
+from taxiway.artifacts.write import kept_before, placed
 
 __all__ = [
     "Died",
@@ -16,9 +16,11 @@ __all__ = [
     "Workshop",
     "asked_original",
     "asked_rows",
+    "kept_before",
     "load",
     "located",
     "placed",
+    "published",
     "rows_of",
     "save",
     "signature_of",

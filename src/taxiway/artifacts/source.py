@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from taxiway.artifacts.tokeniser import Tokeniser
 from taxiway.artifacts.workshop import Workshop
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
-from taxiway.stores import MANIFEST_FILE, Shelf, checked_name, open_store, pull, read_manifest, resolve
+from taxiway.stores import MANIFEST_FILE, Shelf, checked_name, is_cloud, open_store, pull, read_manifest, resolve
 from taxiway.stores.manifest import ARTIFACTS
 from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
 from taxiway.wire.signatures import Signature
 
-__all__ = ["Source", "located", "signature_of"]
+__all__ = ["Source", "located", "published", "signature_of"]
 
 _KERAS_FILES = (".keras", ".h5", ".hdf5")
 
@@ -57,7 +58,7 @@ def located(
     """The source that is meant, for as long as the block lasts.
 
     Args:
-        what: a directory, a Keras file, MODEL, MODEL:VERSION or MODEL:LABEL.
+        what: a directory, a Keras file, MODEL, MODEL:VERSION, MODEL:LABEL, or the URL of a version in a bucket.
         store: where MODEL is.
         workshop: exports a Keras file.
         unroll: have the recurrent layers of a Keras file do their steps without a loop.
@@ -85,17 +86,36 @@ def located(
     if path.is_dir():
         yield _of_directory(path)
         return
+    shelf, number, name = published(what, store)
+    with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
+        local = pull(shelf, number, Path(folder))
+        _check(local)
+        yield Source(local, name, number, shelf, f"{shelf}/{number}", local / ARTIFACTS)
+
+
+def published(what: str | os.PathLike[str], store: str | os.PathLike[str]) -> tuple[Shelf, int, str]:
+    """Where the version is that is meant, its number, and what the model is called.
+
+    Args:
+        what: MODEL, MODEL:VERSION or MODEL:LABEL, or a version's URL, ``s3://bucket/…/MODEL/3``.
+        store: where MODEL is.
+
+    Raises:
+        NotFound: there is no such version.
+    """
+    if isinstance(what, str) and is_cloud(what):
+        home, _, number = what.rstrip("/").rpartition("/")
+        parts = urlsplit(home)
+        if not (number.isascii() and number.isdigit() and parts.netloc):
+            raise NotFound(f"{what} is no version.", hint="A version in a bucket is s3://bucket/…/MODEL/3.")
+        return Shelf(open_store(home), ""), int(number), parts.path.rpartition("/")[2] or parts.netloc
     name, _, version = os.fspath(what).partition(":")
     if "/" in name:
         raise NotFound(f"There is no directory {what}.", hint="Give a directory, MODEL, MODEL:VERSION or MODEL:LABEL.")
     shelf = Shelf(open_store(store), checked_name(name))
     if not shelf.numbered():
         raise NotFound(f"There is no version of {name} in {store}.", hint="taxiway versions list MODEL --store …")
-    number = resolve(shelf, version or None)
-    with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
-        local = pull(shelf, number, Path(folder))
-        _check(local)
-        yield Source(local, name, number, shelf, f"{shelf}/{number}", local / ARTIFACTS)
+    return shelf, resolve(shelf, version or None), name
 
 
 def signature_of(source: Source, name: str, runtime: str) -> Signature:

@@ -15,8 +15,9 @@ from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, parse_report, pi
 from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError
 from taxiway.stores import Made, add_artifacts
 from taxiway.stores.manifest import ARTIFACTS
+from taxiway.types import JsonObject
 
-__all__ = ["placed", "write_report"]
+__all__ = ["kept_before", "placed", "write_report"]
 
 _PAGE_FILE = "report.md"
 
@@ -73,6 +74,15 @@ def placed(
     return str(target)
 
 
+def kept_before(source: Source, kind: str, out: str | os.PathLike[str] | None) -> list[JsonObject]:
+    """What :func:`placed` would find where it puts artefacts: the variants' documents of earlier reports."""
+    if out is None and source.shelf is not None and source.version is not None:
+        there = source.shelf.manifest(source.version).artifacts.values()
+        return [one.contract for one in there if one.target == kind and one.contract]
+    report = _report_in(Path(out) if out is not None else source.beside / kind)
+    return [] if report is None or report.kind != kind else [one.as_json() for one in report.kept]
+
+
 def write_report(folder: Path, report: Report) -> None:
     """Write a report beside its artefacts: as JSON, as a page, and as a picture."""
     document = json.dumps(report.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -83,11 +93,16 @@ def write_report(folder: Path, report: Report) -> None:
 
 def _holds(folder: Path, kind: str) -> bool:
     """Whether a build of the kind made the folder: others have files called report.json too, and must not lose them."""
+    report = _report_in(folder)
+    return report is not None and report.kind == kind
+
+
+def _report_in(folder: Path) -> Report | None:
     path = folder / REPORT_FILE
     try:
-        return parse_report(json.loads(path.read_bytes()), str(path)).kind == kind
+        return parse_report(json.loads(path.read_bytes()), str(path))
     except (OSError, ValueError, TaxiwayError):
-        return False
+        return None
 
 
 def _into(ready: Path, target: Path, kind: str) -> None:

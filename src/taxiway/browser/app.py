@@ -87,7 +87,7 @@ def page_config(
     name, spec = next(iter(signature.inputs.items()))
     side = _side(spec) if len(signature.inputs) == 1 and scores is not None else None
     if side is None:
-        return {**base, "kind": "form", "example": _example(inputs)}
+        return {**base, "kind": "form", "example": _example(inputs, signature)}
     rows = None if inputs is None else np.asarray(inputs[name], np.float64).reshape(-1, side, side)
     return {
         **base,
@@ -139,11 +139,12 @@ def _inked(rows: Array) -> float:
     return round(float(np.median(found)) / rows.shape[1], 3) if found else 0.75
 
 
-def _example(inputs: Mapping[str, Array] | None) -> dict[str, Any] | None:
-    """The first row, where a form can show it."""
-    if inputs is None or sum(math.prod(one.shape[1:]) for one in inputs.values()) > _EXAMPLE_NUMBERS:
+def _example(inputs: Mapping[str, Array] | None, signature: Signature) -> dict[str, Any] | None:
+    """The first row, or as many as the model must be given, where a form can show them."""
+    rows = next((one.shape[0] for one in signature.inputs.values() if one.shape and one.shape[0]), 1)
+    if inputs is None or rows * sum(math.prod(one.shape[1:]) for one in inputs.values()) > _EXAMPLE_NUMBERS:
         return None
-    return {name: np.round(one[:1].astype(np.float64), 4).tolist() for name, one in inputs.items()}
+    return {name: np.round(one[:rows].astype(np.float64), 4).tolist() for name, one in inputs.items()}
 
 
 def _manifest(title: str) -> dict[str, Any]:

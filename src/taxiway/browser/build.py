@@ -15,6 +15,7 @@ from taxiway.artifacts import (
     Workshop,
     asked_original,
     asked_rows,
+    kept_before,
     located,
     placed,
     signature_of,
@@ -23,17 +24,16 @@ from taxiway.browser import npm
 from taxiway.browser.app import write_app
 from taxiway.browser.convert.job import MODEL_FILE
 from taxiway.browser.convert.weights import QUANTISATIONS, Quantisation
-from taxiway.browser.tried import Reference, Runtimes, runtimes, runtimes_named, sizes, tried
+from taxiway.browser.tried import Reference, Runtimes, measured, runtimes, runtimes_named, sizes, tried
 from taxiway.contract import Contract, Report, Variant, parse_contract
 from taxiway.contract.agreement import outputs_with_scores
-from taxiway.errors import InvalidArgument
+from taxiway.errors import FailedPrecondition, InvalidArgument
 from taxiway.types import JsonObject
 from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
 
 __all__ = ["DEFAULT_BACKENDS", "Built", "Wish", "build", "build_of", "contract_of"]
 
 DEFAULT_BACKENDS = ("wasm", "cpu", "node")
-_MEASURED = "one row, in headless Chromium on wasm of this machine, the loader's call included"
 # With all bits there, only rounding may differ.
 _EXACT = 1e-5
 
@@ -106,14 +106,15 @@ def build(
         scores: the output that holds scores of classes, where it cannot be told.
         weights: ``float32``, ``float16``, ``uint16`` or ``uint8``.
         backends: where it is tried, of ``wasm``, ``cpu``, ``webgl``, ``webgpu`` and ``node``: the first one answers all
-            rows, the others a few. None: it is written unverified, and the report says so.
+            rows, the others a few. None: it is written untried, and the report says so, and what it replaced.
         out: a directory, which is made or replaced; ``artifacts/browser`` of the version when None.
 
     Raises:
         NotFound: there is no such model, signature or file of rows.
         InvalidArgument: the rows do not fit, or are too few to show what the contract asks for.
         Unimplemented: TensorFlow.js cannot do what the signature does; the message names the operation.
-        FailedPrecondition: TensorFlow.js is not installed, or the original cannot be asked.
+        FailedPrecondition: TensorFlow.js is not installed, the original cannot be asked, or there is nothing to try it
+            on and it would replace a page that was tried.
     """
     names = None if backends is None else runtimes_named(backends)
     if weights not in QUANTISATIONS:
@@ -140,6 +141,14 @@ def build_of(
 ) -> Built:
     """As :func:`build`, of a source, rows and runtimes that are at hand; unverified without any."""
     asked = signature_of(source, wish.signature, "TensorFlow.js")
+    unverified = where.unverified if where is not None else "Not verified, as was asked for."
+    if (where is None or not where.there) and (before := _tried_before(source, wish)):
+        if where is not None:
+            raise FailedPrecondition(
+                f"{wish.out or source.said} has a page that was tried, and this one could not be. {unverified}",
+                hint="--no-verify puts it there all the same; --out DIR writes it elsewhere.",
+            )
+        unverified += f" It takes the place of a page that was tried: {before}."
     folder = Path(tempfile.mkdtemp(dir=workshop.folder))
     written = workshop.ask(
         "graph_model", saved_model=str(source.directory), signature=wish.signature, weights=wish.weights,
@@ -154,19 +163,24 @@ def build_of(
     one = Variant(wish.weights, True, "not verified", file=MODEL_FILE, **sizes(folder))
     if reference is not None and where is not None and where.there:
         one = tried(folder, asked, reference, where, wish.weights)
-    unverified = where.unverified if where is not None else "Not verified, as was asked for."
     notes = {**one.notes, "signature": wish.signature, **({"not_verified": unverified} if unverified else {})}
     report = Report(
         kind="browser", model=source.model, version=source.version, source=source.said, contract=wish.contract,
         rows=0 if rows is None else rows.count, data="none" if rows is None else rows.said,
         noise_floor=0.0 if reference is None else reference.noise_floor, variants=[replace(one, notes=notes)],
-        measured=_MEASURED, made_with={"tensorflow.js": written["tensorflow.js"]},
+        measured="" if where is None else measured(where, asked), made_with={"tensorflow.js": written["tensorflow.js"]},
     )  # fmt: skip
     beside = [name for name in (*written["files"], *files) if name != MODEL_FILE]
     # One page a version: with other weights it has the same files.
     kept = bool(report.kept)
     place = placed(source, report, folder, wish.out, beside=beside, replacing=QUANTISATIONS) if kept else ""
     return Built(report, place, unverified)
+
+
+def _tried_before(source: Source, wish: Wish) -> str:
+    """What trying the page showed that is there already; empty when there is none, or an untried one."""
+    before = kept_before(source, "browser", wish.out)
+    return next((str(one["reason"]) for one in before if "agreement" in one), "")
 
 
 def _scores(signature: Signature, reference: Reference | None, named: str | None) -> str | None:

@@ -24,7 +24,17 @@ from taxiway.contract.agreement import Array
 from taxiway.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.wire.signatures import Signature
 
-__all__ = ["RUNTIMES", "Reference", "Runtimes", "check_whole", "runtimes", "runtimes_named", "sizes", "tried"]
+__all__ = [
+    "RUNTIMES",
+    "Reference",
+    "Runtimes",
+    "check_whole",
+    "measured",
+    "runtimes",
+    "runtimes_named",
+    "sizes",
+    "tried",
+]
 
 RUNTIMES = (*BACKENDS, "node")
 _BATCH = 32
@@ -104,6 +114,24 @@ def runtimes(names: Sequence[str], packages: Packages) -> Iterator[Runtimes]:
         yield Runtimes(there, missing)
 
 
+def measured(where: Runtimes, signature: Signature) -> str:
+    """Of what the latency in a report is; empty where there is none."""
+    if not where.there:
+        return ""
+    batch, free = _batch(signature)
+    first = where.there[0].name
+    place = "in Node" if first == "node" else f"in headless Chromium on {first}"
+    rows = "one row" if free or batch == 1 else f"one request of {batch} rows"
+    return f"{rows}, {place} of this machine, the loader's call included"
+
+
+def _batch(signature: Signature) -> tuple[int, bool]:
+    """How many rows are asked at a time, and whether it may be another number of them."""
+    if all(spec.shape is None or spec.shape[:1] == (None,) for spec in signature.inputs.values()):
+        return _BATCH, True
+    return next(spec.shape[0] or 1 for spec in signature.inputs.values() if spec.shape), False
+
+
 def _started(stack: ExitStack, packages: Packages) -> Chromium | TaxiwayError:
     try:
         return stack.enter_context(Chromium(packages))
@@ -124,8 +152,7 @@ def tried(folder: Path, signature: Signature, reference: Reference, where: Runti
         where: at least one runtime.
         weights: what its weights are kept as: the variant's name.
     """
-    free = all(spec.shape is None or spec.shape[:1] == (None,) for spec in signature.inputs.values())
-    batch = _BATCH if free else next(spec.shape[0] or 1 for spec in signature.inputs.values() if spec.shape)
+    batch, free = _batch(signature)
     one = Variant(weights, False, "", file=MODEL_FILE, contract=reference.contract, **sizes(folder))
     notes: dict[str, Any] = {}
     first: Mapping[str, Array] | None = None

@@ -77,7 +77,7 @@ def typings(signature: Signature, title: str) -> str:
         title: what it is called.
     """
     return _TEXT.format(
-        title=title.replace("\n", " "),
+        title=" ".join(title.split()),
         inputs=_members(signature.inputs, "Values"),
         outputs=_members(signature.outputs, None),
     )

@@ -73,7 +73,8 @@ def build(model: str, backends: str, no_verify: bool, as_json: bool, **options: 
     The page's model is asked every row in headless Chromium, on the first of --backends (wasm, cpu, webgl, webgpu,
     node; the others get a few rows), and compared with the version's own answers. What does not hold to the contract
     (agreement>=0.99@0.95, and with float32 weights no number further than 1e-5) is not written, and the command exits
-    with 1. What could not be tried, because there is no browser, is said.
+    with 1. What could not be tried, because there is no browser, is said; a page that was tried is then left as it is,
+    unless --no-verify asks for another one.
     """
     from taxiway.browser import build as build_page
 
@@ -84,21 +85,22 @@ def build(model: str, backends: str, no_verify: bool, as_json: bool, **options: 
 
 
 @browser.command("verify", epilog="Example: taxiway browser verify page/ --backends wasm,webgl")
-@click.argument("folder", metavar="DIR")
+@click.argument("page", metavar="DIR|MODEL[:VERSION]|URL")
 @click.option("--against", metavar="MODEL[:VERSION]|PATH", help="The original.  [default: what the report says]")
 @store_option
 @_rows_options
 @click.option("--signature", metavar="NAME", help="Which one of the original's.  [default: what the report says]")
 @output.json_option
-def verify(folder: str, backends: str, as_json: bool, **options: Any) -> int:
+def verify(page: str, backends: str, as_json: bool, **options: Any) -> int:
     """Ask a page's model and its original the same rows again, and write the report anew.
 
-    Rows, original and contract are those that the report in DIR names, unless they are given. Exits with 1 when the
-    contract is not held.
+    The page is a directory, or the one that a version has: MODEL[:VERSION], or its URL in a bucket. Rows, original and
+    contract are those that the report beside it names, unless they are given. The report of a version stays as it is.
+    Exits with 1 when the contract is not held.
     """
     from taxiway.browser import verify as verify_page
 
-    built = verify_page(folder, backends=_names(backends), **options)
+    built = verify_page(page, backends=_names(backends), **options)
     output.print_value(built.as_json(), as_json, lambda _: _show(built))
     return 0 if built.place else 1
 

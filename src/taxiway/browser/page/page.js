@@ -128,10 +128,17 @@ function answered(outputs) {
   at('top').textContent = '';
   delete document.body.dataset.top;
   if (!scores) return;
-  const row = [...scores.data.slice(0, scores.shape.at(-1))];
-  const best = row.indexOf(Math.max(...row));
+  const width = scores.shape.at(-1);
+  const rows = Array.from({length: scores.data.length / width}, (_, index) => [...scores.data.slice(index * width, (index + 1) * width)]);
+  const bests = rows.map((one) => one.indexOf(Math.max(...one)));
   const named = (index) => config.labels?.[index] ?? String(index);
-  document.body.dataset.top = named(best);
+  document.body.dataset.top = bests.map(named).join(' ');
+  if (rows.length > 1) {
+    at('numbers').hidden = false;
+    at('numbers').textContent = rows.slice(0, 200).map((one, index) => `row ${index + 1}: ${named(bests[index])}  ${+one[bests[index]].toFixed(3)}`).join('\n');
+    return;
+  }
+  const [[row], [best]] = [rows, bests];
   at('top').textContent = named(best);
   const shares = row.every((one) => one >= 0 && one <= 1);
   if (shares) at('top').append(Object.assign(document.createElement('small'), {textContent: percent(row[best])}));
