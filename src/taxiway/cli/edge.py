@@ -15,6 +15,7 @@ from taxiway.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from taxiway.contract import Report, Variant
+    from taxiway.edge import Built
 
 __all__ = ["edge", "show_report"]
 
@@ -33,7 +34,7 @@ edge.add_command(run)
 @edge.command(epilog="Example: taxiway edge build digits:3 --variants int8,float16 --data rows.npz --labels labels")
 @click.argument("model", metavar="MODEL[:VERSION]|PATH")
 @store_option
-@click.option("--variants", default=_VARIANTS, show_default=True, metavar="A,B,…", help="Which to make.")
+@click.option("--variants", default=_VARIANTS, show_default=True, metavar="A,B,…", help="Which to make; int8-io too.")
 @click.option("--data", metavar="PATH", help="Real rows.  [default: the version's warm-up requests]")
 @click.option("--labels", metavar="NAME", help="The array of true classes in the .npz.  [default: labels, if there]")
 @click.option("--contract", metavar="TERMS", help="What each must hold to.  [default: agreement>=0.99@0.95]")
@@ -41,6 +42,7 @@ edge.add_command(run)
 @click.option(
     "--signature", default="serving_default", show_default=True, metavar="A,B,…", help="Which ones devices get."
 )
+@click.option("--classes", metavar="A,B,…|FILE", help="Names of the classes, to stand in the file.")
 @click.option("--batches", metavar="1,4,8", help="Signatures for these numbers of rows as well, in the same file.")
 @click.option("--scores", metavar="OUTPUT", help="The output with scores of classes, where it cannot be told.")
 @click.option("--unroll", is_flag=True, help="Recurrent layers of a Keras file without loops.")
@@ -67,8 +69,14 @@ def build(model: str, variants: str, signature: str, batches: str | None, as_jso
     names, signatures = _listed(variants), _listed(signature)
     rows = [_number(one) for one in _listed(batches or "")]
     built = build_artifacts(model, variants=names, signature=signatures, batches=rows, **options)
-    output.print_value(built.as_json(), as_json, lambda _: show_report(built.report, built.place))
+    output.print_value(built.as_json(), as_json, lambda _: _show_built(built))
     return 0 if built.place else 1
+
+
+def _show_built(built: Built) -> None:
+    show_report(built.report, built.place)
+    for name, reason in built.stays.items():
+        output.print_line(f"{name} of an earlier build stays: {reason}")
 
 
 def _listed(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ __all__ = ["run"]
 @click.option("--data", metavar="FILE", help="Rows: .npz, .npy, .csv or JSON; - reads JSON from stdin.")
 @click.option("--input", "values", multiple=True, metavar="NAME=JSON", help="An input's rows; once for each.")
 @click.option("--signature", metavar="NAME", help="Which to ask.  [default: serving_default, or the only one]")
+@click.option("--raw", is_flag=True, help="Whole numbers as they are in the file, where they stand for others.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of one run.")
 @click.option("--out", metavar="FILE", help="Write the answers to an .npz file.")
 @output.json_option
@@ -40,6 +41,7 @@ def run(
     data: str | None,
     values: tuple[str, ...],
     signature: str | None,
+    raw: bool,
     threads: int,
     out: str | None,
     as_json: bool,
@@ -49,6 +51,7 @@ def run(
     FILE is any .tflite file; of a MODEL in the store, one of its version's artefacts is run.
     """
     from taxiway.cli.rows import read_rows
+    from taxiway.edge.classes import top_classes
     from taxiway.edge.interpreter import load
 
     if data is not None and values:
@@ -63,20 +66,31 @@ def run(
     if data is not None and isinstance(rows, dict) and "labels" not in known:
         # The same file of rows goes to taxiway edge build, which takes the labels out of it.
         rows.pop("labels", None)
-    answer = interpreter.run(rows, signature)
+    answer = interpreter.run(rows, signature, raw=raw)
     if out is not None:
         _write(out, answer)
+    named = top_classes(answer, interpreter.classes)
     document = {"outputs": {name: plain(array.tolist()) for name, array in answer.items()}, "out": out}
-    output.print_value(document, as_json, lambda _: show_outputs(answer))
+    if named:
+        document["classes"] = named
+    output.print_value(document, as_json, lambda _: _show(answer, named))
+
+
+def _show(answer: Mapping[str, Any], named: Mapping[str, Sequence[str]]) -> None:
+    import numpy as np
+
+    show_outputs({**{f"class by {name}": np.array(one, object) for name, one in named.items()}, **answer})
 
 
 def _describe(interpreter: Interpreter, as_json: bool) -> None:
     document = {name: one.as_json() for name, one in interpreter.signatures.items()}
-    output.print_value(
-        {"signatures": document},
-        as_json,
-        lambda _: output.print_table(["SIGNATURE", "", "NAME", "DTYPE", "SHAPE"], signature_rows(document)),
-    )
+
+    def show(_: Any) -> None:
+        output.print_table(["SIGNATURE", "", "NAME", "DTYPE", "SHAPE"], signature_rows(document))
+        for name, classes in interpreter.classes.items():
+            output.print_line(f"classes of {name}: {', '.join(classes)}")
+
+    output.print_value({"signatures": document, "classes": dict(interpreter.classes)}, as_json, show)
 
 
 def _named(text: str) -> tuple[str, Any]:

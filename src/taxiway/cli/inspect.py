@@ -215,6 +215,7 @@ def _facts(document: dict[str, Any], max_ops: int | None) -> list[tuple[str, str
         facts += [
             ("made of", f"{made.get('model')}{version}, as {made.get('variant')}"),
             ("held to", f"{made.get('contract')}: {made.get('shown')}"),
+            *((f"classes of {name}", ", ".join(one)) for name, one in made.get("classes", {}).items()),
         ]
     manifest = document["manifest"]
     if litert := (manifest or {}).get("litert"):

@@ -9,9 +9,10 @@ from taxiway.edge.interpreter import Interpreter, load
 from taxiway.edge.metadata import described
 from taxiway.edge.prune_file import FineTuning, Pruned, prune
 from taxiway.edge.pruning import Pruning
-from taxiway.edge.variants import VARIANTS
+from taxiway.edge.variants import DEFAULT_VARIANTS, VARIANTS
 
 __all__ = [
+    "DEFAULT_VARIANTS",
     "VARIANTS",
     "Built",
     "FineTuning",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ from taxiway.artifacts.asked import asked_rows
 from taxiway.artifacts.rows import Rows
 from taxiway.artifacts.source import Source, located, signature_of
 from taxiway.artifacts.workshop import Workshop
-from taxiway.artifacts.write import placed
+from taxiway.artifacts.write import kept_before, placed
 from taxiway.contract import Contract, Limit, Report, parse_contract, parse_limits, recommend
 from taxiway.edge.form import Form, checked_form
-from taxiway.edge.make import Work, asked_of, variant_of
+from taxiway.edge.make import Held, Work, asked_of, variant_of
 from taxiway.edge.signatures import names_of, served_of
-from taxiway.edge.variants import VARIANTS, Kind, kinds_of
+from taxiway.edge.variants import DEFAULT_VARIANTS, Kind, kinds_of
 from taxiway.types import JsonObject
 from taxiway.wire.saved_model import read_saved_model
 from taxiway.wire.signatures import DEFAULT_SIGNATURE
@@ -37,21 +37,24 @@ class Built:
         report: every variant, written or refused.
         place: where the files are, a path or a URL; empty when every variant was refused: then nothing is written, and
             what was there stays.
+        stays: variants of an earlier build that were refused now and are there all the same, as nothing was written;
+            with what they showed then.
     """
 
     report: Report
     place: str
+    stays: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> JsonObject:
         """For programs."""
-        return {**self.report.as_json(), "place": self.place or None}
+        return {**self.report.as_json(), "place": self.place or None, "stays": dict(self.stays)}
 
 
 def build(
     model: str | os.PathLike[str],
     *,
     store: str | os.PathLike[str] = "models/",
-    variants: Sequence[str] = tuple(VARIANTS),
+    variants: Sequence[str] = DEFAULT_VARIANTS,
     data: Any = None,
     labels: Any = None,
     contract: Contract | str | None = None,
@@ -70,7 +73,7 @@ def build(
     Args:
         model: MODEL, MODEL:VERSION or MODEL:LABEL in ``store``, a SavedModel's directory, or a Keras file.
         store: where MODEL is.
-        variants: names of :data:`taxiway.edge.VARIANTS`.
+        variants: names of :data:`taxiway.edge.VARIANTS`; ``int8-io`` only when it is named.
         data: real rows: arrays by input name, an ``.npz`` or ``.npy`` file, or a recording of requests; the version's
             warm-up requests when None. Texts are tokenised where the tokeniser was split off a Keras file.
         labels: the true classes, or what they are called in the ``.npz``.
@@ -121,9 +124,10 @@ def build_of(
 ) -> Built:
     """As :func:`build`, of a source and, by signature, rows that are at hand."""
     folder = Path(tempfile.mkdtemp(dir=workshop.folder))
-    batches = checked_form(form or {})["batches"]
+    shape = checked_form(form or {})
+    batches = shape["batches"]
     served = served_of(read_saved_model(source.directory).signatures, list(rows), batches)
-    asked, tensorflow = asked_of(workshop, source, rows, (contract, scores), folder)
+    asked, tensorflow = asked_of(workshop, source, rows, Held(contract, scores, shape["classes"]), folder)
     work = Work(workshop, folder, source, contract, asked, served, batches)
     made = {"tensorflow": tensorflow}
     found = [variant_of(work, kind, made) for kind in kinds]
@@ -134,4 +138,8 @@ def build_of(
         recommendation=recommend(found, limits) if limits else None,
         measured="one request on one thread of this machine, the runtime's Python call included", made_with=made,
     )  # fmt: skip
-    return Built(report, placed(source, report, folder, out) if report.kept else "")
+    if not report.kept:
+        refused = {one.name for one in found}
+        before = kept_before(source, report.kind, out)
+        return Built(report, "", {str(one["name"]): str(one["reason"]) for one in before if one["name"] in refused})
+    return Built(report, placed(source, report, folder, out))

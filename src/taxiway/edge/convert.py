@@ -26,7 +26,7 @@ def convert(
         saved_model: its directory.
         signatures: by name, where the inputs are that set the ranges of ``int8``; the file has them under the same
             names.
-        variant: ``float32``, ``dynamic``, ``float16`` or ``int8``.
+        variant: ``float32``, ``dynamic``, ``float16``, ``int8`` or ``int8-io``.
         out: the file.
         batches: numbers of rows, rising, for each of which there is a signature more.
 
@@ -42,10 +42,14 @@ def convert(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if variant == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if variant == "int8":
+    if variant in ("int8", "int8-io"):
         converter.representative_dataset = lambda: _representative(directory, served, signatures)
     # Never SELECT_TF_OPS: no Python runtime runs such a file.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if variant == "int8-io":
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        # An operation that has no whole numbers would be left in floats without a word.
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     Path(out).write_bytes(converter.convert())
     return {"converter": f"tensorflow {tf.__version__}"}
 

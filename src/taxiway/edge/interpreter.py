@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from taxiway.artifacts.buckets import Chunk, buckets_of, chunks, filled
+from taxiway.edge.metadata import described
+from taxiway.edge.whole_numbers import Scale, scales_of
 from taxiway.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from taxiway.wire.dtypes import DTYPES
 from taxiway.wire.inputs import Inputs, named_arrays
@@ -35,6 +38,9 @@ class Interpreter:
     ``serving_default``, see :func:`taxiway.edge.build`), rows go to the smallest that holds them; what is missing is
     filled, and its answers cut. One interpreter belongs to one thread; a file that keeps a state keeps it from call to
     call.
+
+    Where a tensor is of whole numbers that stand for others (as of the variant ``int8-io``), what is asked and answered
+    are the numbers that they stand for; ``signatures`` says what is in the file.
 
     Args:
         path: the file.
@@ -64,16 +70,24 @@ class Interpreter:
                 self._runtime.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise _refused(self._path, error) from None
-        self._signatures = {key: _of_runner(runner) for key, runner in self._runners.items()} or {
-            DEFAULT_SIGNATURE: _of_graph(self._runtime)
-        }
+        details = {key: _details(runner) for key, runner in self._runners.items()}
+        details = details or {DEFAULT_SIGNATURE: _details_of_graph(self._runtime)}
+        self._signatures = {key: Signature(_specs(takes), _specs(gives)) for key, (takes, gives) in details.items()}
+        self._scales = {key: (scales_of(takes), scales_of(gives)) for key, (takes, gives) in details.items()}
+        self._told = _described(content)
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
         """What can be asked, by name."""
         return self._signatures
 
-    def run(self, inputs: Inputs, signature: str | None = None) -> dict[str, Array]:
+    @property
+    def classes(self) -> Mapping[str, Sequence[str]]:
+        """By output that has scores, the names of its classes, where ``taxiway edge build`` was told them."""
+        found: Mapping[str, Sequence[str]] = self._told.get("classes", {})
+        return found
+
+    def run(self, inputs: Inputs, signature: str | None = None, *, raw: bool = False) -> dict[str, Array]:
         """Ask the file.
 
         Args:
@@ -81,6 +95,7 @@ class Interpreter:
                 converted where no value is lost. Rows beyond what the file takes at once are asked one batch after
                 another.
             signature: which; ``serving_default``, or the only one, when None.
+            raw: take and give whole numbers as they are in the file.
 
         Returns:
             An array for each output.
@@ -92,7 +107,9 @@ class Interpreter:
         """
         name = self._chosen(signature)
         spec = self._signatures[name]
-        given = named_arrays(inputs, spec)
+        takes, gives = ({}, {}) if raw else self._scales[name]
+        given = named_arrays(inputs, _in_numbers(spec, takes))
+        given = {key: takes[key].whole(one) if key in takes else one for key, one in given.items()}
         if missing := sorted(set(spec.inputs) - set(given)):
             raise InvalidArgument(f"The input {', '.join(map(repr, missing))} is missing.", hint=_takes(spec))
         cut = self._cut(name, _rows(given, spec))
@@ -101,9 +118,10 @@ class Interpreter:
         except (ValueError, RuntimeError) as error:
             text = " ".join(str(error).split())[:300]
             raise FailedPrecondition(f"{self._path} does not run these inputs: {text}", hint=_takes(spec)) from None
-        if len(parts) == 1:
-            return parts[0]
-        return {key: np.concatenate([np.atleast_1d(part[key]) for part in parts]) for key in parts[0]}
+        joined = parts[0]
+        if len(parts) > 1:
+            joined = {key: np.concatenate([np.atleast_1d(part[key]) for part in parts]) for key in joined}
+        return {key: gives[key].numbers(one) if key in gives else one for key, one in joined.items()}
 
     def _cut(self, name: str, rows: int | None) -> list[tuple[str, Chunk | None]]:
         """Which signature is asked which rows; None for inputs without."""
@@ -179,14 +197,28 @@ def _refused(path: str, error: Exception) -> Exception:
     )
 
 
-def _of_runner(runner: Any) -> Signature:
-    return Signature(_specs(runner.get_input_details()), _specs(runner.get_output_details()))
+def _details(runner: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return runner.get_input_details(), runner.get_output_details()
 
 
-def _of_graph(runtime: Any) -> Signature:
-    ways = (runtime.get_input_details(), runtime.get_output_details())
-    inputs, outputs = ({one["name"]: one for one in details} for details in ways)
-    return Signature(_specs(inputs), _specs(outputs))
+def _details_of_graph(runtime: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    takes, gives = runtime.get_input_details(), runtime.get_output_details()
+    return {one["name"]: one for one in takes}, {one["name"]: one for one in gives}
+
+
+def _described(content: bytes) -> Mapping[str, Any]:
+    """What the file says of itself; nothing where that cannot be read, as it runs all the same."""
+    try:
+        return described(content)
+    except (DataLoss, ImportError):
+        return {}
+
+
+def _in_numbers(spec: Signature, scales: Mapping[str, Scale]) -> Signature:
+    """The signature as it is asked: for floats where whole numbers stand for them."""
+    number = next(row.number for row in DTYPES if row.name == "float32")
+    inputs = {key: replace(one, number=number) if key in scales else one for key, one in spec.inputs.items()}
+    return replace(spec, inputs=inputs)
 
 
 def _specs(details: Mapping[str, Any]) -> dict[str, TensorSpec]:

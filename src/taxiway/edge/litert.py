@@ -15,6 +15,7 @@ from taxiway.artifacts.buckets import filled
 from taxiway.artifacts.original import answers
 from taxiway.contract.agreement import Array
 from taxiway.edge.interpreter import says_not_whole
+from taxiway.edge.whole_numbers import scales_of
 from taxiway.errors import DataLoss, FailedPrecondition
 
 __all__ = ["run"]
@@ -26,6 +27,8 @@ _WINDOWS = 5
 
 def run(file: str, signature: str, rows: str, out: str, seconds: float = 0.0) -> dict[str, Any]:
     """Ask a file rows, and keep its answers. The last batch of a file with a fixed one is filled, and its answers cut.
+
+    Where it takes and gives whole numbers that stand for others, rows and answers are those that they stand for.
 
     Args:
         file: a ``.tflite`` file.
@@ -59,6 +62,9 @@ def run(file: str, signature: str, rows: str, out: str, seconds: float = 0.0) ->
     details = runner.get_input_details()
     batch = _fixed_batch(details)
 
+    takes, gives = scales_of(details), scales_of(runner.get_output_details())
+    inputs = {name: takes[name].whole(one) if name in takes else one for name, one in inputs.items()}
+
     def ask(given: Mapping[str, Array]) -> Mapping[str, Array]:
         rows = len(next(iter(given.values())))
         answered = runner(**filled(given, batch or rows))
@@ -71,7 +77,7 @@ def run(file: str, signature: str, rows: str, out: str, seconds: float = 0.0) ->
         latency = _latency(runner, first, seconds) if seconds else None
     except (RuntimeError, ValueError) as error:
         raise FailedPrecondition(f"it does not run: {' '.join(str(error).split())[:300]}") from None
-    save(out, found)
+    save(out, {name: gives[name].numbers(one) if name in gives else one for name, one in found.items()})
     return {"latency_us": latency, "batch": batch, "runtime": f"ai-edge-litert {metadata.version('ai-edge-litert')}"}
 
 

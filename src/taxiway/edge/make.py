@@ -19,6 +19,7 @@ from taxiway.artifacts.source import Source
 from taxiway.artifacts.workshop import Died, Workshop
 from taxiway.contract import Agreement, Contract, Judgement, Variant, compare, judge
 from taxiway.contract.agreement import Array, outputs_with_scores
+from taxiway.edge.classes import columns_named
 from taxiway.edge.explain import explained
 from taxiway.edge.metadata import with_description
 from taxiway.edge.signatures import Served
@@ -26,7 +27,7 @@ from taxiway.edge.variants import Kind
 from taxiway.errors import FailedPrecondition, TaxiwayError, Unavailable
 from taxiway.types import JsonObject
 
-__all__ = ["Asked", "Work", "asked_of", "variant_of"]
+__all__ = ["Asked", "Held", "Work", "asked_of", "variant_of"]
 
 _LATENCY_SECONDS = 0.25
 
@@ -43,6 +44,7 @@ class Asked:
         labels: the true classes, where its answers have scores.
         scores: the output that holds scores, where it cannot be told.
         contract: what answers are held to.
+        classes: by output with scores, the names of its classes.
     """
 
     rows: Rows
@@ -52,6 +54,16 @@ class Asked:
     labels: Array | None
     scores: str | None
     contract: Contract
+    classes: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What answers are held to, which output has scores where it cannot be told, and what classes are called."""
+
+    contract: Contract
+    scores: str | None = None
+    classes: Any = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,11 @@ class Work:
     def file(self, name: str) -> str:
         """Where a file of the build is."""
         return str(self.folder / name)
+
+    @property
+    def classes(self) -> dict[str, list[str]]:
+        """By output, the names of its classes."""
+        return {output: names for one in self.asked.values() for output, names in one.classes.items()}
 
     def answers(self, kind: str, served: Served) -> str:
         """Where the answers of a signature of a variant are."""
@@ -92,7 +109,7 @@ class _Found:
 
 
 def asked_of(
-    workshop: Workshop, source: Source, rows: Mapping[str, Rows], held: tuple[Contract, str | None], folder: Path
+    workshop: Workshop, source: Source, rows: Mapping[str, Rows], held: Held, folder: Path
 ) -> tuple[dict[str, Asked], str]:
     """Ask the original, signature by signature; and TensorFlow's version.
 
@@ -100,19 +117,21 @@ def asked_of(
 
     Raises:
         FailedPrecondition: it cannot be asked.
-        InvalidArgument: labels or ``scores`` do not fit.
+        InvalidArgument: labels, ``scores`` or names of classes do not fit.
     """
-    found, version, (contract, scores) = {}, "", held
+    found, version = {}, ""
     for place, (name, one) in enumerate(rows.items()):
         file = folder / f"rows-{place}.npz"
         save(file, one.inputs)
         answers, told = asked_original(workshop, source, name, one)
-        version, named = str(told["tensorflow"]), scores if not place or scores in answers else None
-        labels, own = one.labels, contract
+        version, named = str(told["tensorflow"]), held.scores if not place or held.scores in answers else None
+        labels, own = one.labels, held.contract
         if place and (labels is None or not outputs_with_scores(answers, named)):
-            labels, own = None, replace(contract, min_accuracy=None, max_accuracy_drop=None)
+            labels, own = None, replace(held.contract, min_accuracy=None, max_accuracy_drop=None)
         compare(answers, answers, labels=labels, scores=named)  # refuses labels and scores that do not fit
-        found[name] = Asked(one, str(file), answers, told["noise_floor"], labels, named, own)
+        scored = outputs_with_scores(answers, named, labelled=labels is not None)
+        classes = columns_named(answers, scored, held.classes, strict=not place) if held.classes else {}
+        found[name] = Asked(one, str(file), answers, told["noise_floor"], labels, named, own, classes)
     return found, version
 
 
@@ -212,6 +231,7 @@ def _described(work: Work, one: Variant, found: Sequence[_Found], contract: Cont
         "largest_difference": None if one.agreement is None else _finite(one.agreement.largest_difference),
         "accuracy": found[0].agreement.accuracy,
         "signatures": {each.served.key: {"of": each.served.of, "batch": each.batch} for each in found},
+        **({"classes": work.classes} if work.classes else {}),
     }  # fmt: skip
     target = path.with_name(f"described-{path.name}")
     target.write_bytes(with_description(path.read_bytes(), document))

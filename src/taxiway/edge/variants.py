@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from taxiway.errors import InvalidArgument
 
-__all__ = ["VARIANTS", "Kind", "kinds_of"]
+__all__ = ["DEFAULT_VARIANTS", "VARIANTS", "Kind", "kinds_of"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Kind:
         exact: whether it keeps every number, so that it is held to the original's own rounding.
         recipe: of litert-quantizer, which makes it from the float32 file; empty for TensorFlow's converter.
         calibrated: whether real rows set the ranges of what is computed.
+        whole: whether inputs and outputs are whole numbers too, and everything between.
         instead: what to take when it cannot be made.
     """
 
@@ -28,6 +29,7 @@ class Kind:
     exact: bool = False
     recipe: str = ""
     calibrated: bool = False
+    whole: bool = False
     instead: str = "dynamic"
 
 
@@ -38,9 +40,13 @@ VARIANTS: dict[str, Kind] = {
         Kind("dynamic", "weights in 8 bits, inputs of layers quantised while it runs", instead="float16"),
         Kind("float16", "weights in half precision: half the size, no faster", instead="float32"),
         Kind("int8", "weights and what is computed in 8 bits, by ranges of real rows", calibrated=True),
+        Kind("int8-io", "int8 with whole numbers at the door too", calibrated=True, whole=True, instead="int8"),
         Kind("int4", "weights in 4 bits", recipe="dynamic_wi4_afp32"),
     )
 }
+
+DEFAULT_VARIANTS = tuple(name for name, one in VARIANTS.items() if not one.whole)
+"""Those that are made when nobody says which: what asks for whole numbers is for boards that want them."""
 
 
 def kinds_of(names: Sequence[str]) -> list[Kind]:

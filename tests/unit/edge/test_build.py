@@ -14,7 +14,7 @@ from taxiway.artifacts.tokeniser import Tokeniser
 from taxiway.artifacts.workshop import Workshop
 from taxiway.cli import main as cli
 from taxiway.contract import parse_report
-from taxiway.edge import build, described
+from taxiway.edge import build, described, load
 from taxiway.errors import InvalidArgument
 from taxiway.publish import publish
 from taxiway.stores import read_manifest
@@ -113,12 +113,68 @@ def test_when_nothing_holds_nothing_is_written_and_what_was_there_stays(
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     impossible = ("--contract", "agreement>=0.99,accuracy>=0.9,difference<=1e-7")
     assert command(version, "--variants", "float16", "--out", str(out), *impossible) == 1
-    assert "nothing was written: no variant holds to the contract" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "nothing was written: no variant holds to the contract" in told
+    assert "float16 of an earlier build stays: 320 of 320 rows agree, which shows 99.06 % at 95 % confidence" in told
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "report.json").write_text('{"kind": "edge", "about": "my thesis"}')
     assert command(version, "--variants", "float16", "--out", str(tmp_path / "mine")) == 2
     assert "holds no edge artefacts" in capsys.readouterr().err and any((tmp_path / "mine").iterdir())
+
+
+def test_a_version_of_which_nothing_holds_says_what_stays_in_its_manifest(
+    version: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(version, "--variants", "float16", "--contract", "agreement>=0.97") == 0
+    before, contract = stored(version), read_manifest(version).artifacts["artifacts/edge/float16.tflite"].contract
+    capsys.readouterr()
+    strict = ("--contract", "agreement>=0.97,difference<=1e-7")
+    assert command(version, "--variants", "float16", "--json", *strict) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["place"] is None and document["stays"] == {"float16": contract["reason"]}
+    assert stored(version) == before and all(path.is_file() for path in before.values())
+
+
+def test_boards_get_whole_numbers_and_names_of_classes(
+    version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, names = tmp_path / "edge", ["north", "east", "south", "west"]
+    options = ("--variants", "int8-io", "--contract", "agreement>=0.95", "--batches", "4", "--classes")
+    assert command(version, *options, "north,east", "--out", str(out)) == 2
+    assert "2 classes are named, and 'probabilities' has scores of 4" in capsys.readouterr().err
+    assert command(version, *options, ",".join(names), "--out", str(out)) == 0
+    file = load(out / "int8-io.tflite")
+    whole = {
+        one.dtype_name for key in file.signatures.values() for one in (*key.inputs.values(), *key.outputs.values())
+    }
+    assert whole == {"int8"} and len(file.signatures) == 2
+    with np.load(version.parents[2] / "rows.npz") as rows:
+        labels = rows["labels"]
+    answer = file.run(ROWS)["probabilities"]
+    assert answer.dtype == np.float32 and np.abs(answer.sum(1) - 1).max() < 0.1
+    assert (answer.argmax(1) == labels).mean() > 0.95
+    kept = json.loads((out / "report.json").read_bytes())["variants"][0]
+    assert kept["agreement"]["accuracy"] == (answer.argmax(1) == labels).mean()
+    # As it is in the file: what a board sees.
+    scale = file._scales["serving_default"][0]["x"]
+    raw = file.run(scale.whole(ROWS), raw=True)["probabilities"]
+    assert raw.dtype == np.int8 and np.array_equal(raw.argmax(1), answer.argmax(1))
+    with pytest.raises(InvalidArgument, match="'x' is float32, and the model takes int8"):
+        file.run(ROWS, raw=True)
+
+    assert file.classes == {"probabilities": names}
+    run = ["edge", "run", str(out / "int8-io.tflite")]
+    capsys.readouterr()
+    assert cli.main([*run, "--input", f"x={ROWS[:3].tolist()}"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split()[:4] == ["ROW", "class", "by", "probabilities"]
+    assert [line.split()[1] for line in told[1:4]] == [names[one] for one in answer[:3].argmax(1)]
+    assert cli.main([*run, "--input", f"x={ROWS[:3].tolist()}", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["classes"]["probabilities"]
+    assert found == [names[one] for one in answer[:3].argmax(1)]
+    assert cli.main(["inspect", str(out / "int8-io.tflite")]) == 0
+    assert "north, east, south, west" in capsys.readouterr().out
 
 
 def test_warm_up_requests_are_too_few_for_the_default_contract(version: Path) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taxiway.artifacts.arrays import load, save
 from taxiway.artifacts.workshop import Died, Workshop
+from taxiway.edge.classes import checked_classes, top_classes
 from taxiway.edge.explain import explained
 from taxiway.edge.metadata import described, with_description
-from taxiway.edge.variants import VARIANTS, kinds_of
-from taxiway.errors import DataLoss, InvalidArgument, TaxiwayError, Unavailable
+from taxiway.edge.variants import DEFAULT_VARIANTS, VARIANTS, kinds_of
+from taxiway.edge.whole_numbers import scales_of
+from taxiway.errors import DataLoss, InvalidArgument, NotFound, TaxiwayError, Unavailable
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 flatbuffers = pytest.importorskip("flatbuffers")
@@ -77,6 +80,7 @@ def test_what_a_converter_says_becomes_a_sentence() -> None:
 
 def test_variants_are_named() -> None:
     assert [one.name for one in kinds_of(["int4", "float32"])] == ["int4", "float32"]
+    assert list(DEFAULT_VARIANTS) == [one for one in VARIANTS if one != "int8-io"]
     assert {one.instead for one in VARIANTS.values()} <= {*VARIANTS, ""}
     for names, said in (
         (["int3"], "no variant 'int3'"),
@@ -85,6 +89,46 @@ def test_variants_are_named() -> None:
     ):
         with pytest.raises(InvalidArgument, match=said):
             kinds_of(names)
+
+
+def test_whole_numbers_stand_for_others_by_scale_and_zero_point() -> None:
+    import numpy as np
+
+    details = {
+        "x": {"dtype": np.int8, "quantization": (0.5, -3)},
+        "ids": {"dtype": np.int32, "quantization": (0.0, 0)},
+        "f": {"dtype": np.float32, "quantization": (0.5, 0)},
+    }
+    scales = scales_of(details)
+    assert list(scales) == ["x"]
+    whole = scales["x"].whole(np.array([0.0, 0.24, 0.26, -1.0, 1e9, -np.inf, np.nan]))
+    assert whole.dtype == np.int8 and whole.tolist() == [-3, -3, -2, -5, 127, -128, -3]
+    assert scales["x"].numbers(whole[:4]).tolist() == [0.0, 0.0, 0.5, -1.0]
+    assert scales["x"].whole(np.array([7], np.int8)).tolist() == [7]
+    assert scales["x"].numbers(np.array([-128, 127], np.int8)).tolist() == [-62.5, 65.0]
+
+
+def test_classes_are_named_in_a_list_a_text_or_a_file(tmp_path: Path) -> None:
+    import numpy as np
+
+    (tmp_path / "names").write_text("zero\n one, the first \n\ntwo\n", encoding="utf-8")
+    assert checked_classes(tmp_path / "names") == ["zero", "one, the first", "two"]
+    assert checked_classes("zero, one") == checked_classes(["zero", "one"]) == ["zero", "one"]
+    assert checked_classes(None) == []
+    (tmp_path / "picture").write_bytes(b"\xff\xfe\x00")
+    wrong: list[tuple[Any, type[TaxiwayError], str]] = [
+        ("a,,b", InvalidArgument, "needs a name"),
+        ([], InvalidArgument, "needs a name"),
+        ("a,b,a", InvalidArgument, "'a' is named twice"),
+        ("none.txt", NotFound, "There is no file none.txt"),
+        (tmp_path / "picture", DataLoss, "is no file of names"),
+    ]
+    for given, kind, said in wrong:
+        with pytest.raises(kind, match=said):
+            checked_classes(given)
+    answers = {"scores": np.array([[0.1, 0.9], [0.8, 0.2]]), "yes": np.array([[0.2], [0.7]]), "other": np.zeros((2, 3))}
+    names = {"scores": ["no", "yes"], "yes": ["no", "yes"], "other": ["no", "yes"], "gone": ["no", "yes"]}
+    assert top_classes(answers, names) == {"scores": ["yes", "no"], "yes": ["no", "yes"]}
 
 
 def test_an_array_may_have_any_name(tmp_path: Path) -> None:
