@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FORMAT", "SNAPSHOT", "Event"]
+__all__ = ["BEAT", "FORMAT", "SNAPSHOT", "UNTOLD", "Event"]
 
 # The shape of `data`, kept with each event, so that a later version can read what this one wrote.
 FORMAT = 1
 # The kind of an event that is no change: what all before it add up to.
 SNAPSHOT = "snapshot"
+# Of several servers, the one that judges a rollout is there.
+BEAT = "rollout-beat"
+# Kinds that a history leaves out.
+UNTOLD = (SNAPSHOT, BEAT)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from taxiway.journal.event import SNAPSHOT, Event
+from taxiway.journal.event import UNTOLD, Event
+from taxiway.journal.protocol import overtaken
 
 __all__ = ["MemoryJournal"]
 
@@ -18,9 +19,11 @@ class MemoryJournal:
         self._last = 0
         self._lock = threading.Lock()
 
-    def append(self, event: Event, replaces: int = 0) -> Event:
+    def append(self, event: Event, replaces: int = 0, after: int | None = None) -> Event:
         """Keep ``event``."""
         with self._lock:
+            if after is not None and any(e.id > after and e.model == event.model for e in self._events.values()):
+                raise overtaken(event)
             self._last += 1
             kept = self._events[self._last] = replace(event, id=self._last)
             self._events.pop(replaces, None)
@@ -33,7 +36,7 @@ class MemoryJournal:
 
     def recent(self, limit: int, model: str | None = None) -> list[Event]:
         """The newest events, newest first."""
-        events = [event for event in reversed(self.read()) if event.kind != SNAPSHOT]
+        events = [event for event in reversed(self.read()) if event.kind not in UNTOLD]
         return [event for event in events if model in (None, event.model)][:limit]
 
     def newest(self, kind: str) -> Event | None:

@@ -8,6 +8,7 @@ last id it saw misses none.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Unavailable
-from taxiway.journal.event import SNAPSHOT, Event
+from taxiway.journal.event import UNTOLD, Event
+from taxiway.journal.protocol import overtaken
 
 if TYPE_CHECKING:
     import psycopg
@@ -64,10 +66,11 @@ SELECT set_config('statement_timeout', %(limit)s, true), set_config('lock_timeou
         ELSE current_setting('synchronous_commit') END, true)
 """
 _TURN = "SELECT pg_advisory_xact_lock(%s + 'taxiway_events'::regclass::oid::bigint)"
-# The token makes a second attempt at the same event find the first one, should that have been kept.
+# By its token a second attempt at the same event finds the first one, should that have been kept.
+_KEPT = "SELECT id FROM taxiway_events WHERE token = %s"
+_NEWER = "SELECT id FROM taxiway_events WHERE model = %s AND id > %s LIMIT 1"
 _INSERT = """
-INSERT INTO taxiway_events (token, at, who, kind, model, format, data) VALUES (%s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (token) DO UPDATE SET token = EXCLUDED.token RETURNING id
+INSERT INTO taxiway_events (token, at, who, kind, model, format, data) VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
 """
 # As libpq splits it, but an @ or / that was left unescaped in a password is refused instead of taken for a host, which
 # would then stand in messages.
@@ -81,8 +84,8 @@ class PostgresJournal:
     """Events in the tables ``taxiway_events`` and ``taxiway_schema`` of a database; they are made when not there.
 
     A connection that breaks is made anew with the next call; until the database answers again, calls raise
-    ``Unavailable``. An event whose connection broke just when it was committed may be there though its caller was told
-    that it is not; it is taken away again as soon as the database answers.
+    ``Unavailable``. When one breaks just as an event is committed, the event is looked for over a new one; while there
+    is none to be had, the error says that it is not known whether the event was kept. If it was, it stays.
 
     Args:
         url: ``postgresql://user@host:port/database?key=value``, as libpq takes it, which also looks into its
@@ -106,23 +109,30 @@ class PostgresJournal:
         self._closed = False
         self._not_before = 0.0
         self._problem = ""
-        # The token of an event that was being committed when the connection broke.
-        self._doubt: uuid.UUID | None = None
+        # Whether COMMIT was sent and not answered.
+        self._committing = False
         with self._lock:
-            self._connected(None)
+            self._connected()
 
-    def append(self, event: Event, replaces: int = 0) -> Event:
+    def append(self, event: Event, replaces: int = 0, after: int | None = None) -> Event:
         """Keep ``event`` on the database's disk."""
-        token = uuid.uuid4()
+        token, attempts = uuid.uuid4(), itertools.count()
         values = (token, event.at, event.who, event.kind, event.model, event.format, json.dumps(dict(event.data)))
 
-        def insert(connection: Connection) -> int:
+        def insert(connection: Connection) -> int | None:
             connection.execute(_TURN, (_LOCK,))
+            if next(attempts) and (kept := _one(connection.execute(_KEPT, (token,)))) is not None:
+                return int(kept)
+            if after is not None and _one(connection.execute(_NEWER, (event.model, after))) is not None:
+                return None
             if replaces:
                 connection.execute("DELETE FROM taxiway_events WHERE id = %s", (replaces,))
             return int(_one(connection.execute(_INSERT, values)))
 
-        return replace(event, id=self._tried("write", insert, token))
+        number = self._tried("write", insert)
+        if number is None:
+            raise overtaken(event)
+        return replace(event, id=number)
 
     def read(self, after: int = 0) -> list[Event]:
         """Events with an id above ``after``, oldest first."""
@@ -137,8 +147,9 @@ class PostgresJournal:
     def recent(self, limit: int, model: str | None = None) -> list[Event]:
         """The newest events, newest first."""
         if model is None:
-            return self._select("WHERE kind <> %s ORDER BY id DESC LIMIT %s", (SNAPSHOT, limit))
-        return self._select("WHERE kind <> %s AND model = %s ORDER BY id DESC LIMIT %s", (SNAPSHOT, model, limit))
+            return self._select("WHERE kind <> ALL(%s) ORDER BY id DESC LIMIT %s", (list(UNTOLD), limit))
+        clause = "WHERE kind <> ALL(%s) AND model = %s ORDER BY id DESC LIMIT %s"
+        return self._select(clause, (list(UNTOLD), model, limit))
 
     def newest(self, kind: str) -> Event | None:
         """The newest event of a kind."""
@@ -158,39 +169,40 @@ class PostgresJournal:
             for number, at, who, kind, model, shape, data in found
         ]
 
-    def _tried(self, verb: str, work: Callable[[Connection], _T], token: uuid.UUID | None = None) -> _T:
+    def _tried(self, verb: str, work: Callable[[Connection], _T]) -> _T:
         """What ``work`` returns from a transaction; a second one when the connection broke, as an idle one may."""
         with self._lock:
+            doubt = False
             for last in (False, True):
-                connection = self._connected(token)
                 over = threading.Event()
                 try:
-                    return self._transact(connection, work, over, token)
+                    connection = self._connected()
+                    return self._transact(connection, work, over)
                 except self._client.Error as error:
+                    doubt = doubt or (verb == "write" and self._committing)
                     gone = connection.broken and not over.is_set()
                     # Whatever it was, a new connection is in no strange state, and may lead to another server.
                     self._drop()
-                    if last or not gone:
-                        raise self._refusal(verb, error, over) from error
+                    if last or not (gone or doubt):
+                        raise self._refusal(verb, error, over, doubt=doubt) from error
+                except Unavailable as error:
+                    raise _in_doubt(error) if doubt else error from error.__cause__
         raise AssertionError("unreachable")
 
-    def _transact(
-        self, connection: Connection, work: Callable[[Connection], _T], over: threading.Event, token: uuid.UUID | None
-    ) -> _T:
+    def _transact(self, connection: Connection, work: Callable[[Connection], _T], over: threading.Event) -> _T:
         # Each statement is awaited before the next is sent, so nothing is kept unless COMMIT was sent, and by then the
         # turn is taken: whoever has the next turn sees what became of this one.
+        self._committing = False
         with _cut_after(connection, self._answer_seconds, over):
             connection.execute("BEGIN")
             connection.execute(_TERMS, {"limit": f"{max(1, round(self._answer_seconds * 1000))}ms"})
             result = work(connection)
-            if token is not None:
-                self._doubt = token
+            self._committing = True
             connection.execute("COMMIT")
-            if token is not None:
-                self._doubt = None
+            self._committing = False
         return result
 
-    def _connected(self, token: uuid.UUID | None) -> Connection:
+    def _connected(self) -> Connection:
         if self._closed:
             raise Unavailable(f"the journal {self._where} is closed")
         if self._connection is not None:
@@ -207,10 +219,7 @@ class PostgresJournal:
             self._problem = _said(error)
             raise self._refusal("reach", error, over) from error
         try:
-            self._transact(connection, self._prepare, over, None)
-            if self._doubt is not None and self._doubt != token:
-                self._transact(connection, self._take_away, over, None)
-                self._doubt = None
+            self._transact(connection, self._prepare, over)
         except self._client.Error as error:
             connection.close()
             raise self._refusal("open", error, over) from error
@@ -230,19 +239,19 @@ class PostgresJournal:
                 f"the journal {self._where} was written by a newer Taxiway", hint="upgrade, or give another --state"
             )
 
-    def _take_away(self, connection: Connection) -> None:
-        connection.execute(_TURN, (_LOCK,))
-        connection.execute("DELETE FROM taxiway_events WHERE token = %s", (self._doubt,))
-
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _refusal(self, verb: str, error: psycopg.Error, over: threading.Event) -> FailedPrecondition | Unavailable:
+    def _refusal(
+        self, verb: str, error: psycopg.Error, over: threading.Event, *, doubt: bool = False
+    ) -> FailedPrecondition | Unavailable:
         said = f"no answer within {self._answer_seconds:g} s" if over.is_set() else _said(error)
         text = f"cannot {verb} the journal {self._where}: {said}"
         client = self._client
+        if doubt:
+            return _in_doubt(Unavailable(text))
         if isinstance(error, (client.OperationalError, client.InternalError, client.InterfaceError)):
             return Unavailable(text, hint=_HINT)
         return FailedPrecondition(
@@ -251,6 +260,13 @@ class PostgresJournal:
 
 
 _HINT = "is the database running, and are the address, the user and the password in --state right?"
+
+
+def _in_doubt(error: Unavailable) -> Unavailable:
+    return Unavailable(
+        f"{error.message}; whether the change was kept is not known",
+        hint="taxiway history shows it when the database answers again; if it was kept, it holds from then on",
+    )
 
 
 def _import() -> Any:

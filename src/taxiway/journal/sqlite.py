@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from taxiway.errors import FailedPrecondition, Unavailable
-from taxiway.journal.event import SNAPSHOT, Event
+from taxiway.journal.event import UNTOLD, Event
+from taxiway.journal.protocol import overtaken
 
 __all__ = ["SqliteJournal"]
 
@@ -69,13 +70,16 @@ class SqliteJournal:
         connection.execute(_CREATE)
         connection.execute(f"PRAGMA user_version={_SCHEMA}")
 
-    def append(self, event: Event, replaces: int = 0) -> Event:
+    def append(self, event: Event, replaces: int = 0, after: int | None = None) -> Event:
         """Keep ``event`` on the disk."""
         values = (event.at, event.who, event.kind, event.model, event.format, json.dumps(dict(event.data)))
         with self._lock:
             connection = self._use()
             try:
-                with _together(connection, replaces):
+                with _together(connection, several=bool(replaces) or after is not None):
+                    newer = "SELECT 1 FROM events WHERE model = ? AND id > ? LIMIT 1"
+                    if after is not None and connection.execute(newer, (event.model, after)).fetchone():
+                        raise overtaken(event)
                     cursor = connection.execute(
                         "INSERT INTO events (at, who, kind, model, format, data) VALUES (?, ?, ?, ?, ?, ?)", values
                     )
@@ -92,8 +96,8 @@ class SqliteJournal:
     def recent(self, limit: int, model: str | None = None) -> list[Event]:
         """The newest events, newest first."""
         if model is None:
-            return self._select("WHERE kind <> ? ORDER BY id DESC LIMIT ?", (SNAPSHOT, limit))
-        return self._select("WHERE kind <> ? AND model = ? ORDER BY id DESC LIMIT ?", (SNAPSHOT, model, limit))
+            return self._select("WHERE kind NOT IN (?, ?) ORDER BY id DESC LIMIT ?", (*UNTOLD, limit))
+        return self._select("WHERE kind NOT IN (?, ?) AND model = ? ORDER BY id DESC LIMIT ?", (*UNTOLD, model, limit))
 
     def newest(self, kind: str) -> Event | None:
         """The newest event of a kind."""
@@ -130,7 +134,7 @@ class SqliteJournal:
 
 
 @contextlib.contextmanager
-def _together(connection: sqlite3.Connection, several: int) -> Iterator[None]:
+def _together(connection: sqlite3.Connection, *, several: bool) -> Iterator[None]:
     """One transaction, where there are ``several`` statements."""
     if not several:
         yield

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from taxiway.errors import Aborted
 from taxiway.journal import Event, Journal
-from taxiway.journal.event import SNAPSHOT
+from taxiway.journal.event import BEAT, SNAPSHOT
 
 __all__ = ["JournalContract"]
 
@@ -45,6 +48,24 @@ class JournalContract:
         assert journal.read() == [kept[1], after]
         again = journal.append(_event("m", 4), replaces=kept[0].id)
         assert journal.read(kept[1].id) == [after, again]
+
+    def test_an_event_may_ask_to_be_the_next_of_its_model(self, journal: Journal) -> None:
+        """It is not kept, and what it replaces stays, when its model has an event that its writer does not know."""
+        first, other = journal.append(_event("m", 1)), journal.append(_event("n", 1))
+        second = journal.append(_event("m", 2), 0, first.id)
+        for known in (0, first.id):
+            with pytest.raises(Aborted, match="another server changed m"):
+                journal.append(_event("m", 3), first.id, known)
+        assert journal.read() == [first, other, second]
+        third = journal.append(_event("m", 3), first.id, second.id)
+        assert journal.read() == [other, second, third]
+
+    def test_beats_are_no_changes(self, journal: Journal) -> None:
+        """Of several servers, that the one that judges is there is nothing for a history."""
+        kept = journal.append(_event("m", 1))
+        beat = journal.append(Event(BEAT, "m", "suite", 2.5, {"rollout": "r", "server": "a"}))
+        assert journal.read() == [kept, beat]
+        assert journal.recent(5) == journal.recent(5, "m") == [kept]
 
     def test_snapshots_are_found_and_are_no_changes(self, journal: Journal) -> None:
         """The newest of a kind, and a history without snapshots."""

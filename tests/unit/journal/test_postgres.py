@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError, Unavailable
+from taxiway.errors import Aborted, FailedPrecondition, InvalidArgument, TaxiwayError, Unavailable
 from taxiway.journal import Event, Journal
 from taxiway.journal.postgres import PostgresJournal
 from taxiway.serve.api import open_journal
@@ -197,9 +198,12 @@ def test_a_database_that_stands_still_is_given_up_and_no_event_is_half_kept(url:
     journal.close()
 
 
-def test_an_event_whose_commit_was_not_answered_is_taken_away_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_whose_commit_was_not_answered_is_in_doubt_and_stays(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it replaced went in the same moment, and other servers may have read it: taking it away would lose both."""
     journal = PostgresJournal(url)
-    first = journal.append(_event(1))
+    first, second = journal.append(_event(1)), journal.append(_event(2))
     execute = psycopg.Connection.execute
 
     def commit_and_break(self: Any, query: Any, *values: Any, **options: Any) -> Any:
@@ -211,12 +215,46 @@ def test_an_event_whose_commit_was_not_answered_is_taken_away_again(url: str, mo
 
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.Connection, "execute", commit_and_break)
-        with pytest.raises(Unavailable, match="the connection broke"):
-            journal.append(_event(2))
-    assert len(_execute(url, "SELECT id FROM taxiway_events")) == 2
-    assert journal.read() == [first]
-    assert _execute(url, "SELECT id FROM taxiway_events") == [(first.id,)]
+        with pytest.raises(Unavailable, match="the connection broke; whether the change was kept is not known") as told:
+            journal.append(_event(3), replaces=first.id)
+    assert "taxiway history" in (told.value.hint or "")
+    assert [event.data["version"] for event in journal.read()] == [2, 3]
+    with pytest.raises(Aborted):
+        journal.append(_event(4), after=second.id)
     journal.close()
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "with another writer"])
+def test_a_commit_that_is_cut_off_is_looked_for_and_kept_once(
+    url: str, monkeypatch: pytest.MonkeyPatch, *, others: bool
+) -> None:
+    """Also where another server appended meanwhile, which says nothing about the event that was kept before it."""
+    journal, other = PostgresJournal(url, answer_seconds=0.3), PostgresJournal(url)
+    first = journal.append(_event(1))
+    execute, late = psycopg.Connection.execute, threading.Event()
+
+    def commit_and_hang(self: Any, query: Any, *values: Any, **options: Any) -> Any:
+        answer = execute(self, query, *values, **options)
+        if query == "COMMIT" and self is journal._connection and not late.is_set():
+            late.set()
+            if others:
+                other.append(_event(9))
+            eventually(lambda: _is_cut(self, execute))
+        return answer
+
+    monkeypatch.setattr(psycopg.Connection, "execute", commit_and_hang)
+    kept = journal.append(_event(2), 0, first.id)
+    assert late.is_set()
+    assert [event.data["version"] for event in journal.read()] == [1, 2, *([9] if others else [])]
+    assert kept in journal.read()
+    for one in (journal, other):
+        one.close()
+
+
+def _is_cut(connection: Any, execute: Any) -> bool:
+    """Raises once the connection was cut off."""
+    execute(connection, "SELECT 1")
+    return False
 
 
 def test_a_commit_that_broke_is_found_by_the_second_attempt(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

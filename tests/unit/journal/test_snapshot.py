@@ -119,7 +119,7 @@ def test_a_journal_that_cannot_be_written_is_read(monkeypatch: pytest.MonkeyPatc
     journal = MemoryJournal()
     _holds(journal, 3)
 
-    def full(event: Event, replaces: int = 0) -> Event:
+    def full(event: Event, replaces: int = 0, after: int | None = None) -> Event:
         raise Unavailable("the disk is full")
 
     monkeypatch.setattr(journal, "append", full)
