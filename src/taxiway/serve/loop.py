@@ -7,7 +7,6 @@ command) arrives as a call in the inbox, and wakes it; there is no waiting by sl
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -17,12 +16,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from taxiway.clock import Clock, SystemClock
-from taxiway.errors import Internal, TaxiwayError, Unavailable
-from taxiway.journal import Event, Journal, ModelState, apply, load
+from taxiway.errors import Aborted, Internal, TaxiwayError, Unavailable
+from taxiway.journal import Event, Journal
 from taxiway.serve import fleet
 from taxiway.serve.dataplane import DataPlane, Loaded
+from taxiway.serve.decided import Decided, Sharing, States
 from taxiway.serve.engines import tell_loaded
 from taxiway.serve.fleet import Model
+from taxiway.serve.inbox import Inbox
 from taxiway.serve.lifecycle import Change, Record, State, follow
 from taxiway.serve.plan import Action, Load, Unload, choose_default, keep_after_swap, plan
 from taxiway.serve.retry import Backoff
@@ -34,6 +35,8 @@ __all__ = ["Loop", "Surroundings"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+# How often a decision is made anew when another server was quicker.
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -54,24 +57,20 @@ class Surroundings:
     local: Callable[[str], str] = str
 
 
-class Loop:
+class Loop(Inbox):
     """The control plane's one loop. Construct it, :meth:`want` models, then :meth:`start` or :meth:`step` it."""
 
     def __init__(self, around: Surroundings, settings: ServerSettings) -> None:
+        super().__init__()
         self._around = around
         self.settings = settings
         self._backoff = Backoff(
             settings.retry_first_seconds, settings.retry_longest_seconds, attempts=settings.load_attempts
         )
         self._models: dict[str, Model] = {}
-        self._states: dict[str, ModelState] = load(around.journal, around.clock.now())
-        self._appended = 0
+        self._decided = Decided(around.journal, around.clock.now())
         self._published: JsonObject | None = None
-        self.journal_problem = ""
         self._releases: list[tuple[Model, int, Loaded]] = []
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._wake = threading.Event()
-        self._stopping = False
         self._waiters: list[tuple[Callable[[Mapping[str, Model]], bool], Future[bool]]] = []
         self._thread = threading.Thread(target=self._run, name="taxiway-loop", daemon=True)
 
@@ -90,39 +89,48 @@ class Loop:
         for _, reached in self._waiters:
             reached.set_result(False)
 
-    def post(self, call: Callable[[], None]) -> None:
-        """Have ``call`` run in the loop's thread."""
-        self._inbox.put(call)
-        self._wake.set()
+    def decide(self, question: Callable[[], T], timeout_seconds: float = 30.0) -> T:
+        """As :meth:`ask`, for what changes something.
 
-    def ask(self, question: Callable[[], T], timeout_seconds: float = 30.0) -> T:
-        """Run ``question`` in the loop's thread and return, or raise, what it does.
+        Where the journal is shared, what other servers decided so far is taken over first, and ``question`` is asked
+        again when one of them was quicker.
 
         Raises:
-            Unavailable: the loop has stopped, or is stuck. What had not begun by then is not done later.
+            Aborted: one of them was, each time.
         """
-        answer: Future[T] = Future()
+        for last in (*[False] * (_ATTEMPTS - 1), True):
+            news = self.sharing.read() if self.sharing is not None else None
 
-        def run() -> None:
-            if not answer.set_running_or_notify_cancel():
-                return  # the asker was told that it failed
+            def informed(news: tuple[States, int] | None = news) -> T:
+                if news is not None:
+                    self.take_over(*news)
+                return question()
+
             try:
-                answer.set_result(question())
-            except Exception as error:  # noqa: BLE001 - the asker gets it, whatever it is
-                answer.set_exception(error)
+                return self.ask(informed, timeout_seconds)
+            except Aborted:
+                if last:
+                    raise
+        raise AssertionError("unreachable")
 
-        if self._stopping:
-            raise Unavailable("the server is stopping")
-        self.post(run)
-        try:
-            return answer.result(timeout_seconds)
-        except FutureTimeout:
-            if answer.cancel():
-                raise Unavailable("the control plane did not answer in time; nothing was done") from None
-        try:
-            return answer.result(timeout_seconds)
-        except FutureTimeout:
-            raise Unavailable("the control plane did not answer in time; what was asked for is under way") from None
+    @property
+    def journal_problem(self) -> str:
+        """Why nothing can be changed; empty when it can."""
+        return self._decided.problem
+
+    @property
+    def loaded(self) -> tuple[States, int]:
+        """The journal's replay with which this process began, and the id of its last event."""
+        return self._decided.loaded
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """What reads the journal that is shared with other servers; None where it is this server's own."""
+        return self._decided.sharing
+
+    @sharing.setter
+    def sharing(self, sharing: Sharing) -> None:
+        self._decided.sharing = sharing
 
     def want(self, models: Mapping[str, ModelSettings]) -> None:
         """Make these the configured models; one that is left out is unloaded."""
@@ -150,7 +158,7 @@ class Loop:
 
     def has_rollout(self) -> bool:
         """Whether the journal knew of a rollout that is not over when this process began."""
-        return any(state.rollout is not None and not state.rollout.over for state in self._states.values())
+        return self._decided.has_rollout()
 
     def status(self, name: str | None = None) -> list[JsonObject]:
         """The models (one, when ``name`` says which) for people; see :func:`taxiway.serve.fleet.status`."""
@@ -167,25 +175,18 @@ class Loop:
         """Journal a change and make it the model's state; the next step acts on it. ``replaces`` is the journal's.
 
         Raises:
+            Aborted: of several servers, another changed the model at the same moment. Nothing has changed.
             Unavailable: the journal cannot be written. Nothing has changed; ``journal_problem`` says so until it can.
         """
-        try:
-            kept = self._around.journal.append(event, replaces)
-        except TaxiwayError as error:
-            self.journal_problem = f"nothing can be changed: {error.message}"
-            raise
-        self.journal_problem = ""
-        model.state = self._states[model.name] = apply(model.state, kept)
-        self._appended = kept.id
+        kept = self._decided.keep(event, replaces)
+        model.state = self._decided.of(model.name)
         return kept
 
-    def take_over(self, states: Mapping[str, ModelState], up_to: int) -> None:
+    def take_over(self, states: States, up_to: int) -> None:
         """Make the journal's replay up to an event the models' state, unless this server has appended later ones."""
-        if up_to < self._appended:
-            return
-        self._states = dict(states)
+        self._decided.take_over(states, up_to)
         for name, model in self._models.items():
-            model.state = states.get(name, ModelState())
+            model.state = self._decided.of(name)
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -198,8 +199,7 @@ class Loop:
         Returns:
             Monotonic seconds at which something is due by itself; None when nothing is.
         """
-        while not self._inbox.empty():
-            self._inbox.get_nowait()()
+        self._take_in()
         now = self._around.clock.monotonic()
         for model in self._models.values():
             self._advance(model, now)
@@ -234,7 +234,7 @@ class Loop:
             if name in self._models:
                 self._models[name].settings, self._models[name].leaving = settings, False
             else:
-                self._models[name] = Model(name, settings, state=self._states.get(name, ModelState()))
+                self._models[name] = Model(name, settings, state=self._decided.of(name))
         for name, model in self._models.items():
             model.leaving = name not in models
 
@@ -274,6 +274,8 @@ class Loop:
         try:
             now = self._around.clock.now()
             self.record(model, Event("adopt", model.name, "server", now, {"version": version}))
+        except Aborted:
+            return  # what another server decided comes with the next look, and then what is still to be kept
         except TaxiwayError as error:
             log.warning("%s: which version is live could not be kept: %s", model.name, error.message)
 

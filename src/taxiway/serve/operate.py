@@ -50,7 +50,7 @@ class Operator:
             model.try_afresh(target)
             return source, target, event.id
 
-        source, target, event = self._loop.ask(begin)
+        source, target, event = self._loop.decide(begin)
         done = self._loop.wait_until(lambda models: _arrived(models, name, target), wait_seconds)
         return {"model": name, "from": source, "to": target, "done": done, "event": event}
 
@@ -84,7 +84,7 @@ class Operator:
                 model.try_afresh(number)
             return {"model": name, "version": version, "held": sorted(model.state.held), "event": event.id}
 
-        return self._loop.ask(begin)
+        return self._loop.decide(begin)
 
     def _model(self, name: str) -> Model:
         model = self._loop.models.get(name)

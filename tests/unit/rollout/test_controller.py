@@ -151,7 +151,7 @@ def test_what_cannot_be_written_changes_nothing_and_is_said(serving: Begin, monk
     journal = server.handle.loop._around.journal
     table = server.plane.table
 
-    def full(event: Event, replaces: int = 0) -> Event:
+    def full(event: Event, replaces: int = 0, after: int | None = None) -> Event:
         raise Unavailable("cannot write the journal: the disk is full")
 
     with monkeypatch.context() as patch:

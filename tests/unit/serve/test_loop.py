@@ -204,8 +204,8 @@ def test_the_previous_version_stays_loaded_for_a_while() -> None:
     assert world.plane.serving("m") == [3]
 
 
-def rollback(world: World, to: int | None = None) -> None:
-    """A rollback as the loop's thread sees it."""
+def stand_in(world: World) -> None:
+    """Have this thread be the loop's, for who asks it."""
 
     def ask(question, timeout_seconds=30.0):  # type: ignore[no-untyped-def]
         return question()
@@ -217,6 +217,11 @@ def rollback(world: World, to: int | None = None) -> None:
         return check(world.loop.models)
 
     world.loop.wait_until = wait_until  # type: ignore[method-assign]
+
+
+def rollback(world: World, to: int | None = None) -> None:
+    """A rollback as the loop's thread sees it."""
+    stand_in(world)
     world.operator.rollback("m", to, "test", 1.0)
 
 
