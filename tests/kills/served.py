@@ -28,8 +28,8 @@ _CALL_SECONDS = 20
 class Served:
     """``taxiway serve`` over the models in ``folder``; the same ports and state each time it is started."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, state: str = "", **settings: str) -> None:
+        self._folder, self._state, self._settings = folder, state or str(folder / "state"), settings
         self.rest, self.admin = free_port(), free_port()
         config = f'[models.{MODEL}]\nsource = "{folder / "models" / MODEL}"\nrollout = "manual"\n'
         (folder / "taxiway.toml").write_text(config)
@@ -40,9 +40,10 @@ class Served:
         command = [sys.executable, "-m", "taxiway", "serve", "--config", str(self._folder / "taxiway.toml")]
         ports = ["--rest-port", str(self.rest), "--admin-port", str(self.admin), "--grpc-port", "-1"]
         environment = {"PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "3", "TAXIWAY_QUIET_SECONDS": "0"}
+        environment |= {f"TAXIWAY_{name.upper()}": value for name, value in self._settings.items()}
         with (self._folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *ports, "--state", str(self._folder / "state")],
+                [*command, *ports, "--state", self._state],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | environment,
             )  # fmt: skip
         eventually(self._settled)

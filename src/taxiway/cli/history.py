@@ -68,6 +68,9 @@ def _detail(kind: str, data: JsonObject) -> str:
         return f"from {data['from']} to {data['to']}"
     if kind in _OF_SERVERS:
         return _OF_SERVERS[kind] + (f" ({data['server']})" if data["server"] else "")
+    if kind == "rollout-led":
+        gone = f", after {data['after']} ended in no order" if data["crashed"] else ""
+        return f"{data['server']} judges it from now on{gone}"
     if kind.startswith("rollout-"):
         return _of_rollout(kind, data)
     version = data.get("version")

@@ -33,6 +33,8 @@ def show(rollout: JsonObject) -> None:
         output.print_line(f"replay: {_replay(rollout['replay'])}")
     if rollout["crashes"]:
         output.print_line(f"crashes: {rollout['crashes']} of {rollout['max_crashes']} that put the old version back")
+    if rollout.get("leader") and not rollout["over"]:
+        output.print_line(f"judged by: {rollout['leader']}")
     output.print_line()
     output.print_line(_reason(rollout))
     for note in rollout["notes"]:

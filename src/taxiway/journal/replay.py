@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taxiway.journal import rollout as rollouts
-from taxiway.journal.event import SNAPSHOT, Event
+from taxiway.journal.event import BEAT, SNAPSHOT, Event
 from taxiway.journal.rollout import Rollout, Wish
 
 __all__ = ["KINDS", "ModelState", "Pin", "apply", "replay"]
@@ -152,6 +152,8 @@ _REDUCERS: Mapping[str, Callable[[ModelState, Event], ModelState]] = {
     "rollout-joined": _of_rollout(rollouts.joined),
     "rollout-left": _of_rollout(rollouts.left),
     "rollout-crashed": _of_rollout(rollouts.crashed),
+    "rollout-led": _of_rollout(rollouts.led),
+    BEAT: _of_rollout(rollouts.beaten),
     "rollout-closed": _of_rollout(rollouts.closed),
 }
 KINDS = tuple(_REDUCERS)

@@ -10,6 +10,8 @@
 | `rollout-joined` | `server` | a server begins to serve it |
 | `rollout-left` | `server` | a server that serves it is stopped in order |
 | `rollout-crashed` | `server` | a server that serves it ended in no order, and is back |
+| `rollout-led` | `server`, `after`, `crashed`, `seen` | `server` judges it from now on, as `after` did |
+| `rollout-beat` | `server` | the server that judges it is there |
 | `rollout-closed` | `because` | it asks for nothing any more |
 
 Each names its `rollout`. `wish` is what it wants served from then on, so that a table can be worked out again without
@@ -25,11 +27,14 @@ from typing import Any
 from taxiway.journal.event import Event
 
 __all__ = [
-    "ENDED_BY_HAND", "Rollout", "Wish", "changed", "closed", "crashed", "ended", "joined", "left", "looked", "started",
+    "ENDED_BY_HAND", "NOBODY", "Rollout", "Wish", "beaten", "changed", "closed", "crashed", "ended", "joined", "led",
+    "left", "looked", "started",
 ]  # fmt: skip
 
 ENDED_BY_HAND = "rolled back"
 """The state that a rollback or a hold by hand leaves a rollout in."""
+NOBODY = "(nobody)"
+"""Who leads a rollout whose leader was stopped in order, until another server does."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,9 @@ class Rollout:
 
     ``above`` was the newest version when it began. ``started_at``, ``entered_at`` (this state, or this step)
     and ``looked_at`` are seconds since the epoch. ``seen``, ``baseline`` and ``verdict`` are documents of
-    :mod:`taxiway.rollout`. ``over`` says that nothing comes any more. ``leader`` is the server that began it;
-    empty where the journal is of one server. ``serving`` are the servers that serve it and
+    :mod:`taxiway.rollout`. ``over`` says that nothing comes any more. ``leader`` is the server that judges it;
+    empty where the journal is of one server. ``beat_id`` is the event by which it was there last, 0 before the first.
+    ``serving`` are the servers that serve it and
     were not stopped in order; ``crashes`` counts how often one of them ended otherwise. ``look_id`` is the event of the
     last look, 0 when something else came since; it stands for the looks from ``look_since`` on.
     """
@@ -78,6 +84,7 @@ class Rollout:
     because: str = ""
     over: bool = False
     leader: str = ""
+    beat_id: int = 0
     serving: frozenset[str] = frozenset()
     crashes: int = 0
     look_id: int = 0
@@ -144,7 +151,28 @@ def joined(rollout: Rollout, event: Event) -> Rollout:
 
 def left(rollout: Rollout, event: Event) -> Rollout:
     """The rollout when a server was stopped in order."""
-    return replace(rollout, serving=rollout.serving - {str(event.data["server"])}, look_id=0)
+    server = str(event.data["server"])
+    leader = NOBODY if server and server == rollout.leader else rollout.leader
+    return replace(rollout, serving=rollout.serving - {server}, leader=leader, look_id=0)
+
+
+def led(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout when a server begins to judge it in another's place."""
+    gone = {str(event.data["after"])} if event.data["crashed"] else set()
+    return replace(
+        rollout,
+        leader=str(event.data["server"]),
+        beat_id=0,
+        seen=event.data.get("seen", rollout.seen),
+        serving=rollout.serving - gone,
+        crashes=rollout.crashes + len(gone),
+        look_id=0,
+    )
+
+
+def beaten(rollout: Rollout, event: Event) -> Rollout:
+    """The rollout when the server that judges it is there; another's word for that counts for nothing."""
+    return replace(rollout, beat_id=event.id) if event.data["server"] == rollout.leader else rollout
 
 
 def crashed(rollout: Rollout, event: Event) -> Rollout:

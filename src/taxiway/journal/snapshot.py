@@ -24,7 +24,7 @@ __all__ = ["begin", "load", "snapshot"]
 log = logging.getLogger(__name__)
 
 # Another number whenever a reducer comes to another state than before from the same events.
-_REDUCERS = 1
+_REDUCERS = 2
 _EVENTS_BETWEEN = 500
 
 

@@ -171,6 +171,7 @@ def judge_arms(
             assigned=assigned,
             served=served,
             labelled=labelled,
+            split_before=seen.split_before,
             goal=None if goals[0] is None or goals[1] is None else (goals[0], goals[1]),
             base_rates=base_rates,
         )

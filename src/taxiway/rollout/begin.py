@@ -8,10 +8,10 @@ from typing import Any
 
 from taxiway.rollout.arms import Experiment, experiment_document
 from taxiway.rollout.document import plan_document
+from taxiway.rollout.entry import Entry
 from taxiway.rollout.plan import RolloutPlan
 from taxiway.rollout.routing import Sides, experiment_wish, wish
 from taxiway.rollout.states import State
-from taxiway.rollout.steer import Entry
 
 __all__ = ["Place", "name_of", "started", "started_experiment"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from taxiway.errors import FailedPrecondition, NotFound
+from taxiway.rollout.entry import Entry
 from taxiway.serve.fleet import Model
 
-__all__ = ["check_defaults", "check_version", "defaults", "newest"]
+__all__ = ["asked", "check_defaults", "check_version", "defaults", "newest"]
 
 
 def defaults(model: Model) -> Mapping[str, object]:
@@ -37,6 +38,37 @@ def check_defaults(model: Model) -> None:
 
     values = {**defaults(model), "model": model.name, "to": 0}
     (parse_experiment if "arms" in values else parse_plan)(values, f"the rollout of {model.name} in the settings")
+
+
+def asked(model: Model, values: Mapping[str, object], tokens: tuple[str, str]) -> tuple[Entry, list[int]]:
+    """The event that begins the rollout that somebody asks for, and the versions that it brings.
+
+    ``tokens`` were never used before: for its name, and its salt.
+
+    Raises:
+        InvalidArgument, NotFound, FailedPrecondition: it cannot be; the hint says what would work.
+    """
+    from taxiway.rollout.arms import parse_experiment
+    from taxiway.rollout.baseline import check_guards
+    from taxiway.rollout.begin import Place, name_of, started, started_experiment
+    from taxiway.rollout.parse import over, parse_plan
+
+    source = model.default
+    if source is None:
+        raise FailedPrecondition(
+            f"no version of {model.name} answers, so there is nothing to compare with", hint="publish one"
+        )
+    given = {**over(defaults(model), values), "model": model.name}
+    if "to" not in given and "arms" not in given:
+        given["to"] = newest(model, source)
+    tried = parse_experiment(given, "the plan") if "arms" in given else None
+    plan = parse_plan(given, "the plan") if tried is None else tried.plan
+    check_guards(plan)
+    versions = [plan.to] if tried is None else [arm.version for arm in tried.arms]
+    for version in versions:
+        check_version(model, version, source)
+    place = Place(source, max(model.whole() | {plan.to}), name_of(model.name, plan.to, tokens[0]), tokens[1])
+    return started(plan, place) if tried is None else started_experiment(tried, place), versions
 
 
 def newest(model: Model, source: int) -> int:

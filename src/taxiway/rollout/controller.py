@@ -12,13 +12,16 @@ import secrets
 import socket
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from taxiway.clock import Clock
-from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
+from taxiway.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.journal import Event, Rollout
-from taxiway.rollout.choose import check_defaults, check_version, defaults, newest
+from taxiway.rollout.choose import asked, check_defaults, defaults
 from taxiway.rollout.decide import Rule
+from taxiway.rollout.entry import Entry
+from taxiway.rollout.lead import Leadership
 from taxiway.rollout.states import BEFORE, Change, State
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.fleet import Model
@@ -51,7 +54,8 @@ class Controller:
         self._loop, self._plane, self._clock, self._replays = loop, plane, clock, replays
         # In a journal of its own a server needs no name.
         ports, shared = loop.settings, in_database(loop.settings.state)
-        self._server = f"{socket.gethostname()}:{ports.rest_port}:{ports.grpc_port}" if shared else ""
+        name = ports.server_name or f"{socket.gethostname()}:{ports.rest_port}:{ports.grpc_port}"
+        self._lead = Leadership(name if shared else "", ports.takeover_seconds)
         self._taken_up: set[str] = set()
         self._said: dict[tuple[str, str], str] = {}
         self._stopped = threading.Event()
@@ -80,7 +84,7 @@ class Controller:
         if self._thread.is_alive():
             self._thread.join(5.0)
         try:
-            self._loop.ask(self._leave, 5.0)
+            self._loop.decide(self._leave, 5.0)
         except TaxiwayError as error:
             log.warning("That this server was stopped in order could not be kept: %s", error.message)
 
@@ -99,7 +103,7 @@ class Controller:
         _libraries()
         self._check_replay(model, plan)
         self._look_first(model, plan.get("to"))
-        record = self._loop.ask(lambda: self._begin(self._model(model), plan, who))
+        record = self._loop.decide(lambda: self._begin(self._model(model), plan, who))
         self._loop.wait_until(lambda models: _is_past(models, model, record.id), wait_seconds)
         status = self.status(model)
         if status["rollout"] == record.id and status["state"] == State.FAILED.value:
@@ -115,7 +119,7 @@ class Controller:
     def change(self, model: str, verb: str, who: str, arm: str | None = None) -> JsonObject:
         """Do what somebody asks for; see :class:`taxiway.serve.rollouts.Rollouts`."""
         _libraries()
-        self._loop.ask(lambda: self._change(self._model(model), verb, who, arm))
+        self._loop.decide(lambda: self._change(self._model(model), verb, who, arm))
         return self.status(model)
 
     def status(self, model: str) -> JsonObject:
@@ -168,11 +172,11 @@ class Controller:
         """Once for each rollout, keep that this process serves it; whether the one before ended in no order."""
         model = self._loop.models[name]
         record = model.state.rollout
-        if not _under_way(record) or record.id in self._taken_up:
+        if not _under_way(record) or (record.id in self._taken_up and self._lead.server in record.serving):
             return False
         from taxiway.rollout.steer import taken_up
 
-        entry = taken_up(record, self._server)
+        entry = taken_up(record, self._lead.server)
         try:
             if entry is not None:
                 self._keep(model, entry, "server")
@@ -185,8 +189,8 @@ class Controller:
     def _leave(self) -> None:
         for model in self._loop.models.values():
             record = model.state.rollout
-            if _under_way(record) and self._server in record.serving:
-                data = {"rollout": record.id, "server": self._server}
+            if _under_way(record) and self._lead.server in record.serving:
+                data = {"rollout": record.id, "server": self._lead.server}
                 self._loop.record(model, Event("rollout-left", model.name, "server", self._clock.now(), data))
 
     def _look(self, name: str) -> None:
@@ -201,9 +205,10 @@ class Controller:
         except TaxiwayError as error:  # whatever keeps the next one from beginning, the one under way is watched
             self._say(name, "no rollout begins by itself", error)
         try:
+            self._lead_on(model)
             for _ in range(_MOVES):
                 record = model.state.rollout
-                entry = None if record is None or not self._leads(record) else steer(record, self._sight(model))
+                entry = steer(record, self._sight(model)) if record is not None and self._lead.may_act(record) else None
                 if entry is None:
                     return
                 self._keep(model, entry, "rollout")
@@ -213,43 +218,25 @@ class Controller:
             self._say(name, "the rollout stands still", error)
 
     def _say(self, name: str, what: str, error: TaxiwayError) -> None:
-        """Log it once, and not at every look."""
+        """Log it once, and not at every look; that another server was quicker is not worth a word."""
+        if isinstance(error, Aborted):
+            return
         if self._said.get((name, what)) != error.message:
             self._said[name, what] = error.message
             log.warning("%s: %s: %s", name, what, error.message)
 
     def _begin(self, model: Model, values: Mapping[str, object], who: str) -> Rollout:
-        from taxiway.rollout.arms import parse_experiment
-        from taxiway.rollout.baseline import check_guards
-        from taxiway.rollout.begin import Place, name_of, started, started_experiment
-        from taxiway.rollout.parse import over, parse_plan
-        from taxiway.rollout.steer import Entry
-
-        source = model.default
-        if source is None:
-            raise FailedPrecondition(
-                f"no version of {model.name} answers, so there is nothing to compare with", hint="publish one"
-            )
         running = model.state.rollout
         if _under_way(running) and running.state != State.LIVE.value:
             raise FailedPrecondition(
                 f"a rollout of version {running.target} of {model.name} is under way ({running.state})",
                 hint=f"taxiway rollout abort {model.name}, or wait for its end",
             )
-        given = {**over(defaults(model), values), "model": model.name}
-        if "to" not in given and "arms" not in given:
-            given["to"] = newest(model, source)
-        tried = parse_experiment(given, "the plan") if "arms" in given else None
-        plan = parse_plan(given, "the plan") if tried is None else tried.plan
-        check_guards(plan)
-        for version in [plan.to] if tried is None else [arm.version for arm in tried.arms]:
-            check_version(model, version, source)
+        entry, versions = asked(model, values, (secrets.token_hex(4), secrets.token_hex(8)))
+        for version in versions:
             model.try_afresh(version)
-        highest = max(model.whole() | {plan.to})
-        place = Place(source, highest, name_of(model.name, plan.to, secrets.token_hex(4)), secrets.token_hex(8))
-        entry = started(plan, place) if tried is None else started_experiment(tried, place)
         if _under_way(running):
-            because = f"a rollout of version {plan.to} begins, so version {running.source} is no longer kept"
+            because = f"a rollout of version {entry.data['to']} begins, so version {running.source} is no longer kept"
             self._keep(model, Entry("rollout-closed", {"rollout": running.id, "because": because}), who)
         self._keep(model, entry, who)
         record = model.state.rollout
@@ -291,12 +278,12 @@ class Controller:
 
     def _status(self, model: Model) -> JsonObject:
         from taxiway.rollout.report import report
-        from taxiway.rollout.steer import next_action, view
+        from taxiway.rollout.steer import next_action, own, view
 
         record = model.state.rollout
         if record is None:
             raise NotFound(f"{model.name} has had no rollout", hint=f"taxiway rollout start {model.name}")
-        sight = self._sight(model)
+        sight = own(record, self._sight(model))
         now = view(record, sight)
         action = None if record.over else next_action(now, sight)
         return {**report(now, action, sight), "journal_problem": self._loop.journal_problem}
@@ -317,6 +304,7 @@ class Controller:
             newest=max(model.whole(), default=0),
             waits=not model.settings.rollout.once,
             replay=self._replayed(model),
+            server=self._lead.server,
         )
 
     def _replayed(self, model: Model) -> JsonObject | None:
@@ -334,12 +322,28 @@ class Controller:
 
     def _leads(self, record: Rollout | None) -> bool:
         """Whether it is judged here; who judges it elsewhere counts other requests, and adds them to what it knows."""
-        return record is None or record.leader in ("", self._server)
+        return record is None or self._lead.leads(record)
+
+    def _lead_on(self, model: Model) -> None:
+        """Of several servers, say that this one judges the rollout, still or from now on."""
+        from taxiway.rollout.steer import counts_on
+
+        record, sharing = model.state.rollout, self._loop.sharing
+        if not _under_way(record) or sharing is None:
+            return
+        serves = set() if record.wish is None else record.wish.versions - set(model.serving())
+        entry = self._lead.due(model.name, record, serves=not serves, now=self._clock.monotonic(), since=sharing.since)
+        if entry is not None and entry.kind == "rollout-led":
+            sight = replace(self._sight(model), outcomes=self._plane.outcomes(model.name))
+            entry.data["seen"] = counts_on(record, sight)
+            log.warning("%s: this server judges its rollout from now on; %s did", model.name, record.leader)
+        if entry is not None:
+            self._keep(model, entry, "rollout")
 
     def _keep(self, model: Model, entry: Any, who: str) -> None:
         data = entry.data
         if entry.kind == "rollout-started":
-            data = {**data, "server": self._server}
+            data = {**data, "server": self._lead.server}
             self._taken_up.add(data["rollout"])
         self._loop.record(model, Event(entry.kind, model.name, who, self._clock.now(), data), entry.replaces)
 

@@ -53,7 +53,8 @@ _UNSETTLED = "unsettled"
 class Seen:
     """All that was seen: ``total`` sums, the ``raw`` counts they go up to, the canary's last answers.
 
-    ``paused_seconds`` is for how long nothing was to be learned by it, since somebody or something paused it.
+    ``paused_seconds`` is for how long nothing was to be learned by it, since somebody or something paused it. The split
+    was asked for at ``split_before`` steps before it was last begun anew.
     """
 
     epoch: str
@@ -61,6 +62,7 @@ class Seen:
     total: Mapping[str, float]
     recent: Recent
     paused_seconds: float = 0.0
+    split_before: int = 0
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Seen:
@@ -72,13 +74,15 @@ class Seen:
             document.get("total", {}),
             Recent(recent.get("bad", 0), recent.get("answers", 0), recent.get("bad_ever", 0)),
             document.get("paused_seconds", 0.0),
+            document.get("split_before", 0),
         )
 
     def document(self) -> dict[str, Any]:
         """For the journal."""
         recent = {"bad": self.recent.bad, "answers": self.recent.answers, "bad_ever": self.recent.bad_ever}
         kept = {"epoch": self.epoch, "raw": dict(self.raw), "total": dict(self.total), "recent": recent}
-        return {**kept, "paused_seconds": self.paused_seconds} if self.paused_seconds else kept
+        more = {"paused_seconds": self.paused_seconds, "split_before": self.split_before}
+        return {**kept, **{name: value for name, value in more.items() if value}}
 
 
 def look(
@@ -87,17 +91,19 @@ def look(
     experiment: str,
     target: int,
     brought: Collection[str] = (CANARY,),
+    *,
+    server: str = "",
 ) -> Seen:
     """What was seen when the data plane's document of ``experiment`` is added; None, or another one's, adds nothing.
 
     A version that was just loaded is slow: until each arm that is ``brought`` (as its counts begin) has answered some
-    requests, what is slow is not added, of no arm.
+    requests, what is slow is not added, of no arm. ``server`` says whose document it is where there are several.
     """
     if outcomes is None or outcomes["experiment"] != experiment:
         return seen
-    epoch, raw = f"{experiment} {outcomes['began_unix_ms']}", _flat(outcomes, target)
-    before = seen.raw if epoch == seen.epoch else {}
-    total = dict(seen.total if before else _without(seen, _SPLIT).total)
+    epoch, raw = _epoch(outcomes, server), _flat(outcomes, target)
+    seen = seen if epoch == seen.epoch else replace(anew(seen), epoch=epoch, raw={})
+    before, total = seen.raw, dict(seen.total)
     settled = _settled(before, brought)
     for name, count in raw.items():
         more = count - before.get(name, 0)
@@ -121,7 +127,20 @@ def look(
             total[_STEP + name] = total.get(_STEP + name, 0) + more
     for arm in {name.partition(".")[0] for name in raw if f".{_GOAL}" in name}:
         total |= _goal_sums(f"{arm}.{_GOAL}", total, before, raw)
-    return replace(seen, epoch=epoch, raw=raw, total=total, recent=_recent(outcomes, target))
+    return replace(seen, raw=raw, total=total, recent=_recent(outcomes, target))
+
+
+def handed_over(
+    seen: Seen, outcomes: Mapping[str, Any] | None, experiment: str, target: int, *, server: str = ""
+) -> Seen:
+    """The same when ``server`` counts on; what it has counted so far is not added, another's counts stand for it."""
+    if outcomes is None or outcomes["experiment"] != experiment:
+        return seen
+    return replace(anew(seen), epoch=_epoch(outcomes, server), raw=_flat(outcomes, target))
+
+
+def _epoch(outcomes: Mapping[str, Any], server: str) -> str:
+    return f"{outcomes['experiment']} {outcomes['began_unix_ms']} {server}".rstrip()
 
 
 def _goal_sums(prefix: str, total: Mapping[str, float], before: Mapping[str, float], raw: Mapping[str, float]) -> Sums:
@@ -158,8 +177,8 @@ def begin_step(seen: Seen) -> Seen:
 
 
 def anew(seen: Seen) -> Seen:
-    """The same when somebody resumes: whether the arms get their shares is asked from here on."""
-    return _without(seen, _SPLIT)
+    """The same when somebody resumes, or a process begins to count: whether the arms get their shares is asked anew."""
+    return replace(_without(seen, _SPLIT), split_before=seen.split_before + len(_split_steps(seen)))
 
 
 def observations(seen: Seen, base_rates: Mapping[str, float], *, shadow: float = 0.0) -> Observations:
@@ -179,6 +198,7 @@ def observations(seen: Seen, base_rates: Mapping[str, float], *, shadow: float =
         assigned=assigned,
         served=served,
         labelled=labelled,
+        split_before=seen.split_before,
         paired=_paired(total),
         goal=_goal(total),
         base_rates=base_rates,
@@ -202,15 +222,17 @@ def units_of(seen: Seen, arm: str) -> int:
 
 def split_of(seen: Seen, arms: Sequence[str], what: str) -> tuple[Assigned, ...]:
     """How many came to each arm, of what :data:`SPLIT` names, at each step, with the shares that they had in it."""
-    total = seen.total
-    steps = sorted({int(name.split(".")[1]) for name in total if name.startswith(_SPLIT) and name.endswith(_SHARE)})
-    found = []
-    for step in steps:
+    total, found = seen.total, []
+    for step in _split_steps(seen):
         shares = [total.get(f"{_SPLIT}{step}.{arm}.{_SHARE}", 0) for arm in arms]
         if all(shares):
             counts = tuple(int(total.get(f"{_SPLIT}{step}.{arm}.{what}", 0)) for arm in arms)
             found.append(Assigned(counts, tuple(share / sum(shares) for share in shares)))
     return tuple(found)
+
+
+def _split_steps(seen: Seen) -> list[int]:
+    return sorted({int(name.split(".")[1]) for name in seen.total if name.startswith(_SPLIT) and name.endswith(_SHARE)})
 
 
 def _of_copies(total: Mapping[str, float], share: float) -> tuple[Exposure, ...]:

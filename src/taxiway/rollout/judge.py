@@ -47,8 +47,8 @@ def judge(plan: RolloutPlan, seen: Observations, *, brief: bool = False) -> Judg
     return Judgement(
         verdicts=verdicts,
         braked=brake(seen.recent),
-        split_uneven=any(uneven(each) for each in (seen.assigned, seen.served)),
-        labels_uneven=uneven(seen.labelled),
+        split_uneven=any(uneven(each, seen.split_before) for each in (seen.assigned, seen.served)),
+        labels_uneven=uneven(seen.labelled, seen.split_before),
         goal=None if plan.goal is None else _goal_verdict(plan, plan.goal, seen.goal),
         step_units=min(seen.step_units),
     )

@@ -63,8 +63,8 @@ class Observations:
 
     ``assigned`` counts units where the routing sent them, ``served`` those of them that got an answer, and ``labelled``
     those that a label came for, a part for each step, in which each unit is counted once; all three begin anew when a
-    person resumes what they paused. ``paired`` holds the shadow comparison of each paired guard. ``goal`` is (canary,
-    control).
+    person resumes what they paused, or a process begins to count, and ``split_before`` parts were looked at before
+    that. ``paired`` holds the shadow comparison of each paired guard. ``goal`` is (canary, control).
     ``base_rates`` are the old version's rates of bad answers, fixed before the rollout began; a guard without one
     counts as 0, which allows least.
     """
@@ -75,6 +75,7 @@ class Observations:
     assigned: tuple[Assigned, ...] = ()
     served: tuple[Assigned, ...] = ()
     labelled: tuple[Assigned, ...] = ()
+    split_before: int = 0
     paired: Mapping[str, Paired] = field(default_factory=dict)
     goal: tuple[Arm, Arm] | None = None
     base_rates: Mapping[str, float] = field(default_factory=dict)

@@ -60,6 +60,7 @@ def report(now: View, action: Action | None, sight: Sight) -> dict[str, Any]:
         "step": record.step + 1,
         "steps": [_percent(each) for each in plan.steps],
         "who": record.who,
+        "leader": record.leader,
         "started_at": record.started_at,
         "entered_at": record.entered_at,
         "arms": _arms(now.seen, record.source, record.target, share, sight.default)

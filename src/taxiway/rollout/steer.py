@@ -11,10 +11,11 @@ from taxiway.journal import Rollout
 from taxiway.rollout.arms import Experiment, decide_arms, experiment_document, judge_arms, parse_experiment
 from taxiway.rollout.baseline import Baseline, measured, prepare
 from taxiway.rollout.baseline import progress as measuring
-from taxiway.rollout.counts import Seen, anew, begin_step, look, observations, settles
+from taxiway.rollout.counts import Seen, anew, begin_step, handed_over, look, observations, settles
 from taxiway.rollout.decide import Action, Move, Progress, Rule, Stay, decide
 from taxiway.rollout.demand import ReplayDemand, met, progress, unmet
 from taxiway.rollout.document import as_kept, plan_document, read_document
+from taxiway.rollout.entry import Entry
 from taxiway.rollout.evidence.brake import brake
 from taxiway.rollout.judge import judge
 from taxiway.rollout.plan import RolloutPlan
@@ -23,7 +24,19 @@ from taxiway.rollout.routing import CANARY, Sides, experiment, experiment_wish, 
 from taxiway.rollout.states import BEFORE, IN_PROCESS, Change, State, follow
 from taxiway.rollout.verdict import Judgement
 
-__all__ = ["LOOK_SECONDS", "Entry", "Sight", "View", "command", "own", "sides", "steer", "taken_up", "view"]
+__all__ = [
+    "LOOK_SECONDS",
+    "Entry",
+    "Sight",
+    "View",
+    "command",
+    "counts_on",
+    "own",
+    "sides",
+    "steer",
+    "taken_up",
+    "view",
+]
 
 LOOK_SECONDS = 1.0
 """The time between two looks."""
@@ -43,6 +56,7 @@ class Sight:
     an earlier rollout, which :func:`own` leaves out. ``default`` answers requests that name no version; ``loaded`` is
     True when the new version serves, False when it was given up, with the ``problem``. ``newest`` is the newest version
     there. ``waits`` says that new versions wait for rollouts. ``replay`` is what the replay under way has come to.
+    ``server`` is whose sight it is, where several share a journal.
     """
 
     now: float
@@ -53,15 +67,7 @@ class Sight:
     newest: int = 0
     waits: bool = False
     replay: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An event to be, without who and when; ``replaces`` is the journal's."""
-
-    kind: str
-    data: dict[str, Any]
-    replaces: int = 0
+    server: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ def view(record: Rollout, sight: Sight, *, brief: bool = False) -> View:
     plan = read_document(record.plan) if tried is None else tried.plan
     state, baseline = State(record.state), Baseline.read(record.baseline)
     counted = experiment(record.id, state)
-    seen = look(Seen.read(record.seen), sight.outcomes, counted, record.target, _brought(tried))
+    brought = _brought(tried)
+    seen = look(Seen.read(record.seen), sight.outcomes, counted, record.target, brought, server=sight.server)
     judgement = Judgement((), braked=state is State.LIVE and brake(seen.recent))
     arms: dict[str, Judgement] = {}
     if state in _COMPARED and not record.over and tried is not None:
@@ -160,6 +167,12 @@ def taken_up(record: Rollout, server: str) -> Entry | None:
     if server not in record.serving:
         return Entry("rollout-joined", data)
     return Entry("rollout-crashed", data) if State(record.state) in IN_PROCESS else None
+
+
+def counts_on(record: Rollout, sight: Sight) -> dict[str, Any]:
+    """What a rollout has seen, from when the server whose ``sight`` it is judges it."""
+    counted = experiment(record.id, State(record.state))
+    return handed_over(Seen.read(record.seen), sight.outcomes, counted, record.target, server=sight.server).document()
 
 
 def next_action(now: View, sight: Sight) -> Action:

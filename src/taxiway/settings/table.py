@@ -6,6 +6,7 @@ The frozen dataclasses are the table, so that a setting cannot be documented and
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 MIB = 1 << 20
+_SERVER_NAME = re.compile(r"[A-Za-z0-9._:-]{0,128}")
 
 
 def row(
@@ -109,6 +111,14 @@ class ServerSettings:
     grpc_socket: str = row("", "A Unix socket for gRPC, beside the port; one of that name is taken over.")
     admin_port: int = row(8502, "The port of the admin API; 0 lets the system choose, -1 is off.", least=-1, most=65535)
     state: str = row("state/", "The directory of the server's own state, or a postgresql:// URL; empty keeps none.")
+    server_name: str = row(
+        "", "What the server is called in a journal that several share; empty is its host's name and its ports."
+    )
+    takeover_seconds: float = row(
+        15.0,
+        "How long the server that judges a rollout may be silent before another does; the same on all.",
+        least=1,
+    )
     token_file: str = row("", "A file with the bearer token of the admin API; TAXIWAY_TOKEN holds the token itself.")
     tls_cert_file: str = row("", "The server's certificate in PEM; with tls_key_file, REST and gRPC speak TLS only.")
     tls_key_file: str = row("", "The private key of tls_cert_file, in PEM.")
@@ -226,6 +236,10 @@ class Settings:
             # The scheme alone: what follows may hold a password.
             raise InvalidArgument(
                 f"state cannot be kept in {state.partition(':')[0]}://…", hint="a directory, or postgresql://…"
+            )
+        if not _SERVER_NAME.fullmatch(self.server.server_name):
+            raise InvalidArgument(
+                f"server_name = {self.server.server_name!r}", hint="up to 128 of a-z, A-Z, 0-9, . _ : and -"
             )
         if recorded and not self.server.recordings and (not state or in_database(state)):
             raise InvalidArgument(

@@ -164,6 +164,10 @@ def test_journals_of_earlier_versions_are_replayed_for_ever(file: Path, tmp_path
     ]
     if file.stem == "journal-1":
         return
+    if file.stem == "journal-3":
+        handed = states["handed-over"].rollout
+        assert handed is not None and (handed.leader, handed.crashes, handed.serving) == ("b", 1, frozenset({"b"}))
+        assert handed.seen["split_before"] == 1 and handed.beat_id == 49
     crashing = states["crashing"].rollout
     assert crashing is not None and (crashing.state, crashing.crashes) == ("canary", 2)
     assert crashing.serving == {"", "b:8501:8500"} and crashing.seen["total"]["canary.answered"] > 0

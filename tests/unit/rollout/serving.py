@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,20 @@ class Server:
         rollout: object = "immediate",
         versions: int = 2,
         replays: ReplaysOf | None = None,
+        server: Mapping[str, Any] | None = None,
     ) -> None:
         self.root = tmp_path
         self.clock = SkippingClock()
         self.plane = CountingPlane(self.clock, rates)
         for version in range(1, versions + 1):
             self.publish(version)
-        values = {"admin_port": 0, "state": str(tmp_path / "state"), "quiet_seconds": 0.0, "poll_seconds": 0.05}
+        values: dict[str, Any] = {
+            "admin_port": 0,
+            "state": str(tmp_path / "state"),
+            "quiet_seconds": 0.0,
+            "poll_seconds": 0.05,
+        }
+        values |= server or {}
         models = {"digits": {"source": str(tmp_path / "models" / "digits"), "rollout": rollout, "keep_previous": 0}}
         read = read_settings(environ={}, server=values, models=models)
         self.handle = ServeHandle(read, sort_paths({}), self.plane, self.clock, rollouts=attach, replays=replays)

@@ -135,13 +135,13 @@ def test_a_version_that_ends_its_process_is_put_back_and_not_loaded_again(
 
 def test_who_does_not_lead_a_rollout_leaves_it_to_the_server_that_does(serving: Begin) -> None:
     server = serving(rates=bad)
-    server.controller._server = "a:8501"
+    server.controller._lead.server = "a:8501"
     server.begin()
-    server.controller._server = "b:8501"
+    server.controller._lead.server = "b:8501"
     counted = server.controller.status("digits")["arms"]
     status = server.go_on(300)
     assert (status["state"], status["step"], status["arms"]) == ("canary", 1, counted)
-    server.controller._server = "a:8501"
+    server.controller._lead.server = "a:8501"
     assert server.go_on(300)["state"] == "rolled back"
 
 
@@ -296,6 +296,24 @@ def test_the_commands(serving: Begin, capsys: pytest.CaptureFixture[str], tmp_pa
     assert "rolling back" in said("rollout", "abort", "digits")
     server.controller.look()
     assert said("rollout", "start", "digits", "--to", "2", "--steps", "80", code=2).startswith("error: the steps 80 %")
+
+
+def test_what_the_rollout_before_was_told_is_not_taken_for_the_next_ones(
+    serving: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serving()
+    server.begin()
+    server.go_on(30)
+    server.controller.change("digits", "abort", "ann")
+    server.controller.look()
+    before = server.plane.outcomes("digits")
+    assert before is not None
+    told = {**before, "arms": [{**arm, "judged": 9} for arm in before["arms"]]}
+    monkeypatch.setattr(server.plane, "outcomes", lambda model: told)
+    server.controller.begin("digits", {"to": 2, "goal": "revenue", "measure": "1h"}, "ann", 0.0)
+    status = server.controller.status("digits")
+    assert status["state"] in ("pending", "warming")
+    assert "no feedback has come yet" in status["notes"][0]
 
 
 def test_watch_prints_what_changes_and_ends_when_it_is_over(serving: Begin, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,6 +159,7 @@ def test_pause_keeps_the_shares_and_resume_begins_the_step_anew() -> None:
     assert world.rollout.state == "paused"
     world.command(Change.RESUME_CANARY)
     assert not [name for name in world.rollout.seen["total"] if name.startswith("split.")]
+    assert world.rollout.seen["split_before"] == 2
     world.run(3600, 5, lambda w: w.rollout.state == "live")
     assert world.rollout.state == "live"
 

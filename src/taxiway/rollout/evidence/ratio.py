@@ -55,14 +55,14 @@ def sample_ratio(assigned: Iterable[Assigned]) -> EValue:
     return EValue(sum(_log_factor(counts, shares) for shares, counts in _by_shares(assigned).items()))
 
 
-def uneven(parts: Sequence[Assigned], alpha: float = ALPHA) -> bool:
+def uneven(parts: Sequence[Assigned], before: int = 0, alpha: float = ALPHA) -> bool:
     """Whether the arms do not get their shares at some of the steps, one part each, in their order.
 
     A unit that comes back at the next step is in the same arm again, so what the steps show is no product of
     independent evidence. Each part is asked by itself, the k-th for its share α/(k(k+1)) of the chance of a false
-    alarm; however they hang together, they stay within α.
+    alarm; however they hang together, they stay within α. When counting began anew, ``before`` parts had their shares.
     """
-    return any(sample_ratio([part]).reaches(alpha / (k * (k + 1))) for k, part in enumerate(parts, 1))
+    return any(sample_ratio([part]).reaches(alpha / (k * (k + 1))) for k, part in enumerate(parts, before + 1))
 
 
 def _by_shares(assigned: Iterable[Assigned]) -> dict[tuple[float, ...], list[int]]:

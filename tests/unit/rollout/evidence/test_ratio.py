@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from taxiway.errors import InvalidArgument
-from taxiway.rollout.evidence.ratio import ALPHA, Assigned, sample_ratio
+from taxiway.rollout.evidence.ratio import ALPHA, Assigned, sample_ratio, uneven
 
 
 def test_it_is_the_dirichlet_multinomial_over_the_multinomial() -> None:
@@ -35,6 +35,18 @@ def test_each_set_of_shares_is_a_factor() -> None:
     assert both == pytest.approx(
         sample_ratio([Assigned((120, 1880), (0.05, 0.95))]).log_e + sample_ratio([second]).log_e
     )
+
+
+def test_what_is_asked_anew_has_what_is_left_of_the_chance_of_a_false_alarm() -> None:
+    """The parts before count as if they had been even: a fifth part needs ten times the evidence of a second."""
+    part = Assigned((4700, 5300), (0.5, 0.5))
+    needed = 1 / ALPHA
+    log_e = sample_ratio([part]).log_e
+    most = next(k for k in range(99) if math.log(needed * (k + 1) * (k + 2)) > log_e)
+    assert most > 1
+    assert uneven([part], most - 1) and not uneven([part], most)
+    assert uneven([Assigned((0, 0), (0.5, 0.5))] * (most - 1) + [part])
+    assert not uneven([Assigned((0, 0), (0.5, 0.5))] * most + [part])
 
 
 def test_an_arm_that_should_get_nothing_and_does_is_a_mismatch() -> None:
