@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from taxiway.serve.api import serve
     from taxiway.train import train
     from taxiway.tune import tune
+    from taxiway.tune_serving import tune_serving
 
 __all__ = [
     "Client",
@@ -50,13 +51,14 @@ __all__ = [
     "status",
     "train",
     "tune",
+    "tune_serving",
 ]
 
 __version__ = "0.1.0"
 
 # A stage of a model's life is a package and the function that does it: `taxiway.serve` is both. Each of these
 # packages holds a function of its own name.
-_STAGES = frozenset({"export", "publish", "replay", "serve", "train", "tune"})
+_STAGES = frozenset({"export", "publish", "replay", "serve", "train", "tune", "tune_serving"})
 _OPERATIONS = ("feedback", "history", "hold", "release", "rollback", "status")
 _NAMES = {"Client": "taxiway.client", "bench": "taxiway.load", **dict.fromkeys(_OPERATIONS, "taxiway.client.operate")}
 # A stage does not import what stands above it. What such a package brings is handed over by the call.

@@ -20,6 +20,8 @@ use crate::tls;
 
 /// How much of an answer the server may send before we have read it.
 const WINDOW_BYTES: u32 = 16 << 20;
+/// What stands before a message: whether it is compressed, which we do not offer, and its length.
+const PREFIX_BYTES: usize = 5;
 /// What is kept of a refusal's text.
 const MAX_MESSAGE_BYTES: usize = 1000;
 
@@ -163,7 +165,11 @@ async fn grpc(response: Response<Incoming>) -> hyper::Result<Reply> {
     let trailers = collected.trailers().unwrap_or(&parts.headers);
     let said = trailers.get("grpc-status").and_then(|value| value.to_str().ok()?.parse::<i32>().ok());
     if said == Some(0) {
-        return Ok(Reply::Answer(collected.to_bytes()));
+        let body = collected.to_bytes();
+        return Ok(match body.len() {
+            ..PREFIX_BYTES => Reply::Refused { code: "NO MESSAGE".to_owned(), message: String::new() },
+            _ => Reply::Answer(body.slice(PREFIX_BYTES..)),
+        });
     }
     let code = said.and_then(ErrorKind::from_code).map_or("NO STATUS", ErrorKind::name);
     let message = trailers.get("grpc-message").map_or(String::new(), |value| text(value.as_bytes()));
@@ -178,7 +184,7 @@ fn text(bytes: &[u8]) -> String {
 fn framed(message: &Bytes) -> Result<Bytes> {
     let length = u32::try_from(message.len())
         .map_err(|_| Error::invalid(format!("a message of {} bytes is more than gRPC can carry", message.len())))?;
-    let mut framed = BytesMut::with_capacity(message.len() + 5);
+    let mut framed = BytesMut::with_capacity(message.len() + PREFIX_BYTES);
     framed.put_u8(0);
     framed.put_u32(length);
     framed.extend_from_slice(message);

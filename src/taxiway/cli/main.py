@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("taxiway.cli.history:history", "Show what was changed, when, by whom."),
     "replay": ("taxiway.cli.replay:replay", "Ask two versions the requests that a server recorded."),
     "bench": ("taxiway.cli.bench:bench", "Put load on a server: throughput and latencies."),
+    "tune-serving": ("taxiway.cli.tune_serving:tune_serving", "Find the settings that serve a model best."),
     "drill": ("taxiway.cli.drill:drill", "Rehearse a bad version and see how soon it is noticed."),
     "browser": ("taxiway.cli.browser:browser", "Make a version for web pages, tried in a real browser."),
     "openapi": ("taxiway.cli.openapi:openapi", "Print what the REST port answers, as an OpenAPI document."),

@@ -18,7 +18,7 @@ from taxiway.load.requests import Asked, bytes_of, prepare
 from taxiway.load.window import Window, window_of
 from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
 
-__all__ = ["bench"]
+__all__ = ["bench", "look_up"]
 
 
 def bench(
@@ -62,11 +62,7 @@ def bench(
     """
     planned = _plan(plan)
     address = address_of(url, tls)
-    with Client(url, tls=tls) as client:
-        metadata = client.metadata(model, version=version, label=label)
-    name = signature or DEFAULT_SIGNATURE
-    found = _signature(metadata.signatures, name, model, is_recording=isinstance(data, str | os.PathLike))
-    asked = Asked(Target(model, version, label), name, found, address.protocol, address.path)
+    asked, answering = look_up(url, Target(model, version, label), signature, data, tls)
     prepared = prepare(asked, data, planned.rows)
     generator = Generator(address, prepared.requests)
     windows: list[Window] = []
@@ -84,8 +80,8 @@ def bench(
     return Report(
         url=url,
         model=model,
-        version=metadata.version,
-        signature=name,
+        version=answering,
+        signature=asked.name,
         requests=prepared.what,
         request_bytes=bytes_of(prepared.requests),
         windows=tuple(windows),
@@ -94,6 +90,23 @@ def bench(
         cores=cores,
         interrupted=interrupted,
     )
+
+
+def look_up(
+    url: str, target: Target, signature: str | None, data: Any, tls: Tls | None = None
+) -> tuple[Asked, int | None]:
+    """Whom requests are for, and the version that answers them, as the server says.
+
+    Raises:
+        InvalidArgument: the model has no such signature, and ``data`` is no recording, whose requests name their own.
+        NotFound, Unavailable: the server has no such model, or does not answer.
+    """
+    address, name = address_of(url, tls), signature or DEFAULT_SIGNATURE
+    with Client(url, tls=tls) as client:
+        metadata = client.metadata(target.model, version=target.version, label=target.label)
+    is_recording = isinstance(data, str | os.PathLike)
+    found = _signature(metadata.signatures, name, target.model, is_recording=is_recording)
+    return Asked(target, name, found, address.protocol, address.path), metadata.version
 
 
 def _plan(given: dict[str, Any]) -> Plan:

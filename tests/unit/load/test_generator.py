@@ -122,6 +122,15 @@ def test_calls_carry_the_message_and_end_with_their_status() -> None:
     assert abs(failure.count - window.answers) <= 2
 
 
+def test_a_calls_answer_is_its_message() -> None:
+    count = iter(range(1 << 30))
+    with grpc_server(lambda _, __: b"first" if next(count) == 0 else b"later") as url:
+        generator = Generator(address_of(url), [("/s/M", b"one")])
+        window = run(generator, 1)
+    (found,) = generator.different()
+    assert (found.first, found.others) == (b"first", ((b"later", window.answers - 1),))
+
+
 def test_an_interrupt_keeps_what_was_measured() -> None:
     def answer(number: int) -> tuple[int, bytes]:
         if number == 9:

@@ -1,0 +1,74 @@
+"""Where a model may be, and what the settings file is told of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
+from taxiway.tune_serving import api
+from taxiway.tune_serving.candidate import Candidate
+from taxiway.tune_serving.place import Placed, placed
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """``models/m`` with version 2 for TensorFlow and 10 for both engines."""
+    for version, files in ((2, ["saved_model.pb"]), (10, ["saved_model.pb", "model.tflite"])):
+        folder = tmp_path / "models" / "m" / str(version)
+        folder.mkdir(parents=True)
+        for file in files:
+            (folder / file).touch()
+    return tmp_path / "models"
+
+
+def test_a_model_its_version_and_any_directory_with_a_model_can_be_given(models: Path) -> None:
+    with placed(str(models / "m"), "none") as found:
+        assert (found.name, found.version, found.source) == ("m", 10, str(models / "m"))
+        assert found.engines == ("tensorflow", "litert")
+        assert [one.name for one in found.base.iterdir()] == ["10"] and (found.base / "10" / "model.tflite").is_file()
+    assert not found.base.exists() and (models / "m" / "10" / "model.tflite").is_file()
+    with placed(str(models / "m" / "2"), "none") as found:
+        assert (found.name, found.version, found.engines) == ("m", 2, ("tensorflow",))
+    exported = models.parent / "exported"
+    (models / "m" / "10").rename(exported)
+    with placed(str(exported), "none") as found:
+        assert (found.name, found.version, found.source) == ("exported", 1, "")
+
+
+def test_what_is_no_model_is_refused(models: Path) -> None:
+    with pytest.raises(InvalidArgument, match="holds no model"), placed(str(models), "none"):
+        pass
+    with pytest.raises(NotFound, match="There is no directory no/model"), placed("no/model", models):
+        pass
+    with pytest.raises(NotFound, match="There is no version of other"), placed("other", models):
+        pass
+
+
+def test_the_settings_are_written_where_the_rest_stays(tmp_path: Path) -> None:
+    file = tmp_path / "conf" / "taxiway.toml"
+    file.parent.mkdir()
+    there = Placed("m", 3, str(tmp_path / "models" / "m"), tmp_path, ("tensorflow",))
+    text = api._with_settings(file, there, Candidate("tensorflow", io_threads=1))
+    model = '[models.m]\nsource = "../models/m"\nengine = "tensorflow"\nbatching = "off"\n'
+    assert text == f"[server]\nio_threads = 1\n\n{model}"
+    # What an earlier search has set and this one does not want goes back to its default.
+    file.write_text(text + "record_rate = 0.5  # a sample\n" + "[defaults]\nwarm_up = false\n")
+    again = api._with_settings(file, there, Candidate("litert"))
+    assert again == (
+        "[server]\nio_threads = 0\n\n"
+        + model.replace('"tensorflow"', '"litert"') + "record_rate = 0.5  # a sample\n[defaults]\nwarm_up = false\n"
+    )  # fmt: skip
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "taxiway.toml"
+    with pytest.raises(NotFound, match="no directory"):
+        api.tune_serving(models / "m", write=tmp_path / "none" / "taxiway.toml")
+    file.write_text("[sever]\n")
+    with pytest.raises(InvalidArgument, match="unknown key 'sever'"):
+        api.tune_serving(models / "m", write=file)
+    file.write_text('[models]\nm = { source = "x" }\n')
+    with pytest.raises(FailedPrecondition, match="cannot be changed"):
+        api.tune_serving(models / "m", write=file)
