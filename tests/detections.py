@@ -34,7 +34,7 @@ BATCH = 25
 # Of both arms together: far more than a bad version takes, and what a version like the old one is watched for.
 MOST_REQUESTS = 20_000
 NULL_REQUESTS = 3000
-PLAN: dict[str, Any] = {"steps": [50], "measure": "1s", "max_duration": "24h", "guards": ["errors"]}
+PLAN: dict[str, Any] = {"steps": [50], "measure": "5s", "max_duration": "24h", "guards": ["errors"]}
 _OVER = ("rolled back", "live", "failed")
 
 

@@ -90,6 +90,8 @@ fn accused(number: usize, failing: usize, versions: &BTreeMap<i64, Lease>, bet: 
 fn units_that_always_fail_convict_no_version_that_is_like_the_old_one() {
     const ROLLOUTS: usize = 500;
     let (bet, versions) = (Bet::new(), versions());
+    // As the control plane's (`events_to_convict`).
+    assert!(bet.convicts(14, 0) && !bet.convicts(13, 0));
     let accused = (0..ROLLOUTS).filter(|&number| accused(number, 300, &versions, &bet)).count();
     // Such a bet comes to 0.35 %; with a coin at each step it is 3 %.
     assert!(accused <= 5, "{accused} of {ROLLOUTS} are convicted");
