@@ -20,7 +20,7 @@ from taxiway.serve.artifacts import Listings
 from taxiway.serve.plan import Found
 from taxiway.serve.source import Observation, ReadLabels
 from taxiway.settings import ServerSettings, in_database
-from taxiway.stores import MANIFEST_FILE, Entry, Shelf, cached_versions, is_cloud, open_store, pull
+from taxiway.stores import MANIFEST_FILE, Entry, Shelf, cached_versions, is_cloud, open_store, pull, pull_artifacts
 
 __all__ = ["Cache", "StoreSource", "cache_root"]
 
@@ -89,7 +89,8 @@ class StoreSource:
     """A model in an object store, its versions right under ``location``.
 
     A look asks the store in a thread of its own and waits for it a moment only: a store that hangs keeps no other
-    model from being looked at. What the store last said holds until it says something else.
+    model from being looked at. What the store last said holds until it says something else. After each look the same
+    thread brings the artefacts of versions that were pulled, which nothing waits for.
 
     Args:
         location: ``s3://bucket/…/MODEL`` or ``gs://…``.
@@ -111,7 +112,10 @@ class StoreSource:
         self._clock = clock
         self._shelf: Shelf | None = None
         self._whole: set[int] = set()
-        self._listings = Listings(f"it is kept in {self._url}, and servers leave artefacts there")
+        self._listings = Listings(f"it is kept in {self._url}, and was not brought here yet")
+        self._offers = settings.artifacts
+        self._bringing = threading.Lock()
+        self._refused: dict[int, str] = {}
         self._seen: dict[int, tuple[tuple[Entry, ...], float]] = {}
         self._asked: Future[Observation] | None = None
         self._asked_at = float("-inf")
@@ -142,6 +146,27 @@ class StoreSource:
         except Exception as error:  # the one who waits for the answer must get one
             log.exception("Looking at %s failed.", self._url)
             answer.set_result(Observation(problem=Internal(f"{type(error).__name__}: {error}").message))
+        else:
+            self._bring_artifacts(found)
+
+    def _bring_artifacts(self, found: tuple[Found, ...]) -> None:
+        """Bring what the manifests of pulled versions list by now; what goes wrong is said once, and tried again."""
+        shelf = self._shelf
+        if not self._offers or shelf is None or not self._bringing.acquire(blocking=False):
+            return
+        try:
+            folder = self._cache.folder(self._url)
+            for version in sorted({one.version for one in found if not one.waiting} & {*cached_versions(folder)}):
+                try:
+                    if pull_artifacts(shelf, version, folder):
+                        log.info("The artefacts of %s/%d are here.", self._url, version)
+                    self._refused.pop(version, None)
+                except TaxiwayError as error:
+                    if self._refused.get(version) != error.message:
+                        log.warning("The artefacts of %s/%d are not all here: %s", self._url, version, error.message)
+                    self._refused[version] = error.message
+        finally:
+            self._bringing.release()
 
     def _merged(self, seen: Observation) -> Observation:
         """``seen``, or while there is a problem what was known before; each change is said once."""
@@ -160,7 +185,7 @@ class StoreSource:
         return tuple(map(self._one, sorted(cached_versions(self._cache.folder(self._url)))))
 
     def _one(self, version: int, waiting: str = "") -> Found:
-        """A version; its artefacts are those it had when it was pulled."""
+        """A version; its artefacts are those that the manifest in the cache lists."""
         local = self._cache.folder(self._url) / str(version)
         return Found(version, f"{self._url}/{version}", waiting, self._listings.of(local))
 

@@ -18,7 +18,7 @@ from taxiway.stores.manifest import (
 from taxiway.stores.open import is_cloud, open_store
 from taxiway.stores.protocol import Document, Entry, Finish, Store
 from taxiway.stores.prune import Verdict, prune
-from taxiway.stores.pull import cached_versions, pull
+from taxiway.stores.pull import cached_versions, pull, pull_artifacts
 from taxiway.stores.shelf import Shelf, checked_name, models
 from taxiway.stores.uses import Use, uses
 
@@ -49,6 +49,7 @@ __all__ = [
     "prune",
     "pull",
     "pull_artifact",
+    "pull_artifacts",
     "read_labels",
     "read_manifest",
     "resolve",

@@ -1,4 +1,4 @@
-"""Verified pulls: a version of a store in a local directory, every byte held to its manifest; artefacts stay behind.
+"""Verified pulls: a version of a store in a local directory, every byte held to its manifest; artefacts come after it.
 
 CACHE/3/…               a version, whole; it appeared by one rename
 CACHE/.partial-3/…      what is there of one so far; a pull that was cut off goes on from it
@@ -18,11 +18,11 @@ from pathlib import Path
 from taxiway.errors import DataLoss, NotFound, Unavailable
 from taxiway.stores.directory import explained
 from taxiway.stores.durable import rename_new, sync_tree, write_file
-from taxiway.stores.manifest import MANIFEST_FILE, check_file, parse_manifest, verify
+from taxiway.stores.manifest import ARTIFACTS, MANIFEST_FILE, Manifest, check_file, parse_manifest, verify
 from taxiway.stores.protocol import Entry
 from taxiway.stores.shelf import Shelf
 
-__all__ = ["cached_versions", "pull"]
+__all__ = ["cached_versions", "pull", "pull_artifacts"]
 
 
 def pull(shelf: Shelf, version: int, cache: Path) -> Path:
@@ -57,6 +57,45 @@ def pull(shelf: Shelf, version: int, cache: Path) -> Path:
     return target
 
 
+def pull_artifacts(shelf: Shelf, version: int, cache: Path) -> bool:
+    """Bring a pulled version's artefacts, as the store's manifest lists them now, into its directory in the cache.
+
+    The manifest in the cache becomes the store's once all of them are there; what it no longer names is removed.
+
+    Returns:
+        Whether anything was new.
+
+    Raises:
+        DataLoss: the store holds other bytes than its manifest says; the cache's manifest stays as it was.
+        Unavailable, ResourceExhausted: see :func:`pull`.
+    """
+    target = cache / str(version)
+    name = shelf.at(str(version))
+    mark = shelf.store.read(f"{name}/{MANIFEST_FILE}") if (target / MANIFEST_FILE).is_file() else None
+    if mark is None or _has(target, mark.data):
+        return False
+    with explained(cache), _alone(cache / f".lock-{version}"):
+        # Others may have brought or removed it while this one waited.
+        if not (target / MANIFEST_FILE).is_file() or _has(target, mark.data):
+            return False
+        manifest = parse_manifest(mark.data, f"{shelf.store.location}/{name}/{MANIFEST_FILE}")
+        if parse_manifest((target / MANIFEST_FILE).read_bytes(), str(target)).files != manifest.files:
+            return False  # another version of this number: pulling it is what loading does
+        for artifact in manifest.artifacts.values():
+            path = target / artifact.stored
+            if path.is_file() and path.stat().st_size == artifact.file.size_bytes:
+                continue
+            partial = cache / f".artifact-{version}"
+            partial.unlink(missing_ok=True)
+            shelf.store.fetch(f"{name}/{artifact.stored}", partial)
+            check_file(partial, artifact.file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.rename(path)
+        _replace_manifest(target, mark.data)
+        _remove_others(target, manifest)
+    return True
+
+
 def cached_versions(cache: Path) -> list[int]:
     """The versions that are whole in a cache, newest first."""
     try:
@@ -83,8 +122,7 @@ def _fill_published(shelf: Shelf, name: str, mark: bytes, target: Path) -> None:
             return
         if parse_manifest(there, str(target)).files == manifest.files:
             # What is added to a version's manifest later are artefacts, which are not pulled.
-            write_file(target.parent / f".manifest-{target.name}", mark)
-            (target.parent / f".manifest-{target.name}").rename(target / MANIFEST_FILE)
+            _replace_manifest(target, mark)
             return
     partial = _partial(target)
     for file, expected in manifest.files.items():
@@ -103,6 +141,27 @@ def _fill_published(shelf: Shelf, name: str, mark: bytes, target: Path) -> None:
             check_file(path, expected)
     write_file(partial / MANIFEST_FILE, mark)
     _appear(partial, target)
+
+
+def _replace_manifest(target: Path, mark: bytes) -> None:
+    write_file(target.parent / f".manifest-{target.name}", mark)
+    (target.parent / f".manifest-{target.name}").rename(target / MANIFEST_FILE)
+
+
+def _has(target: Path, mark: bytes) -> bool:
+    """Whether the manifest in the cache is this one, and the artefacts that it lists are there."""
+    if (target / MANIFEST_FILE).read_bytes() != mark:
+        return False
+    listed = parse_manifest(mark, str(target)).artifacts.values()
+    return all((target / one.stored).is_file() for one in listed)
+
+
+def _remove_others(target: Path, manifest: Manifest) -> None:
+    """Remove the folders of artefacts that were replaced."""
+    used = {"/".join(one.stored.split("/")[:3]) for one in manifest.artifacts.values()}
+    for folder in (target / ARTIFACTS).glob("*/*"):
+        if folder.relative_to(target).as_posix() not in used:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _complete(shelf: Shelf, name: str, path: Path, size_bytes: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from taxiway.clock import SystemClock
 from taxiway.publish import publish
 from taxiway.serve.cloud import Cache, StoreSource
@@ -17,6 +19,7 @@ from taxiway.stores import Made, Shelf, add_artifacts, open_store
 from taxiway.testing.clock import FakeClock
 from taxiway.testing.dataplane import FakeVersion
 from taxiway.testing.stores import write_files
+from tests.waiting import eventually
 
 
 def add(store: object, folder: Path, data: bytes) -> None:
@@ -41,21 +44,64 @@ def test_a_directory_shows_what_was_added_and_replaced(saved_model: Path, tmp_pa
     assert source.look().found[0].artifacts == {}
 
 
-def test_a_bucket_says_that_its_servers_do_not_have_them(
-    gcs: str,
-    saved_model: Path,
-    tmp_path: Path,
-) -> None:
+def test_a_buckets_artefacts_are_brought_when_they_come_and_go(gcs: str, saved_model: Path, tmp_path: Path) -> None:
     publish(saved_model, "m", gcs)
     add(gcs, tmp_path / "built", b"one")
     clock = FakeClock(time.time())
     cache = Cache(tmp_path / "cache", clock)
     source = StoreSource(f"{gcs}/m", ServerSettings(store_poll_seconds=1.0), cache, clock)
+
+    def brought(data: bytes) -> bool:
+        clock.advance(1.0)
+        (entry,) = source.look().found[0].artifacts.values()
+        return bool(entry["path"]) and Path(entry["path"]).read_bytes() == data and entry["missing"] == ""
+
     assert source.look().found[0].artifacts == {}, "nothing is known before it is pulled"
     assert not list(Path(cache.bring(f"{gcs}/m/1")).glob("artifacts/*"))
     clock.advance(1.0)
     (entry,) = source.look().found[0].artifacts.values()
-    assert entry["path"] is None and entry["missing"] == f"it is kept in {gcs}/m, and servers leave artefacts there"
+    assert entry["path"] is None and entry["missing"] == f"it is kept in {gcs}/m, and was not brought here yet"
+    assert eventually(lambda: brought(b"one"))
+    # Built again while the server runs: the next look knows it, and the former's bytes go.
+    add(gcs, tmp_path / "built", b"another")
+    assert eventually(lambda: brought(b"another"))
+    assert eventually(lambda: len(list(Path(cache.bring(f"{gcs}/m/1")).glob("artifacts/edge/*"))) == 1)
+
+
+def test_artefacts_that_are_damaged_in_the_bucket_are_said_once_and_those_before_stay(
+    gcs: str, saved_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(saved_model, "m", gcs)
+    clock = FakeClock(time.time())
+    cache = Cache(tmp_path / "cache", clock)
+    source = StoreSource(f"{gcs}/m", ServerSettings(store_poll_seconds=1.0), cache, clock)
+    shelf = Shelf(open_store(gcs), "m")
+    cache.bring(f"{gcs}/m/1")
+    add(gcs, tmp_path / "built", b"one")
+    stored = shelf.manifest(1).artifacts["artifacts/edge/int8.tflite"].stored
+    shelf.store.remove(f"m/1/{stored}")
+    shelf.store.write(f"m/1/{stored}", b"other")
+
+    def said() -> list[str]:
+        clock.advance(1.0)
+        assert source.look().found[0].artifacts == {}
+        return [one.message for one in caplog.records if "are not all here" in one.message]
+
+    assert eventually(said)
+    looks = len([one for one in range(3) if said()])
+    assert looks == 3 and len(said()) == 1
+
+
+def test_a_server_that_offers_none_brings_none(gcs: str, saved_model: Path, tmp_path: Path) -> None:
+    publish(saved_model, "m", gcs)
+    add(gcs, tmp_path / "built", b"one")
+    clock = FakeClock(time.time())
+    cache = Cache(tmp_path / "cache", clock)
+    source = StoreSource(f"{gcs}/m", ServerSettings(store_poll_seconds=1.0, artifacts=False), cache, clock)
+    local = Path(cache.bring(f"{gcs}/m/1"))
+    clock.advance(1.0)
+    source._bring_artifacts(source.look().found)
+    assert not list(local.glob("artifacts/*"))
 
 
 def test_the_table_has_those_of_versions_that_serve(saved_model: Path, tmp_path: Path) -> None:
