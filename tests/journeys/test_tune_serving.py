@@ -23,7 +23,19 @@ def test_the_best_settings_of_a_model_are_found_and_written(
     np.savez(rows, image=digits_cases["image"])
     file.write_text("# kept\n[server]\npoll_seconds = 2.0\n")
     # One trial always runs; the time for more is up when it has.
-    asked = ["tune-serving", "digits", "--store", str(store), "--data", str(rows), "--budget", "1s", "--json"]
+    asked = [
+        "tune-serving",
+        "digits",
+        "--store",
+        str(store),
+        "--data",
+        str(rows),
+        "--budget",
+        "1s",
+        "--json",
+        "--engine",
+        "tensorflow",
+    ]
     assert main([*asked, "--concurrency", "2", "--latency", "10m", "--write", str(file)]) == 0
     found = json.loads(capsys.readouterr().out)
     (trial,) = found["trials"]

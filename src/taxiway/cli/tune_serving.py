@@ -45,6 +45,10 @@ def seconds(_: click.Context, option: click.Parameter, text: str) -> float:
     "--concurrency", default="1,8,32", show_default=True, callback=numbers, metavar="N,…",
     help="Connections that ask at once, a window each.",
 )  # fmt: skip
+@click.option(
+    "--engine", "engines", type=click.Choice(["tensorflow", "litert"]), multiple=True,
+    default=("tensorflow", "litert"), help="Try this one; may be repeated.  [default: both]",
+)  # fmt: skip
 @click.option("--protocol", type=click.Choice(["grpc", "rest"]), default="grpc", show_default=True, help="How to ask.")
 @click.option(
     "--budget", "budget_seconds", default="5m", show_default=True, callback=seconds, metavar="TIME",

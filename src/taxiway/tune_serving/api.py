@@ -65,10 +65,12 @@ def tune_serving(
     if file is not None:
         # Not after minutes of measuring.
         _text(file)
-    with placed(os.fspath(model), store) as there, tempfile.TemporaryDirectory(prefix="taxiway-tune-") as folder:
+    tell = say or (lambda _: None)
+    place = placed(os.fspath(model), store, bounds.engines, data, say=tell)
+    with place as there, tempfile.TemporaryDirectory(prefix="taxiway-tune-") as folder:
         if file is not None:
             _with_settings(file, there, Candidate(there.engines[0]))
-        trials = Trials(there, data, bounds, Path(folder), clock=clock or SystemClock(), say=say or (lambda _: None))
+        trials = Trials(there, data, bounds, Path(folder), clock=clock or SystemClock(), say=tell)
         trials.run()
         choice = choose(trials.done, bounds.target)
         written = None
@@ -89,8 +91,7 @@ def _notes(there: Placed, trials: Trials, noise: float) -> Iterator[str]:
         yield f"the same settings differed by {noise:.0%} from round to round: tune when this machine is quieter"
     if trials.skipped:
         yield f"{trials.skipped} settings were not tried for lack of time: a longer --budget tries them"
-    if "litert" not in there.engines:
-        yield "LiteRT was not tried: the version has no model.tflite"
+    yield from there.notes
     if trials.interrupted:
         yield "interrupted: nothing was measured again, so a small difference may be noise"
 
@@ -122,6 +123,9 @@ def _with_settings(file: Path, there: Placed, candidate: Candidate) -> str:
     if server:
         text = changed(text, ("server",), server)
     section: dict[str, Any] = candidate.all_model()
+    if there.litert_made and candidate.engine == "litert":
+        # The version has no file for it yet: auto takes LiteRT as soon as one has, and TensorFlow until then.
+        section["engine"] = "auto"
     if (known is None or there.name not in known.models) and there.source:
         is_url = "://" in there.source
         source = there.source if is_url else os.path.relpath(there.source, file.absolute().parent)

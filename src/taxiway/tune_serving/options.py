@@ -7,6 +7,7 @@ from typing import Any
 
 from taxiway.errors import InvalidArgument
 from taxiway.load import Plan
+from taxiway.tune_serving.place import ENGINES
 from taxiway.tune_serving.search import FINALISTS, Target
 
 __all__ = ["ROUNDS", "Options", "options_of"]
@@ -30,6 +31,7 @@ class Options:
         signature: which way to ask; ``serving_default`` when None.
         rows: rows of a request; recorded requests stay as they are.
         protocol: ``grpc`` or ``rest``.
+        engines: which may be tried.
 
     Raises:
         InvalidArgument: one of them is out of its range.
@@ -42,6 +44,7 @@ class Options:
     signature: str | None = None
     rows: int = 1
     protocol: str = "grpc"
+    engines: tuple[str, ...] = ENGINES
 
     def __post_init__(self) -> None:
         Plan(concurrency=self.concurrency, rows=self.rows)
@@ -50,6 +53,11 @@ class Options:
             raise InvalidArgument(f"The budget is {self.budget_seconds:g} s; it must be from a second to a day.")
         if self.protocol not in ("grpc", "rest"):
             raise InvalidArgument(f"{self.protocol!r} is no protocol.", hint="grpc or rest")
+
+        if not self.engines or set(self.engines) - set(ENGINES):
+            raise InvalidArgument(
+                f"{', '.join(self.engines) or 'Nothing'} cannot be tried.", hint=" and ".join(ENGINES)
+            )
 
     @property
     def target(self) -> Target:

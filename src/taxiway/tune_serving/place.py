@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from taxiway.errors import InvalidArgument, NotFound
+from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
 from taxiway.publish.versions import shelf_of
 from taxiway.stores import pull, resolve
-from taxiway.wire.saved_model import SAVED_MODEL_FILE
+from taxiway.wire.made_up import made_up
+from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+from taxiway.wire.signatures import DEFAULT_SIGNATURE
+from taxiway.wire.tensors import Array
 
-__all__ = ["Placed", "placed"]
+__all__ = ["ENGINES", "Placed", "placed"]
 
+ENGINES = ("tensorflow", "litert")
+_MADE_UP_ROWS = 64
 _LITERT_FILE = "model.tflite"
 
 
@@ -29,6 +36,8 @@ class Placed:
         source: the directory of its versions as the user has it, for the settings; empty when it is no such directory.
         base: a directory for a server that holds this version alone.
         engines: what can run it.
+        litert_made: whether LiteRT's file was made for the trials, and the version has none.
+        notes: what a reader should know of the engines.
     """
 
     name: str
@@ -36,27 +45,83 @@ class Placed:
     source: str
     base: Path
     engines: tuple[str, ...]
+    litert_made: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
-def placed(model: str, store: str | os.PathLike[str]) -> Iterator[Placed]:
-    """The model, for the block.
+def placed(
+    model: str,
+    store: str | os.PathLike[str],
+    engines: Sequence[str] = ENGINES,
+    data: Any = None,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Placed]:
+    """The model, for the block. Where it has no LiteRT file and LiteRT is to be tried, one is made beside it.
 
     Args:
         model: a version's directory, a directory of versions (the newest is meant), or ``MODEL`` or ``MODEL:VERSION``
             in the store.
         store: a directory, ``s3://…`` or ``gs://…``.
+        engines: which may be tried.
+        data: rows on which a LiteRT file must answer like the model; made up when None.
+        say: told when such a file is made, which takes a while.
 
     Raises:
         NotFound: there is no such model.
-        InvalidArgument: there is none in the directory.
+        InvalidArgument: there is none in the directory, or none of the engines runs it.
     """
     with tempfile.TemporaryDirectory(prefix="taxiway-tune-") as scratch:
         name, version, source, directory = _found(model, store, Path(scratch) / "pulled")
         base = Path(scratch) / "base"
         base.mkdir()
-        (base / str(version)).symlink_to(directory.absolute(), target_is_directory=True)
-        yield Placed(name, version, source, base, _engines(directory))
+        has, made = _engines(directory), False
+        notes: tuple[str, ...] = ()
+        with ExitStack() as stack:
+            if "litert" in engines and "litert" not in has:
+                say("making a LiteRT file to try")
+                directory, notes = stack.enter_context(_with_litert(directory, data))
+                made = "litert" in _engines_of(directory)
+            tried = tuple(one for one in _engines(directory) if one in engines)
+            if not tried:
+                raise InvalidArgument(f"{name} runs on {', '.join(has)} only.", hint="Leave --engine out.")
+            (base / str(version)).symlink_to(directory.absolute(), target_is_directory=True)
+            yield Placed(name, version, source, base, tried, made, notes)
+
+
+@contextmanager
+def _with_litert(directory: Path, data: Any) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The version with a LiteRT file beside it where one can be made, and what is to be said of it."""
+    missing = [name for name in ("tensorflow", "ai_edge_litert") if find_spec(name) is None]
+    if missing:
+        yield (
+            directory,
+            (f"LiteRT was not tried: the version has no {_LITERT_FILE}, and {missing[0]} is not installed",),
+        )
+        return
+    from taxiway.publish.optimize import with_litert
+
+    try:
+        rows = _made_up(directory) if data is None else data
+        stack = ExitStack()
+        there, found = stack.enter_context(with_litert(directory, rows))
+    except TaxiwayError as error:
+        yield directory, (f"LiteRT was not tried: {error.message}",)
+        return
+    with stack:
+        if found["file"] is None:
+            yield there, (f"LiteRT was not tried: {found['reason']}",)
+        else:
+            yield there, ("LiteRT's file was made for the trials: taxiway publish --optimize puts one into a version",)
+
+
+def _made_up(directory: Path) -> dict[str, Array]:
+    signatures = read_saved_model(directory).signatures
+    signature = signatures.get(DEFAULT_SIGNATURE) or next(iter(signatures.values()), None)
+    if signature is None:
+        raise InvalidArgument("it has no signature")
+    return made_up(signature, _MADE_UP_ROWS)
 
 
 def _found(model: str, store: str | os.PathLike[str], cache: Path) -> tuple[str, int, str, Path]:

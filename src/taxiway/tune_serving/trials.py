@@ -98,7 +98,7 @@ class Trials:
         if len(chosen) < 2:
             return
         seconds = self._options.final_seconds(self._options.budget_seconds - self._elapsed())
-        self._say(f"again, in turns: {', '.join(one.candidate.title for one in chosen)}")
+        self._say(f"again, in turns: {' · '.join(one.candidate.title for one in chosen)}")
         try:
             with ExitStack() as stack:
                 running = []

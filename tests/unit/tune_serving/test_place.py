@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
-from taxiway.tune_serving import api
+from taxiway.tune_serving import api, place
 from taxiway.tune_serving.candidate import Candidate
 from taxiway.tune_serving.place import Placed, placed
 
@@ -29,12 +31,43 @@ def test_a_model_its_version_and_any_directory_with_a_model_can_be_given(models:
         assert found.engines == ("tensorflow", "litert")
         assert [one.name for one in found.base.iterdir()] == ["10"] and (found.base / "10" / "model.tflite").is_file()
     assert not found.base.exists() and (models / "m" / "10" / "model.tflite").is_file()
-    with placed(str(models / "m" / "2"), "none") as found:
+    with placed(str(models / "m" / "2"), "none", ("tensorflow",)) as found:
         assert (found.name, found.version, found.engines) == ("m", 2, ("tensorflow",))
     exported = models.parent / "exported"
     (models / "m" / "10").rename(exported)
     with placed(str(exported), "none") as found:
         assert (found.name, found.version, found.source) == ("exported", 1, "")
+
+
+def test_a_litert_file_that_cannot_be_made_is_told(models: Path) -> None:
+    with placed(str(models / "m" / "2"), "none") as found:
+        assert (found.engines, found.litert_made) == (("tensorflow",), False)
+        (note,) = found.notes
+        assert note.startswith("LiteRT was not tried: ")
+    alone = placed(str(models / "m" / "2"), "none", ("litert",))
+    with pytest.raises(InvalidArgument, match="m runs on tensorflow only"), alone:
+        pass
+
+
+def test_litert_is_tried_with_a_file_made_for_it(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = models.parent / "made"
+    made.mkdir()
+    for file in ("saved_model.pb", "model.tflite"):
+        (made / file).touch()
+    seen: list[object] = []
+
+    @contextmanager
+    def with_litert(directory: Path, data: object) -> Iterator[tuple[Path, dict[str, str]]]:
+        seen.append(data)
+        yield made, {"file": "model.tflite"}
+
+    monkeypatch.setattr("taxiway.publish.optimize.with_litert", with_litert)
+    monkeypatch.setattr(place, "find_spec", lambda _: True)
+    with placed(str(models / "m" / "2"), "none", data="rows") as found:
+        assert found.engines == ("tensorflow", "litert") and found.litert_made and seen == ["rows"]
+        # Its version has no such file, so the settings must serve it without.
+        assert 'engine = "auto"' in api._with_settings(models / "taxiway.toml", found, Candidate("litert"))
+        assert 'engine = "tensorflow"' in api._with_settings(models / "taxiway.toml", found, Candidate("tensorflow"))
 
 
 def test_what_is_no_model_is_refused(models: Path) -> None:

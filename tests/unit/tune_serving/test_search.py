@@ -110,6 +110,7 @@ def test_the_plain_settings_are_always_measured_again() -> None:
         ({"budget_seconds": 0.1}, "budget is 0.1 s"),
         ({"protocol": "soap"}, "'soap' is no protocol"),
         ({"concurrency": (0,)}, "concurrency is 0"),
+        ({"engines": ("onnx",)}, "onnx cannot be tried"),
         ({"speed": 1}, "speed cannot be said"),
     ],
 )
