@@ -61,9 +61,8 @@ def _model(name: str, kept: Any) -> str:
         said.append(f"On wasm no number of the float32 page is further from TensorFlow's than {held}.")
     said.append(f"Rounding moves TensorFlow's own answers by {report.noise_floor:.1g}.")
     said += _elsewhere(whole)
-    if "serving_default" in kept:
-        reason = kept["serving_default"].rstrip(".")
-        said.append(f"`serving_default` is refused: {reason}. The table is of the signature `{kept['signature']}`.")
+    if kept["signature"] != "serving_default":
+        said.append(f"The table is of the signature `{kept['signature']}`, which takes numbers.")
     return "\n".join([f"## {name}", "", " ".join(said), "", *markdown_table(COLUMNS, report.table()), ""])
 
 

@@ -29,7 +29,7 @@ TELLS = {
     "lstm": "an LSTM over the image's rows",
     "gru": "a GRU over the image's rows",
     "mobilenet": "MobileNetV2 (α = 0.35) behind Resizing, from random weights",
-    "text": "TextVectorization and an embedding: the dark pixels as words",
+    "text": "TextVectorization and an embedding, the dark pixels as words; the tokeniser is split off",
 }
 
 
@@ -60,9 +60,6 @@ def _model(name: str, kept: Any) -> str:
     if accuracy is not None:
         said.append(f"The original's accuracy is {accuracy:.4f}.")
     said.append(f"Rounding moves its answers by {report.noise_floor:.1g}.")
-    if "serving_default" in kept:
-        reason = kept["serving_default"].rstrip(".")
-        said.append(f"`serving_default` is refused: {reason}. The table is of the signature `{kept['signature']}`.")
     lines = [f"## {name}", "", " ".join(said), "", *markdown_table(COLUMNS, report.table()), ""]
     if "unrolled" in kept:
         lines[2] += " It loops over time, so its files take one row at a time."

@@ -34,13 +34,11 @@ class Example:
         build: makes it, untrained.
         rows: images (n, 8, 8) of 0 to 16 → its inputs by name.
         epochs: how long it trains.
-        signature: the one that devices get.
     """
 
     build: Callable[[], Any]
     rows: Callable[[Any], Rows]
     epochs: int
-    signature: str = "serving_default"
 
 
 def _classes(features: Any) -> Any:
@@ -143,7 +141,7 @@ EXAMPLES: dict[str, Example] = {
     "lstm": Example(_recurrent("LSTM"), _flat, 40),
     "gru": Example(_recurrent("GRU"), _flat, 40),
     "mobilenet": Example(_mobilenet, _deep, 25),
-    "text": Example(_text, _worded, 30, "ids"),
+    "text": Example(_text, _worded, 30),
 }
 
 

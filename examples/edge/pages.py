@@ -20,7 +20,6 @@ from taxiway.browser import DEFAULT_BACKENDS, QUANTISATIONS, npm
 from taxiway.browser.build import Wish, build_of, contract_of
 from taxiway.browser.tried import Runtimes, runtimes
 from taxiway.contract import Report
-from taxiway.errors import TaxiwayError
 
 RESULTS = Path(__file__).parents[2] / "docs" / "reference" / "browser-models.json"
 
@@ -35,17 +34,12 @@ class Tools:
 
 
 def measured(folder: Path, name: str, tools: Tools) -> dict[str, Any]:
-    """The reports of a model with each kind of weights, as one, and what its signature for texts is told."""
+    """The reports of a model with each kind of weights, as one."""
     model = write(name, folder)
     source = Source(model, name, None, None, f"examples/edge: {name}", folder)
     # Loops with a free batch work in TensorFlow.js; texts do not.
     signature = "ids" if name == "text" else "serving_default"
     found: dict[str, Any] = {"signature": signature}
-    if signature != "serving_default":
-        try:
-            signature_of(source, "serving_default", "TensorFlow.js")
-        except TaxiwayError as error:
-            found["serving_default"] = error.message
     asked = signature_of(source, signature, "TensorFlow.js")
     rows = rows_of(folder / f"{name}.npz", None, (signature, asked), model)
     reports: list[Report] = []

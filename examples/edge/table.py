@@ -19,18 +19,15 @@ from typing import Any
 
 from examples.edge.models import EXAMPLES, HELD_BACK, RECURRENT, write
 from taxiway.edge import build
-from taxiway.errors import TaxiwayError
 
 RESULTS = Path(__file__).parents[2] / "docs" / "reference" / "edge-models.json"
 
 
 def measured(folder: Path, name: str) -> dict[str, Any]:
-    """The report of a model, what its signature for servers is told where devices get another, and unrolled loops."""
-    example, model, rows = EXAMPLES[name], write(name, folder), folder / f"{name}.npz"
-    found: dict[str, Any] = {"signature": example.signature}
-    if example.signature != "serving_default":
-        found["serving_default"] = refusal(model, rows)
-    built = build(model, data=rows, signature=example.signature, out=folder / "artifacts" / name)
+    """The report of a model; of a recurrent one, also of its loops unrolled."""
+    found: dict[str, Any] = {}
+    model, rows = write(name, folder), folder / f"{name}.npz"
+    built = build(model, data=rows, out=folder / "artifacts" / name)
     report = replace(built.report, source=f"examples/edge: {name}", data=f"{HELD_BACK} held-back digits")
     if name in RECURRENT:
         unrolled = build(
@@ -38,15 +35,6 @@ def measured(folder: Path, name: str) -> dict[str, Any]:
         )
         found["unrolled"] = replace(unrolled.report, source=report.source, data=report.data).as_json()
     return {**found, "report": report.as_json()}
-
-
-def refusal(model: Path, rows: Path) -> str:
-    """Why ``serving_default`` cannot be had."""
-    try:
-        built = build(model, data=rows, variants=["float32"], out=model.parent / "artifacts" / "none")
-    except TaxiwayError as error:
-        return error.message
-    return built.report.variants[0].reason
 
 
 def main(argv: list[str] | None = None) -> int:

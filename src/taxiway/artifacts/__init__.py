@@ -5,7 +5,7 @@ from __future__ import annotations
 from taxiway.artifacts.arrays import load, save
 from taxiway.artifacts.asked import asked_original, asked_rows
 from taxiway.artifacts.rows import Rows, rows_of
-from taxiway.artifacts.source import Source, located, published, signature_of
+from taxiway.artifacts.source import Source, located, numeric, published, signature_of
 from taxiway.artifacts.workshop import Died, Workshop
 from taxiway.artifacts.write import kept_before, placed
 
@@ -19,6 +19,7 @@ __all__ = [
     "kept_before",
     "load",
     "located",
+    "numeric",
     "placed",
     "published",
     "rows_of",

@@ -46,7 +46,8 @@ def asked_rows(
             given = {name: one for name, one in given.items() if name in signature[1].inputs or name not in others}
         return _numbers_of(source, workshop, given)
 
-    rows = rows_of(data, labels, signature, source.directory, translate)
+    recorded = source.directory if source.whole is None else source.whole[0]
+    rows = rows_of(data, labels, signature, recorded, translate)
     _check_rows(contract, rows)
     return rows
 
@@ -103,11 +104,15 @@ def _numbers_of(source: Source, workshop: Workshop, given: Any) -> Any:
     named = dict(given) if isinstance(given, Mapping) else {split.input: given}
     if split.input not in named:
         return given
-    texts = np.array([one.decode() if isinstance(one, bytes) else str(one) for one in named.pop(split.input)])
+    given_texts = np.asarray(named.pop(split.input), object).reshape(-1)
+    texts = np.array([one.decode() if isinstance(one, bytes) else str(one) for one in given_texts])
     folder = Path(tempfile.mkdtemp(dir=workshop.folder))
     save(folder / "texts.npz", {"texts": texts})
-    file, answer = Path(source.said).absolute(), folder / "ids.npz"
-    workshop.ask("tokens", file=str(file), texts=str(folder / "texts.npz"), out=str(answer))
+    asked, answer = {"texts": str(folder / "texts.npz"), "out": str(folder / "ids.npz")}, folder / "ids.npz"
+    if source.whole is None:
+        workshop.ask("tokens", file=str(Path(source.said).absolute()), **asked)
+    else:
+        workshop.ask("tokens_of_graph", saved_model=str(source.whole[0]), signature=source.whole[1], **asked)
     ids = split.ids(texts)
     if not np.array_equal(ids, load(answer)[IDS]):
         raise FailedPrecondition("The tokeniser cannot be split off: it makes other numbers of these texts.")

@@ -6,20 +6,24 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from taxiway.artifacts.tokeniser import Tokeniser
 from taxiway.artifacts.workshop import Workshop
-from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
+from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError
 from taxiway.stores import MANIFEST_FILE, Shelf, checked_name, is_cloud, open_store, pull, read_manifest, resolve
 from taxiway.stores.manifest import ARTIFACTS
 from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
 from taxiway.wire.signatures import Signature
 
-__all__ = ["Source", "located", "published", "signature_of"]
+__all__ = ["Source", "located", "numeric", "published", "signature_of"]
 
+_NO_TEXTS = (
+    "Export a signature of the numeric part as well, what follows the tokeniser; "
+    "or build from the Keras file, where it is split off."
+)
 _KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 
@@ -34,7 +38,8 @@ class Source:
         shelf: where it is published; None when it is not.
         said: where it is, for people.
         beside: the directory that artefacts go into, each kind into its own, when nobody says and it is not published.
-        tokeniser: what was split off a Keras file that takes texts.
+        tokeniser: what was split off a model that takes texts.
+        whole: the SavedModel and the signature that it was split off; None when that was a Keras file, or nothing was.
     """
 
     directory: Path
@@ -44,6 +49,7 @@ class Source:
     said: str
     beside: Path
     tokeniser: Tokeniser | None = None
+    whole: tuple[Path, str] | None = None
 
 
 @contextmanager
@@ -118,6 +124,33 @@ def published(what: str | os.PathLike[str], store: str | os.PathLike[str]) -> tu
     return shelf, resolve(shelf, version or None), name
 
 
+def numeric(workshop: Workshop, source: Source, name: str, runtime: str) -> Source:
+    """The source with its tokeniser split off, where a signature takes texts; as it is otherwise.
+
+    Raises:
+        FailedPrecondition: the signature takes texts, and the tokeniser cannot be split off; the hint says what to do.
+    """
+    signatures = read_saved_model(source.directory).signatures
+    texts = (
+        [key for key, one in signatures[name].inputs.items() if one.dtype_name == "string"]
+        if name in signatures
+        else []
+    )
+    if not texts:
+        return source
+    out = Path(tempfile.mkdtemp(dir=workshop.folder)) / "numeric"
+    try:
+        told = workshop.ask("split", saved_model=str(source.directory), signature=name, out=str(out))
+    except TaxiwayError as error:
+        why = error.message if error.kind != "UNKNOWN" else "The tokeniser cannot be split off."
+        others = [one for one, other in signatures.items() if not _has_texts(other)]
+        raise FailedPrecondition(
+            f"Input {texts[0]!r} of {name!r} is text, and {runtime} has no operations on texts. {why}",
+            hint=f"--signature {others[0]}" if others else error.hint or _NO_TEXTS,
+        ) from None
+    return replace(source, directory=out, tokeniser=Tokeniser(**told["tokeniser"]), whole=(source.directory, name))
+
+
 def signature_of(source: Source, name: str, runtime: str) -> Signature:
     """A signature that a device can be asked.
 
@@ -140,10 +173,7 @@ def signature_of(source: Source, name: str, runtime: str) -> Signature:
                 others = [one for one, other in signatures.items() if not _has_texts(other)]
                 raise FailedPrecondition(
                     f"{way} {key!r} of {name!r} is text, and {runtime} has no operations on texts.",
-                    hint=f"--signature {others[0]}"
-                    if others
-                    else "Export a signature of the numeric part as well: "
-                    "what follows the tokeniser; or build from the Keras file, where it is split off.",
+                    hint=f"--signature {others[0]}" if others else _NO_TEXTS,
                 )
             if way == "Input" and not spec.shape:
                 raise FailedPrecondition(

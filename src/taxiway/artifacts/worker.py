@@ -22,6 +22,8 @@ JOBS = {
     "convert": "taxiway.edge.convert:convert",
     "keras": "taxiway.artifacts.keras_file:export_file",
     "tokens": "taxiway.artifacts.keras_file:tokens",
+    "split": "taxiway.artifacts.text_border:split_texts",
+    "tokens_of_graph": "taxiway.artifacts.text_border:tokens_of_graph",
     "quantize": "taxiway.edge.quantize:quantize",
     "run": "taxiway.edge.litert:run",
     "engines": "taxiway.serve.engines:measured",

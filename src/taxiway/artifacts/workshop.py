@@ -20,7 +20,7 @@ __all__ = ["Died", "Workshop"]
 # Which process does a job: TensorFlow's Python is in the way of the library that the server opens.
 _TENSORFLOW, _LITERT, _SERVER = "tensorflow", "litert", "server"
 _PROCESSES = {
-    **dict.fromkeys(("original", "convert", "keras", "tokens", "graph_model"), _TENSORFLOW),
+    **dict.fromkeys(("original", "convert", "keras", "tokens", "split", "tokens_of_graph", "graph_model"), _TENSORFLOW),
     "engines": _SERVER,
 }
 _CALLED = {

@@ -62,7 +62,8 @@ def placed(
         }
         refused = [one.name for one in report.variants if not one.kept]
         refused += [name for name in replacing if name not in variants]
-        files = Made([REPORT_FILE, _PAGE_FILE, PICTURE_FILE])
+        split = [] if source.tokeniser is None else [TOKENISER_FILE]
+        files = Made([REPORT_FILE, _PAGE_FILE, PICTURE_FILE, *split])
         manifest = add_artifacts(
             source.shelf, source.version, report.kind, ready, {**variants, "report": files}, without=refused
         )

@@ -17,6 +17,7 @@ from taxiway.artifacts import (
     asked_rows,
     kept_before,
     located,
+    numeric,
     placed,
     signature_of,
 )
@@ -121,7 +122,8 @@ def build(
         raise InvalidArgument(f"{weights!r} is no type of weights.", hint=f"There are {', '.join(QUANTISATIONS)}.")
     wish = Wish(signature, contract_of(contract, weights), weights, scores, out)
     packages = npm.find()
-    with Workshop() as workshop, located(model, store, workshop) as source:
+    with Workshop() as workshop, located(model, store, workshop) as whole:
+        source = numeric(workshop, whole, signature, "TensorFlow.js")
         asked = signature_of(source, signature, "TensorFlow.js")
         if names is None:
             return build_of(workshop, source, wish, packages)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from taxiway.artifacts import Workshop, asked_original, asked_rows, located, published, signature_of
+from taxiway.artifacts import Workshop, asked_original, asked_rows, located, numeric, published, signature_of
 from taxiway.artifacts.write import write_report
 from taxiway.browser import npm
 from taxiway.browser.build import DEFAULT_BACKENDS, Built, contract_of
@@ -95,7 +95,8 @@ def verify(
         held = contract_of(asked_contract, weights)
         name = signature or (past.notes.get("signature") if past else None) or DEFAULT_SIGNATURE
         given = data if data is not None else _data(before)
-        with located(original, store, workshop) as source:
+        with located(original, store, workshop) as whole:
+            source = numeric(workshop, whole, name, "TensorFlow.js")
             asked = signature_of(source, name, "TensorFlow.js")
             rows = asked_rows(workshop, source, (name, asked), held, given, labels)
             outputs, told = asked_original(workshop, source, name, rows)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxiway.artifacts.asked import asked_rows
 from taxiway.artifacts.rows import Rows
-from taxiway.artifacts.source import Source, located, signature_of
+from taxiway.artifacts.source import Source, located, numeric, signature_of
 from taxiway.artifacts.workshop import Workshop
 from taxiway.artifacts.write import kept_before, placed
 from taxiway.contract import Contract, Limit, Report, parse_contract, parse_limits, recommend
@@ -99,7 +99,8 @@ def build(
     limits = parse_limits(recommend) if isinstance(recommend, str) else list(recommend or [])
     names, shape = names_of(signature), checked_form(form)
     unroll, batches = shape.get("unroll", False), shape["batches"]
-    with Workshop() as workshop, located(model, store, workshop, unroll=unroll, batches=batches) as source:
+    with Workshop() as workshop, located(model, store, workshop, unroll=unroll, batches=batches) as whole:
+        source = numeric(workshop, whole, names[0], "LiteRT") if len(names) == 1 else whole
         asked = {name: signature_of(source, name, "LiteRT") for name in names}
         served_of(read_saved_model(source.directory).signatures, names, batches)  # refuses what cannot be had
         inputs = {name for one in asked.values() for name in one.inputs}
