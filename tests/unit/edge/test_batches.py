@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import taxiway
 from taxiway.artifacts.rows import Rows
 from taxiway.artifacts.source import Source
 from taxiway.artifacts.workshop import Workshop
@@ -17,7 +18,7 @@ from taxiway.contract import parse_contract
 from taxiway.edge import Interpreter, build, described, load
 from taxiway.edge.api import build_of
 from taxiway.edge.variants import kinds_of
-from taxiway.errors import InvalidArgument, NotFound
+from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -73,13 +74,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(model: Path, workshop: Workshop) -> Path:
-    """Three variants for any number of rows, 1 and 4; and what the command said."""
+    """Four variants for any number of rows, 1 and 4; and what the command said."""
     import contextlib
     import io
 
     out, said = model.parent / "edge", io.StringIO()
     argv = ["edge", "build", str(model), "--data", str(model.parent / "rows.npz"), "--batches", "4,1"]
-    argv += ["--variants", "float32,int8,int4", "--contract", "agreement>=0.6"]
+    argv += ["--variants", "float32,int8,int8-io,int4", "--contract", "agreement>=0.6"]
     with contextlib.redirect_stdout(said):
         assert cli.main([*argv, "--out", str(out)]) == 0
     (model.parent / "said").write_text(said.getvalue())
@@ -88,7 +89,7 @@ def built(model: Path, workshop: Workshop) -> Path:
 
 def test_a_file_has_a_signature_for_each_batch_and_the_weights_once(model: Path, built: Path) -> None:
     files = {path.stem: path for path in built.glob("*.tflite")}
-    assert sorted(files) == ["float32", "int4", "int8"]
+    assert sorted(files) == ["float32", "int4", "int8", "int8-io"]
     weights = 4 * (120 * 400 + 400 * 4)
     for name, path in files.items():
         shapes = {key: one.inputs["x"].shape for key, one in load(path).signatures.items()}
@@ -184,7 +185,10 @@ def test_one_signature_that_answers_otherwise_refuses_the_file(model: Path, work
     assert found.place == "" and not source.beside.exists()
 
 
-def test_loops_over_time_are_had_for_fixed_numbers_of_rows(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def looped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """``m.keras`` and ``theirs``, a SavedModel of it with a free batch; and what it answers to the steps."""
+    tmp_path = tmp_path_factory.mktemp("looped")
     keras.utils.set_random_seed(1)
     steps = keras.Input((5, 4), name="steps")
     loop = keras.Model(steps, keras.layers.Dense(3, "softmax", name="scores")(keras.layers.LSTM(40)(steps)))
@@ -194,15 +198,35 @@ def test_loops_over_time_are_had_for_fixed_numbers_of_rows(tmp_path: Path) -> No
     spec = tf.TensorSpec([None, 5, 4], tf.float32, "steps")
     archive.add_endpoint("serving_default", lambda steps: {"scores": loop(steps, training=False)}, [spec])
     archive.write_out(str(tmp_path / "theirs"), verbose=False)
+    return tmp_path, loop.predict(STEPS, verbose=0)
+
+
+def test_loops_over_time_are_had_for_fixed_numbers_of_rows(looped: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, answers = looped
     for source, smallest in (("m.keras", 1), ("theirs", 2)):
-        out = tmp_path / f"{source}-edge"
-        made = build(tmp_path / source, data={"steps": STEPS}, variants=["float32"], batches=[2, 8], out=out)
+        out = tmp_path / source
+        made = build(folder / source, data={"steps": STEPS}, variants=["float32"], batches=[2, 8], out=out)
         told = made.report.kept[0].notes["signatures"]
         assert [part["batch"] for part in told.values()] == [smallest, 2, 8]
         # Three copies of the weights would be more than 90 kB.
         assert (made.report.kept[0].size_bytes or 0) < 60_000
         answer = load(out / "float32.tflite").run(STEPS[:11])["scores"]
-        np.testing.assert_allclose(answer, loop.predict(STEPS[:11], verbose=0), atol=1e-5)
+        np.testing.assert_allclose(answer, answers[:11], atol=1e-5)
+    served = taxiway_of({"m": tmp_path / "theirs" / "float32.tflite"}, tmp_path)
+    with served as server:
+        server.wait_ready(60)
+        for rows in (1, 2, 3, 8, 11):
+            found = taxiway.Client(server.url).predict("m", STEPS[:rows])["scores"]
+            np.testing.assert_allclose(found, answers[:rows], atol=1e-5)
+
+
+def taxiway_of(files: dict[str, Path], folder: Path) -> Any:
+    """A server of LiteRT files."""
+    for name, file in files.items():
+        (folder / "lite" / name).mkdir(parents=True)
+        (folder / "lite" / name / "model.tflite").write_bytes(file.read_bytes())
+        taxiway.publish(folder / "lite" / name, name, folder / "models")
+    return taxiway.serve(folder / "models")
 
 
 def test_what_cannot_be_had_is_told_before_anything_is_made(
@@ -227,3 +251,22 @@ def test_what_cannot_be_had_is_told_before_anything_is_made(
     with pytest.raises(InvalidArgument, match="The rows lack the input 'z'"):
         build(model, data={"x": ROWS}, signature=["serving_default", "features"])
     assert not (tmp_path / "o").exists()
+
+
+def test_a_server_gives_rows_to_the_same_signatures(built: Path, tmp_path: Path) -> None:
+    here, whole = load(built / "float32.tflite"), load(built / "int8-io.tflite")
+    files = {"m": built / "float32.tflite", "whole": built / "int8-io.tflite"}
+    with taxiway_of(files, tmp_path) as server:
+        server.wait_ready(60)
+        client = taxiway.Client(server.url)
+        for rows in (1, 3, 4, 9):
+            answer = client.predict("m", ROWS[:rows])["scores"]
+            np.testing.assert_allclose(answer, here.run(ROWS[:rows])["scores"], atol=1e-6)
+        # Whole numbers are served as they are in the file.
+        given = whole._scales["serving_default"][0]["x"].whole(ROWS[:3])
+        answer = client.predict("whole", given)["scores"]
+        assert answer.dtype == np.int8 and np.array_equal(answer, whole.run(given, raw=True)["scores"])
+        fours = client.predict("m", ROWS[:4], signature="serving_default_4")["scores"]
+        np.testing.assert_allclose(fours, here.run(ROWS[:4])["scores"], atol=1e-6)
+        with pytest.raises(TaxiwayError, match=r"does not fit the signature's \[4, 120\]"):
+            client.predict("m", ROWS[:3], signature="serving_default_4")

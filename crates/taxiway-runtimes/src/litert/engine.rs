@@ -8,6 +8,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 use taxiway_engine::{Call, Engine, Error, ErrorKind, Result, Shape, Signatures, SpecShape, Tensor};
 
+use super::buckets::{self, Buckets};
 use super::describe::{self, Described, Naming};
 use super::instance::Run;
 use super::library;
@@ -35,6 +36,8 @@ pub(crate) fn open(spec: &LoadSpec, library: &Path, naming: Naming) -> Result<Ar
 struct LiteRtEngine {
     signatures: Signatures,
     plans: BTreeMap<String, Plan>,
+    /// By signature, those for fixed numbers of its rows.
+    buckets: BTreeMap<String, Buckets>,
     pool: Pool,
 }
 
@@ -54,13 +57,34 @@ impl LiteRtEngine {
     fn new(model: Arc<Model>, spec: &LoadSpec, naming: Naming) -> Result<LiteRtEngine> {
         let file = model.signatures()?;
         let saved = || describe::saved_signatures(&spec.path, &spec.tags);
-        let described = describe::describe(&file, model.metadata(describe::METADATA_KEY), naming, saved)?;
+        let mut described = describe::describe(&file, model.metadata(describe::METADATA_KEY), naming, saved)?;
+        let buckets = buckets::buckets(&mut described);
         let definitions = described.iter().map(|one| (one.name.clone(), one.definition.clone())).collect();
         let signatures = Signatures::new(definitions);
         let pool = Pool::new(model, file.len(), spec.session.intra_op_threads)?;
         let callable = |one: &Described| signatures.get(&one.name).is_some_and(|signature| signature.is_ok());
         let plans = described.into_iter().filter(callable).map(|one| Ok((one.name.clone(), plan(one, &file)?)));
-        Ok(LiteRtEngine { plans: plans.collect::<Result<_>>()?, signatures, pool })
+        Ok(LiteRtEngine { plans: plans.collect::<Result<_>>()?, buckets, signatures, pool })
+    }
+
+    /// Asks the signature, or those for fixed numbers of its rows.
+    fn run_any(&self, plan: &Plan, call: &Call<'_>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let Some(buckets) = self.buckets.get(&call.signature.name) else { return self.run_rows(plan, call, inputs) };
+        let parts = match buckets::rows_of(inputs) {
+            Some(rows) => buckets.parts(rows),
+            None if buckets.only => return Err(Error::invalid("the inputs have different numbers of rows")),
+            None => None,
+        };
+        let Some(parts) = parts else { return self.run_rows(plan, call, inputs) };
+        let mut answers: Vec<Vec<(usize, Tensor)>> = vec![Vec::with_capacity(parts.len()); call.outputs.len()];
+        for (rows, size, name) in parts {
+            let plan = self.plans.get(name).ok_or_else(|| Error::internal(format!("\"{name}\" cannot be called")))?;
+            let given = inputs.iter().map(|tensor| buckets::filled(tensor, &rows, size)).collect::<Result<Vec<_>>>()?;
+            for (all, answer) in answers.iter_mut().zip(self.run_rows(plan, call, &given)?) {
+                all.push((rows.len(), answer));
+            }
+        }
+        answers.iter().map(|parts| buckets::joined(parts)).collect()
     }
 
     fn run_rows(&self, plan: &Plan, call: &Call<'_>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
@@ -84,7 +108,7 @@ impl LiteRtEngine {
     /// LiteRT runs no empty batch. What it would answer is the answer to one row of zeros, less the row.
     fn run_no_rows(&self, plan: &Plan, call: &Call<'_>) -> Result<Vec<Tensor>> {
         let one_row = call.inputs.iter().map(with_one_row).collect::<Result<Vec<_>>>()?;
-        let answers = self.run_rows(plan, call, &one_row)?;
+        let answers = self.run_any(plan, call, &one_row)?;
         let empty = |(answer, &index): (Tensor, &usize)| {
             let port = &call.signature.outputs[index];
             match &port.shape {
@@ -124,7 +148,7 @@ impl Engine for LiteRtEngine {
         let started = Instant::now();
         let answers = match call.inputs.iter().any(Tensor::is_empty) {
             true => self.run_no_rows(plan, call),
-            false => self.run_rows(plan, call, call.inputs),
+            false => self.run_any(plan, call, call.inputs),
         }?;
         let elapsed = started.elapsed();
         match call.timeout {

@@ -1,5 +1,6 @@
 //! LiteRT through its C API.
 
+mod buckets;
 mod buffer;
 mod describe;
 mod engine;
