@@ -3,17 +3,22 @@
 use taxiway_engine::{Element, TensorBuilder};
 
 use super::cursor::Cursor;
-use super::number::{MOST_DIGITS, Short, TENS, all_digits, digit_count, eight_digits};
+use super::number::{MOST_DIGITS, Short, TENS, all_digits, digit_count, eight_digits, nearest_float};
 
 /// The bytes that are looked at together; literals that may reach beyond take the longer way.
 const WINDOW_BYTES: usize = 40;
 
-/// Reads elements up to the end of the list that the cursor stands in, and how many they were. `convert` makes an
-/// element of most literals; where it gives none, `read` tries from the cursor. `None` when it fails too.
+/// What begins lists of numbers, as far as it is looked at together.
+pub(super) type Window = [u8; WINDOW_BYTES];
+
+/// Reads elements up to the end of the list that the cursor stands in, and how many they were. `long` makes an element,
+/// and says how long it is, of the literals that are most common and longest, `convert` of most others; where neither
+/// does, `read` tries from the cursor. `None` when it fails too.
 #[inline(always)]
 pub(super) fn read<T: Element>(
     cursor: &mut Cursor<'_>,
     values: &mut TensorBuilder<T>,
+    long: impl Fn(&Window) -> Option<(T, usize)>,
     convert: impl Fn(&Short) -> Option<T>,
     read: impl Fn(&mut Cursor<'_>) -> Option<T>,
 ) -> Option<usize> {
@@ -21,7 +26,12 @@ pub(super) fn read<T: Element>(
     let mut here = *cursor;
     loop {
         let window = here.text.get(here.at..).and_then(<[u8]>::first_chunk::<WINDOW_BYTES>);
-        let quick = window.and_then(scan).and_then(|(short, length)| Some((convert(&short)?, length)));
+        let quick = window.and_then(|window| {
+            long(window).or_else(|| {
+                let (short, length) = scan(window)?;
+                Some((convert(&short)?, length))
+            })
+        });
         if let Some((value, length)) = quick {
             values.push(value);
             here.at += length;
@@ -35,16 +45,43 @@ pub(super) fn read<T: Element>(
     }
 }
 
+/// The float that begins a window, and its length, when it is one digit, a point and 16 digits or more, as languages
+/// print what is no short decimal. The digits after those 16 are too small to matter, and are only counted.
+#[inline(always)]
+pub(super) fn long_float(window: &Window) -> Option<(f32, usize)> {
+    if window[0] != b'-' {
+        return long_fraction::<0>(window);
+    }
+    let (value, length) = long_fraction::<1>(window)?;
+    Some((-value, length))
+}
+
+/// [`long_float`], behind a sign of `START` bytes.
+#[inline(always)]
+fn long_fraction<const START: usize>(window: &Window) -> Option<(f32, usize)> {
+    let first = u64::from(window[START].wrapping_sub(b'0'));
+    let (upper, lower) = (word_at(window, START + 2)?, word_at(window, START + 10)?);
+    if first > 9 || window[START + 1] != b'.' || !all_digits(upper) || !all_digits(lower) {
+        return None;
+    }
+    let fraction = eight_digits(upper) * TENS[8] + eight_digits(lower);
+    let length = START + 18 + digit_count(word_at(window, START + 18)?);
+    if !matches!(window[length], b',' | b']') {
+        return None;
+    }
+    Some((nearest_float(first * TENS[8] * TENS[8] + fraction)?, length))
+}
+
 /// The literal that begins a window, and its length. `None` when it is not of the plainest kind: fewer than eight
 /// digits, then perhaps a point and up to 23 more, no exponent.
 #[inline(always)]
-fn scan(window: &[u8; WINDOW_BYTES]) -> Option<(Short, usize)> {
+fn scan(window: &Window) -> Option<(Short, usize)> {
     if window[0] == b'-' { scan_digits::<1>(window) } else { scan_digits::<0>(window) }
 }
 
 /// [`scan`], behind a sign of `START` bytes.
 #[inline(always)]
-fn scan_digits<const START: usize>(window: &[u8; WINDOW_BYTES]) -> Option<(Short, usize)> {
+fn scan_digits<const START: usize>(window: &Window) -> Option<(Short, usize)> {
     let (first, second) = (window[START].wrapping_sub(b'0'), window[START + 1]);
     let mut digits = u64::from(first);
     let mut at = START + 1;
@@ -87,7 +124,7 @@ fn scan_digits<const START: usize>(window: &[u8; WINDOW_BYTES]) -> Option<(Short
 
 /// Takes up to eight digits at `at` behind those of `base`, and returns how many there were.
 #[inline(always)]
-fn take(window: &[u8; WINDOW_BYTES], at: usize, digits: &mut u64, base: u64) -> Option<usize> {
+fn take(window: &Window, at: usize, digits: &mut u64, base: u64) -> Option<usize> {
     let word = word_at(window, at)?;
     let count = digit_count(word);
     // Moved to the end of the word, behind bytes that count as zeros.
@@ -97,6 +134,6 @@ fn take(window: &[u8; WINDOW_BYTES], at: usize, digits: &mut u64, base: u64) -> 
 }
 
 #[inline(always)]
-fn word_at(window: &[u8; WINDOW_BYTES], at: usize) -> Option<u64> {
+fn word_at(window: &Window, at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*window.get(at..)?.first_chunk::<8>()?))
 }

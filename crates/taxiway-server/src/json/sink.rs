@@ -78,31 +78,36 @@ impl Sink {
     #[inline]
     pub(super) fn row(&mut self, cursor: &mut Cursor<'_>) -> Option<usize> {
         let count = match &mut self.values {
-            Values::Float(values) => rows::read(cursor, values, Short::float, number::read_float),
-            Values::Double(values) => rows::read(cursor, values, Short::double, number::read_double),
-            Values::Int32(values) => rows::read(cursor, values, narrow, read_wide),
+            Values::Float(values) => rows::read(cursor, values, rows::long_float, Short::float, number::read_float),
+            Values::Double(values) => rows::read(cursor, values, |_| None, Short::double, number::read_double),
+            Values::Int32(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
             Values::Int16(values) => rows::read(
                 cursor,
                 values,
+                |_| None,
                 |short| narrow::<i32>(short).map(|value| value as i16),
                 |cursor| read_i32(cursor).map(|value| value as i16),
             ),
             Values::Int8(values) => rows::read(
                 cursor,
                 values,
+                |_| None,
                 |short| narrow::<i32>(short).map(|value| value as i8),
                 |cursor| read_i32(cursor).map(|value| value as i8),
             ),
             Values::Uint8(values) => rows::read(
                 cursor,
                 values,
+                |_| None,
                 |short| narrow::<i32>(short).map(|value| value as u8),
                 |cursor| read_i32(cursor).map(|value| value as u8),
             ),
-            Values::Int64(values) => rows::read(cursor, values, narrow, read_wide),
-            Values::Uint32(values) => rows::read(cursor, values, narrow, read_wide),
-            Values::Uint64(values) => rows::read(cursor, values, narrow, read_wide),
-            Values::Bool(values) => rows::read(cursor, values, |_| None, |cursor| read_bool(cursor).map(u8::from)),
+            Values::Int64(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
+            Values::Uint32(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
+            Values::Uint64(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
+            Values::Bool(values) => {
+                rows::read(cursor, values, |_| None, |_| None, |cursor| read_bool(cursor).map(u8::from))
+            }
             Values::Strings(_) => self.string_row(cursor),
             Values::Other => None,
         }?;

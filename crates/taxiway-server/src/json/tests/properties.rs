@@ -36,6 +36,12 @@ fn shapes() -> impl Strategy<Value = (Vec<usize>, usize)> {
     proptest::collection::vec(1usize..4, 0..4).prop_map(|shape| (shape.clone(), shape.iter().product()))
 }
 
+/// What a literal is read as where many follow it.
+fn first_of_many(text: &str) -> f32 {
+    let body = format!("{{\"inputs\": [{text}{}]}}", ", 0.125".repeat(9));
+    tensors(body, &one(DType::Float))[0].values::<f32>().unwrap()[0]
+}
+
 fn finite_doubles() -> impl Strategy<Value = f64> {
     any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite())
 }
@@ -76,8 +82,16 @@ proptest! {
                 prop_assert_eq!(double.to_bits(), expected.to_bits(), "{}", text);
                 let float = tensors(&body, &one(DType::Float))[0].values::<f32>().unwrap()[0];
                 prop_assert_eq!(float.to_bits(), (expected as f32).to_bits(), "{}", text);
+                prop_assert_eq!(first_of_many(&text).to_bits(), (expected as f32).to_bits(), "{}", text);
             }
         }
+    }
+
+    #[test]
+    fn floats_of_many_digits_are_the_nearest(whole in 0u64..12, digits in "[0-9]{15,25}", zeros in 0usize..8, sign in "-?") {
+        let text = format!("{sign}{whole}.{}{digits}", "0".repeat(zeros));
+        let expected = text.parse::<f64>().unwrap() as f32;
+        prop_assert_eq!(first_of_many(&text).to_bits(), expected.to_bits(), "{}", text);
     }
 
     #[test]
@@ -90,6 +104,14 @@ proptest! {
         let expected = text.parse::<f64>().unwrap() as f32;
         let read = tensors(format!("{{\"inputs\": {text}}}"), &one(DType::Float))[0].values::<f32>().unwrap()[0];
         prop_assert_eq!(read.to_bits(), expected.to_bits(), "{}", text);
+    }
+
+    #[test]
+    fn long_floats_between_two_floats_do_too(bits in 0x3A80_0000u32..0x4120_0000, digits in 15usize..24, nudge in -3i64..4) {
+        let middle = (f64::from(f32::from_bits(bits)).to_bits() | 0x1000_0000).wrapping_add_signed(nudge);
+        let text = format!("{:.digits$}", f64::from_bits(middle));
+        let expected = text.parse::<f64>().unwrap() as f32;
+        prop_assert_eq!(first_of_many(&text).to_bits(), expected.to_bits(), "{}", text);
     }
 
     #[test]
