@@ -176,7 +176,7 @@ def _artifact_paths(base: str, suffix: str, ending: str, shared: Json) -> Json:
         "206": {"description": "The part of `Range`.", "headers": sent, "content": file},
         "304": {"description": "The client has it.", "headers": sent},
         "416": {"description": "Nothing is in `Range`.", "headers": sent, "content": _error(416)["content"]},
-        **_errors(400, 404, 503),
+        **_errors(400, 404, 500, 503),
     }
     parameter = {"$ref": "#/components/parameters/artifact"}
     return {
@@ -197,7 +197,8 @@ def _artifact_paths(base: str, suffix: str, ending: str, shared: Json) -> Json:
 _CACHED = ("etag", "accept-ranges", "cache-control")
 _DOWNLOAD = (
     "An addition; also with HEAD. `ETag` is the SHA-256 in quotes: `If-None-Match` saves a download, `Range` (with "
-    "`If-Range`) resumes one. Only what the manifest of a served version lists can be had. 503: it is being replaced."
+    "`If-Range`) resumes one. Only what the manifest of a served version lists can be had. 503: it is being replaced. "
+    "500: the file is not what the manifest lists."
 )
 
 

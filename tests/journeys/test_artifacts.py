@@ -54,6 +54,13 @@ def test_a_device_fetches_stable(tmp_path: Path, exported: Path) -> None:
         set_label(shelf, "stable", 2)
         assert eventually(lambda: fetched(url)[:2] == (200, b"second"))
         assert fetched(url)[2]["x-taxiway-version"] == "2"
+        # Damaged where it lies, it has its length still; put right, it is sent again.
+        stored = next((tmp_path / "models" / "m" / "2").rglob("model.tflite"))
+        stored.write_bytes(b"sec0nd")
+        status, body, _ = fetched(url)
+        assert status == 500 and "is not what the manifest lists, and is not sent" in json.loads(body)["error"]
+        stored.write_bytes(b"second")
+        assert fetched(url)[:2] == (200, b"second")
         listed = json.loads(fetched(f"{model}/labels/stable/artifacts")[1])
         assert [(one["name"], one["contract"]) for one in listed["artifacts"]] == [
             ("edge/model.tflite", {"agreement": 0.995})

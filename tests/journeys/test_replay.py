@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,28 @@ def test_a_version_that_does_not_load_is_named(world: Path, tmp_path: Path, file
         (base / "3" / name).write_bytes(data)
     with pytest.raises(FailedPrecondition, match="Version 3 of half does not load"):
         replayed(world, store=tmp_path / "models", against=3)
+
+
+def test_a_request_that_says_so_is_kept_out_of_the_recording(exported: Path, tmp_path: Path) -> None:
+    from taxiway.replay.ask import Asker
+    from taxiway.replay.door import find
+    from taxiway.wire.recording import Recording
+
+    base, state = put(exported, tmp_path / "half", 1), tmp_path / "state"
+    socket: dict[str, Any] = {"grpc_socket": str(tmp_path / "g"), "grpc_port": -1}
+    with taxiway.serve(base, state=str(state), record_rate=1.0, quiet_seconds=0.0, **socket) as server:
+        for headers in ({}, {"x-taxiway-record": "no"}, {"x-taxiway-record": "yes"}):
+            about = {"content-type": "application/json", **headers}
+            request = urllib.request.Request(f"{server.url}/v1/models/half:predict", b'{"instances": [0]}', about)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert answer.status == 200
+    there = list(Recording(state / "recordings" / "half"))
+    assert len(there) == 2
+    with taxiway.serve(base, state=str(state), record_rate=1.0, quiet_seconds=0.0, **socket) as server:
+        asker = Asker(find(server.settings.server, server.grpc_url), "half", 30.0)
+        assert [asker.ask(one, 1).error for one in there] == [None, None]
+        asker.close()
+    assert len(list(Recording(state / "recordings" / "half"))) == 2
 
 
 class Asking(Crowd):

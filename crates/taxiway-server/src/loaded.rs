@@ -14,6 +14,7 @@ use crate::lease::Claims;
 use crate::metrics::VersionMetrics;
 use crate::request_log::{LogConfig, RequestLog, Sampled};
 use crate::server::Registry;
+use crate::traffic::Caller;
 use crate::warm_up::WarmedUp;
 
 /// A version fresh from its runtime, which a server has yet to warm up and take.
@@ -77,9 +78,10 @@ impl Loaded {
         }
     }
 
-    /// What logs a request, when it is to be logged.
-    pub(crate) fn sampled(&self) -> Option<Sampled<'_>> {
-        self.log.as_ref()?.sample()
+    /// What logs a request of `caller`, when it is to be logged.
+    pub(crate) fn sampled(&self, caller: Caller<'_>) -> Option<Sampled<'_>> {
+        let log = self.log.as_ref()?;
+        if caller.is_unrecorded() { None } else { log.sample() }
     }
 }
 

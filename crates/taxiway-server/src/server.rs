@@ -27,7 +27,7 @@ use crate::reload::{ReloadHandler, Reloads};
 use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
 use crate::traffic::{Experiments, Memory, Shadows};
-use crate::transport::{Door, Listener, RequestIds, Scope, SocketFile, acceptor, serve_unix};
+use crate::transport::{Checked, Door, Listener, RequestIds, Scope, SocketFile, acceptor, serve_unix};
 use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
 
 /// What every request sees of the server.
@@ -48,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) experiments: Experiments,
     pub(crate) shadows: Shadows,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) checked: Arc<Checked>,
     registry: Arc<Registry>,
     /// Whether gRPC's health service is served.
     pub(crate) health: bool,
@@ -111,6 +112,7 @@ impl Server {
             experiments: Experiments::default(),
             shadows: Shadows::start(&config.traffic)?,
             memory: Arc::new(Memory::new(&config.traffic)),
+            checked: Arc::default(),
             registry: Arc::default(),
             health: config.grpc_health,
             profiler: config.grpc_profiler,

@@ -9,6 +9,7 @@ import grpc
 import numpy as np
 
 from taxiway.replay.compare import Answered
+from taxiway.replay.door import Door
 from taxiway.wire import messages
 from taxiway.wire.recording import METHODS, Recorded
 from taxiway.wire.tensors import Array, array_of
@@ -16,20 +17,21 @@ from taxiway.wire.tensors import Array, array_of
 __all__ = ["Asker"]
 
 _SERVICE = "/tensorflow.serving.PredictionService/"
-_UNBOUNDED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+# What comes from a recording must not enter it again.
+_UNRECORDED = (("x-taxiway-record", "no"),)
 
 
 class Asker:
     """One channel to a server.
 
     Args:
-        address: ``host:port`` of its gRPC port.
+        door: where to ask it; or ``host:port`` of its gRPC port.
         model: the name it has there, whatever the recording calls it.
         timeout_seconds: for a request.
     """
 
-    def __init__(self, address: str, model: str, timeout_seconds: float) -> None:
-        self._channel = grpc.insecure_channel(address, options=_UNBOUNDED)
+    def __init__(self, door: Door | str, model: str, timeout_seconds: float) -> None:
+        self._channel = (Door(door) if isinstance(door, str) else door).channel()
         self._model, self._timeout = model, timeout_seconds
 
     def ask(self, recorded: Recorded, version: int | None) -> Answered:
@@ -49,7 +51,7 @@ class Asker:
         )
         began = time.perf_counter()
         try:
-            response, answered = call.with_call(request, timeout=self._timeout)
+            response, answered = call.with_call(request, timeout=self._timeout, metadata=_UNRECORDED)
         except grpc.RpcError as error:
             code: Any = error
             text = f"{code.code().name}: {(code.details() or '')[:200]}"

@@ -1,6 +1,7 @@
-"""Replays that plans demand: of two versions that a server has loaded, in a thread of its own, through its gRPC port.
+"""Replays that plans demand: of two versions that a server has loaded, in a thread of its own, through its own gRPC.
 
-Requests that say their version are no arm's, so nothing that is asked here counts for a rollout.
+Requests that say their version are no arm's, and these say that they are not to be recorded: nothing that is asked here
+counts for a rollout, or is asked again.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class LiveReplays:
 
     Args:
         settings: the server's, which say where requests are recorded.
-        address: gives ``grpc://host:port`` of the server, once it has started; empty when gRPC is off.
+        address: gives ``grpc://host:port`` of the server, once it has started; empty when that port is off.
         clock: bounds a replay.
     """
 
@@ -63,7 +64,7 @@ class LiveReplays:
         """Refuse a replay that cannot be."""
         from taxiway.wire.recording import Recording
 
-        self._target(model)
+        self._check_door(model)
         place, there = self._place(model), 0
         if place.exists():
             try:
@@ -113,11 +114,12 @@ class LiveReplays:
     def _compared(self, run: _Run, model: str, versions: tuple[int, int], tolerance: float) -> JsonObject:
         from taxiway.replay.ask import Asker
         from taxiway.replay.compare import Comparison
+        from taxiway.replay.door import find
         from taxiway.wire.recording import Recording
 
         recorded = Recording(self._place(model))
         comparison = Comparison(versions, tolerance)
-        asker = Asker(self._target(model), model, _REQUEST_SECONDS)
+        asker = Asker(find(self._settings, self._address()), model, _REQUEST_SECONDS)
         end = self._clock.monotonic() + LONGEST_SECONDS
         try:
             for one in _within(islice(recorded, run.requests), end, self._clock, run.stopped):
@@ -155,17 +157,14 @@ class LiveReplays:
             )
         return recordings(state, model, self._settings.recordings)
 
-    def _target(self, model: str) -> str:
-        if self._settings.tls_cert_file:
-            raise FailedPrecondition(
-                "this server takes gRPC over TLS only, where it cannot ask itself", hint=_ALONE.format(model=model)
-            )
-        url = self._address()
-        if not url:
-            raise FailedPrecondition(
-                "this server's gRPC port is off, and recorded requests are asked there", hint="give it a --grpc-port"
-            )
-        return url.removeprefix("grpc://")
+    def _check_door(self, model: str) -> None:
+        from taxiway.replay.door import find
+
+        try:
+            find(self._settings, self._address())
+        except FailedPrecondition as error:
+            error.hint = f"{error.hint}; {_ALONE.format(model=model)}"
+            raise
 
 
 def _within(requests: Iterable[Recorded], end: float, clock: Clock, stopped: threading.Event) -> Iterable[Recorded]:

@@ -38,7 +38,12 @@ def record(tmp_path: Path, requests: int) -> None:
         ({}, "grpc://127.0.0.1:1", "no request of digits is recorded", "record_rate = 0.01"),
         ({"state": ""}, "grpc://127.0.0.1:1", "no directory for recorded requests", 'state = "state/"'),
         ({}, "", "gRPC port is off", "--grpc-port"),
-        ({"tls_cert_file": "a.pem"}, "grpc://127.0.0.1:1", "over TLS only", "taxiway replay digits"),
+        (
+            {"tls_cert_file": "a", "tls_client_ca_file": "b"},
+            "grpc://h:1",
+            "asks callers for a certificate",
+            "grpc_socket",
+        ),
     ],
 )
 def test_what_a_replay_needs_is_said_beforehand(

@@ -12,6 +12,9 @@ const MAX_KEY_BYTES: usize = 1024;
 /// A key, as text whatever type it had.
 pub(crate) type Key = SmallVec<[u8; 40]>;
 
+/// Where a request says `no` when it is not to be recorded.
+const RECORD: HeaderName = HeaderName::from_static("x-taxiway-record");
+
 /// Who sent a request, as far as routing needs it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
@@ -23,6 +26,11 @@ impl Caller<'_> {
     /// The key in a header; `None` when it is not there or empty.
     pub(crate) fn key(&self, header: &HeaderName) -> Option<Key> {
         self.headers.get(header).and_then(|value| key(value.as_bytes()))
+    }
+
+    /// Whether the request asks to be kept out of the recording, as one that comes from there does.
+    pub(crate) fn is_unrecorded(&self) -> bool {
+        self.headers.get(RECORD).is_some_and(|value| value.as_bytes() == b"no")
     }
 }
 

@@ -11,6 +11,7 @@ mod request_id;
 mod socket_file;
 mod tls;
 
+pub(crate) use http::Checked;
 pub(crate) use listen::{Door, Listener, Scope, serve_unix};
 pub(crate) use request_id::RequestIds;
 pub(crate) use socket_file::SocketFile;

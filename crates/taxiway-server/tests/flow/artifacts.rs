@@ -20,6 +20,18 @@ fn text(bytes: usize) -> String {
     text
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// The `ETag` of a text of so many bytes.
+fn tag(bytes: usize) -> String {
+    format!("\"{}\"", sha256(text(bytes).as_bytes()))
+}
+
 /// A server with versions 1 and 3 of `half`; 3 is labelled `stable` and has artefacts in `folder`.
 fn serving(folder: &Path, bytes: usize) -> (Serving, [LoadedVersion; 2]) {
     let serving = Serving::start(&json!({"io_threads": 1}));
@@ -39,8 +51,8 @@ fn serving(folder: &Path, bytes: usize) -> (Serving, [LoadedVersion; 2]) {
         entry
     };
     document["models"]["half"]["artifacts"] = json!({"3": {
-        "edge/int8.tflite": entry(Some("int8"), bytes, "aa11"),
-        "browser/index.html": of_a_page(entry(Some("page"), 3, "bb22")),
+        "edge/int8.tflite": entry(Some("int8"), bytes, &sha256(text(bytes).as_bytes())),
+        "browser/index.html": of_a_page(entry(Some("page"), 3, &sha256(b"<p>"))),
         "edge/away.tflite": entry(None, 5, "cc33"),
         "edge/gone.tflite": entry(Some("gone"), 5, "dd44"),
         "edge/other.tflite": entry(Some("page"), 4, "ee55"),
@@ -57,13 +69,13 @@ fn headers<'a>(answer: &'a Answer, names: &[&str]) -> Vec<Option<&'a str>> {
 fn an_artefact_is_fetched_by_version_and_by_label() {
     let folder = tempfile::tempdir().unwrap();
     let (serving, _versions) = serving(folder.path(), 700_000);
-    let mut http = serving.http();
+    let (mut http, tag) = (serving.http(), tag(700_000));
     for choice in ["/versions/3", "/labels/stable", ""] {
         let answer = http.get(&format!("/v1/models/half{choice}/artifacts/edge/int8.tflite"));
         assert_eq!(answer.status, 200, "{choice}: {answer:?}");
         assert_eq!(
             headers(&answer, &["etag", "x-taxiway-version", "content-type", "accept-ranges", "cache-control"]),
-            [Some("\"aa11\""), Some("3"), Some("application/octet-stream"), Some("bytes"), Some("no-cache")]
+            [Some(tag.as_str()), Some("3"), Some("application/octet-stream"), Some("bytes"), Some("no-cache")]
         );
         assert!(answer.header("x-request-id").is_some() && answer.body == text(700_000));
     }
@@ -80,7 +92,7 @@ fn an_artefact_is_fetched_by_version_and_by_label() {
     assert_eq!(
         listed["artifacts"][3],
         json!({
-            "name": "edge/int8.tflite", "target": "edge", "variant": "int8", "bytes": 700_000, "sha256": "aa11",
+            "name": "edge/int8.tflite", "target": "edge", "variant": "int8", "bytes": 700_000, "sha256": sha256(text(700_000).as_bytes()),
             "contract": {"agreement": 0.99}, "missing": "",
         })
     );
@@ -93,12 +105,12 @@ fn an_artefact_is_fetched_by_version_and_by_label() {
 fn who_has_it_is_told_so_and_who_has_a_part_gets_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let (serving, _versions) = serving(folder.path(), 1000);
-    let mut http = serving.http();
+    let (mut http, tag) = (serving.http(), tag(1000));
     let path = "/v1/models/half/artifacts/edge/int8.tflite";
-    for known in ["\"aa11\"", "\"x\", W/\"aa11\"", "*"] {
+    for known in [tag.as_str(), &format!("\"x\", W/{tag}"), "*"] {
         let answer = http.request("GET", path, &format!("if-none-match: {known}\r\n"));
         assert_eq!((answer.status, answer.body.as_str()), (304, ""), "{known}");
-        assert_eq!(headers(&answer, &["etag", "x-taxiway-version"]), [Some("\"aa11\""), Some("3")]);
+        assert_eq!(headers(&answer, &["etag", "x-taxiway-version"]), [Some(tag.as_str()), Some("3")]);
     }
     assert_eq!(http.request("GET", path, "if-none-match: \"old\"\r\n").status, 200);
     let whole = text(1000);
@@ -107,7 +119,7 @@ fn who_has_it_is_told_so_and_who_has_a_part_gets_the_rest() {
         ("bytes=990-", &whole[990..], "bytes 990-999/1000"),
         ("bytes=-8", &whole[992..], "bytes 992-999/1000"),
     ] {
-        let answer = http.request("GET", path, &format!("range: {range}\r\nif-range: \"aa11\"\r\n"));
+        let answer = http.request("GET", path, &format!("range: {range}\r\nif-range: {tag}\r\n"));
         assert_eq!((answer.status, answer.body.as_str()), (206, expected));
         assert_eq!(answer.header("content-range"), Some(shown));
     }

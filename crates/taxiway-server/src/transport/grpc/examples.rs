@@ -31,7 +31,7 @@ pub(super) async fn classify(
         result: Some(Classes::read(&ran.plan, &ran.tensors, ran.rows)?.to_proto()),
         model_spec: Some(model_spec(&ran.lease, &ran.plan.signature.name)),
     };
-    reply(&ran.lease, answer, |answer| record::classify(request, answer))
+    reply(&ran.lease, tracked, answer, |answer| record::classify(request, answer))
 }
 
 pub(super) async fn regress(
@@ -47,7 +47,7 @@ pub(super) async fn regress(
         result: Some(RegressionResult { regressions }),
         model_spec: Some(model_spec(&ran.lease, &ran.plan.signature.name)),
     };
-    reply(&ran.lease, answer, |answer| record::regress(request, answer))
+    reply(&ran.lease, tracked, answer, |answer| record::regress(request, answer))
 }
 
 /// What the examples of a request gave.
@@ -106,7 +106,7 @@ pub(super) async fn multi_inference(
             result: Some(task.read(tensors, rows)?),
         });
     }
-    reply(&lease, MultiInferenceResponse { results }, |answer| record::multi_inference(request, answer))
+    reply(&lease, tracked, MultiInferenceResponse { results }, |answer| record::multi_inference(request, answer))
 }
 
 /// A feature of the first example, where it is what requests are led by.
@@ -115,9 +115,14 @@ fn key_of(input: Option<&Input>, field: &str) -> Option<unit::Key> {
 }
 
 /// The answer as it goes out; `record` makes of it what is logged.
-fn reply<A: prost::Message>(lease: &Lease, answer: A, record: impl FnOnce(A) -> PredictionLog) -> Result<Reply> {
+fn reply<A: prost::Message>(
+    lease: &Lease,
+    tracked: &Tracked<'_>,
+    answer: A,
+    record: impl FnOnce(A) -> PredictionLog,
+) -> Result<Reply> {
     let frame = message::wrap(&answer)?;
-    if let Some(sampled) = lease.sampled() {
+    if let Some(sampled) = lease.sampled(tracked.caller()) {
         sampled.log(|| record(answer));
     }
     Ok(Reply { frame })

@@ -148,7 +148,7 @@ async fn predict(core: &Core, request: PredictRequest, deadline: Deadline, track
     let inputs = api::predict::named_inputs(&signature, &request.inputs, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::filtered_outputs(&signature, &request.output_filter)?;
     // What is not logged is dropped here: its buffers are not needed while the model runs.
-    let logged = lease.sampled().map(|sampled| (sampled, request));
+    let logged = lease.sampled(tracked.caller()).map(|sampled| (sampled, request));
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
     let tensors = traffic::run(core, &lease, run, tracked).await?;
     let form = if core.tensor_content { WireForm::Content } else { WireForm::TypedFields };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::sync::Arc;
 
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE,
@@ -52,10 +53,10 @@ pub(super) async fn answer(
     }
     let (version, artifact) = artifacts::find(&table, named.target(), &name)?;
     tracked.told_of(&version);
-    Ok(file(headers, &name, artifact).await?)
+    Ok(file(core, headers, &name, artifact).await?)
 }
 
-async fn file(headers: &HeaderMap, name: &str, artifact: &Artifact) -> Result<Response<Outgoing>> {
+async fn file(core: &Core, headers: &HeaderMap, name: &str, artifact: &Artifact) -> Result<Response<Outgoing>> {
     let tag = format!("\"{}\"", artifact.sha256);
     let about = |mut response: Response<Outgoing>| {
         let headers = response.headers_mut();
@@ -91,7 +92,7 @@ async fn file(headers: &HeaderMap, name: &str, artifact: &Artifact) -> Result<Re
         }
     };
     let (start, end) = part;
-    let mut response = Response::new(Outgoing::file(open(name, artifact).await?, start, end - start));
+    let mut response = Response::new(Outgoing::file(open(core, name, artifact).await?, start, end - start));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
     if status == StatusCode::PARTIAL_CONTENT {
@@ -141,22 +142,16 @@ fn read_range(range: &str, bytes: u64) -> Wanted {
 /// Opens the file, on a thread that may block.
 ///
 /// # Errors
-/// `NotFound` when this machine does not have it; `Unavailable` when it cannot be read, as while it is replaced.
-async fn open(name: &str, artifact: &Artifact) -> Result<File> {
+/// `NotFound` when this machine does not have it, and those of [`Checked::open`](super::checked::Checked::open).
+async fn open(core: &Core, name: &str, artifact: &Artifact) -> Result<File> {
     let Some(path) = artifact.path.clone() else {
         let message = format!("This server does not have {name}: {}", artifact.missing);
         return Err(Error::new(ErrorKind::NotFound, message));
     };
-    let bytes = artifact.bytes;
-    let opened = tokio::task::spawn_blocking(move || {
-        let file = File::open(path)?;
-        let found = file.metadata()?.len();
-        if found == bytes { Ok(file) } else { Err(std::io::Error::other(format!("it has {found} bytes, not {bytes}"))) }
-    });
-    let opened = opened.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    opened.map_err(|error| {
-        Error::new(ErrorKind::Unavailable, format!("{name} cannot be read now, and may be being replaced: {error}"))
-    })
+    let (checked, name) = (Arc::clone(&core.checked), name.to_owned());
+    let (bytes, sha256) = (artifact.bytes, artifact.sha256.clone());
+    let opened = tokio::task::spawn_blocking(move || checked.open(&name, &path, bytes, &sha256));
+    opened.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal, error.to_string())))
 }
 
 fn content_type(name: &str) -> &'static str {

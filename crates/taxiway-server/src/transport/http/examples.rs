@@ -30,7 +30,7 @@ pub(super) async fn classify(
 ) -> Result<Answer, Refusal> {
     let ran = Ran::of(core, named, body, Method::Classify, deadline, tracked).await?;
     let classes = Classes::read(&ran.plan, &ran.tensors, ran.rows)?;
-    ran.log(|(spec, input)| {
+    ran.log(tracked, |(spec, input)| {
         let request = ClassificationRequest { model_spec: Some(spec), input: Some(input) };
         let answer = ClassificationResponse { result: Some(classes.to_proto()), model_spec: Some(ran.spec()) };
         record::classify(request, answer)
@@ -47,7 +47,7 @@ pub(super) async fn regress(
 ) -> Result<Answer, Refusal> {
     let ran = Ran::of(core, named, body, Method::Regress, deadline, tracked).await?;
     let values = regressions(&ran.tensors, ran.rows)?;
-    ran.log(|(spec, input)| {
+    ran.log(tracked, |(spec, input)| {
         let request = RegressionRequest { model_spec: Some(spec), input: Some(input) };
         let regressions = values.iter().map(|&value| Regression { value }).collect();
         let result = Some(RegressionResult { regressions });
@@ -96,8 +96,8 @@ impl Ran {
     }
 
     /// Logs what `make` makes of the request, when it is to be logged.
-    fn log(&self, make: impl FnOnce((ModelSpec, Input)) -> PredictionLog) {
-        if let Some(sampled) = self.lease.sampled() {
+    fn log(&self, tracked: &Tracked<'_>, make: impl FnOnce((ModelSpec, Input)) -> PredictionLog) {
+        if let Some(sampled) = self.lease.sampled(tracked.caller()) {
             sampled.log(|| make(record::asked(&self.lease.name, &self.plan.signature.name, &self.examples)));
         }
     }

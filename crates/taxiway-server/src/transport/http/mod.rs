@@ -1,6 +1,7 @@
 //! HTTP/1.1: TensorFlow Serving's REST API, health, metrics.
 
 mod answer;
+mod checked;
 mod download;
 mod examples;
 mod feedback;
@@ -9,6 +10,8 @@ mod operations;
 mod outgoing;
 mod path;
 mod rest;
+
+pub(crate) use checked::Checked;
 
 use std::convert::Infallible;
 use std::sync::Arc;

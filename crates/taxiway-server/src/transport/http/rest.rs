@@ -85,7 +85,9 @@ async fn predict(
     api::predict::check_method(&signature, core.method_name_check)?;
     let (form, inputs) = document.predict_inputs(&signature, core.limits.max_tensor_bytes)?;
     let outputs = api::predict::all_outputs(&signature);
-    let logged = lease.sampled().map(|sampled| (sampled, api::predict::request(&lease.name, &signature, &inputs)));
+    let logged = lease
+        .sampled(tracked.caller())
+        .map(|sampled| (sampled, api::predict::request(&lease.name, &signature, &inputs)));
     let run = Run { signature: signature.clone(), inputs, outputs: outputs.clone(), deadline };
     let tensors = traffic::run(core, &lease, run, tracked).await?;
     if let Some((sampled, request)) = logged {
