@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -16,9 +17,7 @@ from bench.models import Built
 from taxiway.wire import message
 
 GRPC_METHOD = "/tensorflow.serving.PredictionService/Predict"
-_FLOAT32 = 1
-# Two correct float32 runtimes differ in the order of their sums.
-_TOLERANCE = 1e-5
+_FLOAT32, _STRING = 1, 7
 
 
 class WrongAnswer(Exception):
@@ -31,26 +30,37 @@ class Case:
 
     Attributes:
         protocol: ``grpc`` or ``rest``.
+        form: ``tensorflow`` or ``v2``; see :class:`bench.participants.Participant`.
         body: the PredictRequest message, or the JSON document.
         output_name: the output that is compared.
         expected: its right value.
+        tolerance: how far from it a right answer may be: runtimes differ in the order of their sums.
     """
 
     protocol: str
+    form: str
     body: bytes
     output_name: str
     expected: NDArray[Any]
+    tolerance: float
 
 
-def make(built: Built, protocol: str, rows: int) -> Case:
+def make(built: Built, protocol: str, rows: int, form: str = "tensorflow") -> Case:
     """The request with the first ``rows`` rows of the model."""
-    encode = _grpc_body if protocol == "grpc" else _rest_body
-    return Case(protocol, encode(built, built.rows[:rows]), built.output_name, built.expected[:rows])
+    encode = _grpc_body if protocol == "grpc" else _v2_body if form == "v2" else _rest_body
+    return Case(
+        protocol, form, encode(built, built.rows[:rows]), built.output_name, built.expected[:rows], built.tolerance
+    )
 
 
-def route(built: Built) -> str:
+def route(built: Built, form: str = "tensorflow") -> str:
     """The path that REST predictions are posted to."""
-    return f"/v1/models/{built.name}:predict"
+    return f"/v2/models/{built.name}/infer" if form == "v2" else f"/v1/models/{built.name}:predict"
+
+
+def _v2_body(built: Built, rows: NDArray[Any]) -> bytes:
+    flat = {"name": built.input_name, "shape": list(rows.shape), "datatype": "FP32", "data": rows.reshape(-1).tolist()}
+    return json.dumps({"inputs": [flat]}).encode()
 
 
 def _grpc_body(built: Built, rows: NDArray[Any]) -> bytes:
@@ -58,14 +68,20 @@ def _grpc_body(built: Built, rows: NDArray[Any]) -> bytes:
     request.model_spec.name = built.name
     request.model_spec.signature_name = "serving_default"
     tensor = request.inputs[built.input_name]
-    tensor.dtype = _FLOAT32
+    is_text = rows.dtype == object
+    tensor.dtype = _STRING if is_text else _FLOAT32
     for size in rows.shape:
         tensor.tensor_shape.dim.add().size = size
-    tensor.tensor_content = np.ascontiguousarray(rows, np.float32).tobytes()
+    if is_text:
+        tensor.string_val.extend(rows.tolist())
+    else:
+        tensor.tensor_content = np.ascontiguousarray(rows, np.float32).tobytes()
     return bytes(request.SerializeToString(deterministic=True))
 
 
 def _rest_body(built: Built, rows: NDArray[Any]) -> bytes:
+    if rows.dtype == object:
+        return json.dumps({"instances": [{"b64": base64.b64encode(row).decode()} for row in rows]}).encode()
     return json.dumps({"instances": rows.tolist()}).encode()
 
 
@@ -84,10 +100,15 @@ def ask(case: Case, address: str, path: str, timeout_seconds: float = 5.0) -> by
         given = _grpc_values(body, case.output_name)
     else:
         body = _ask_rest(case, f"http://{address}{path}", timeout_seconds)
-        given = np.array(_rest_values(body, case.output_name), np.float32)
-    if given.shape != case.expected.shape or not np.allclose(given, case.expected, atol=_TOLERANCE):
-        raise WrongAnswer(f"{address} answered {given.tolist()}, expected {case.expected.tolist()}")
+        values = _v2_values if case.form == "v2" else _rest_values
+        given = np.array(values(body, case.output_name), np.float32)
+    if given.shape != case.expected.shape or not np.allclose(given, case.expected, atol=case.tolerance):
+        raise WrongAnswer(f"{address} answered {_few(given)}, expected {_few(case.expected)}")
     return body
+
+
+def _few(values: NDArray[Any]) -> str:
+    return f"{values.reshape(-1)[:10].tolist()} (shape {list(values.shape)})"
 
 
 def answers(case: Case, address: str, path: str) -> bool:
@@ -127,3 +148,9 @@ def _grpc_values(body: bytes, output_name: str) -> NDArray[Any]:
 def _rest_values(body: bytes, output_name: str) -> list[Any]:
     predictions = json.loads(body)["predictions"]
     return [row[output_name] if isinstance(row, dict) else row for row in predictions]
+
+
+def _v2_values(body: bytes, output_name: str) -> NDArray[Any]:
+    found = next(one for one in json.loads(body)["outputs"] if one["name"] == output_name)
+    values: NDArray[Any] = np.array(found["data"], np.float32).reshape(found["shape"])
+    return values

@@ -22,7 +22,7 @@ from taxiway.wire import message
 STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
 
 
-def engine(built: Built, rows: int, seconds: float) -> dict[str, Any]:
+def engine(built: Built, rows: int, seconds: float, name: str = "tensorflow") -> dict[str, Any]:
     """The graph alone, through the same C API, on the server's core: the JSON of the ``floor`` example.
 
     Builds the example in release mode when it is not up to date.
@@ -33,7 +33,7 @@ def engine(built: Built, rows: int, seconds: float) -> dict[str, Any]:
     build = ["cargo", "build", "--release", "--quiet", "-p", "taxiway-runtimes", "--example", "floor"]
     subprocess.run(build, cwd=ROOT, check=True, stdout=sys.stderr)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    argv = [str(target / "release" / "examples" / "floor"), "--engine", "tensorflow", str(built.version)]
+    argv = [str(target / "release" / "examples" / "floor"), "--engine", name, str(built.version)]
     argv += ["--rows", str(rows), "--seconds", f"{seconds:g}"]
     environment = {**os.environ, "TAXIWAY_SITE_PACKAGES": sysconfig.get_path("platlib"), "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = pinned(argv, SERVER_CORE)

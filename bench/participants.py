@@ -1,7 +1,7 @@
 """The servers that are measured, as files: ``peers/*.toml``. Taxiway itself is one of them.
 
 A file says how the server is started and what it can be asked; ``environments/NAME.txt`` lists what its own virtual
-environment holds. Every participant answers the same bytes at the same routes.
+environment holds. Participants of one form answer the same bytes at the same routes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Participant:
         name: the file's name without ``.toml``.
         title: how the report calls it.
         protocols: what it speaks.
+        form: of its messages: ``tensorflow``, TensorFlow Serving's; or ``v2``, the Open Inference Protocol over REST.
         environment: a file of ``environments/`` by name; empty: the interpreter that runs the bench.
         program: what must be on PATH; empty: nothing. A participant whose program is missing is left out and named.
         command: the command; ``{python}``, ``{peers}``, ``{model}``, ``{store}``, ``{version}``, ``{grpc}``, ``{rest}``
@@ -43,6 +44,7 @@ class Participant:
     name: str
     title: str
     protocols: tuple[str, ...]
+    form: str
     environment: str
     program: str
     command: tuple[str, ...]
@@ -66,6 +68,7 @@ def parse(name: str, document: dict[str, Any]) -> Participant:
         name=name,
         title=str(document["title"]),
         protocols=tuple(document["protocols"]),
+        form=str(document["form"]),
         environment=str(document["environment"]),
         program=str(document["program"]),
         command=tuple(document["command"]),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 SERVER_CORE = "0"
 _POLL_SECONDS = 0.005
+_MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ ")
 
 
 class StartFailed(Exception):
@@ -104,6 +106,17 @@ def rss_mib(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def mapped_mib(pid: int, folders: Sequence[str]) -> float:
+    """How much of a process's resident memory belongs to mapped files below one of some folders, in MiB."""
+    total, counts = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if _MAPPING.match(line):
+            counts = any(folder in line for folder in folders)
+        elif counts and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total / 1024
 
 
 def free_ports(count: int) -> list[int]:

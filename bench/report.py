@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,54 @@ RESULTS = Path(__file__).parent / "results"
 
 def write(document: dict[str, Any], folder: Path = RESULTS) -> None:
     """Write ``latest.json``, ``samples.json`` (the histograms), ``REPORT.md`` and a picture a scenario."""
-    folder.mkdir(parents=True, exist_ok=True)
     figures, samples = split_samples(document)
-    (folder / "latest.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
-    (folder / "samples.json").write_text(json.dumps(samples, separators=(",", ":")) + "\n")
-    (folder / "REPORT.md").write_text(page(figures))
-    for scenario in figures["scenarios"]:
-        (folder / f"{scenario['name']}.svg").write_text(picture(scenario))
+    _write(figures, samples, folder)
+
+
+def merge(part: dict[str, Any], folder: Path = RESULTS) -> None:
+    """Put what was measured now into what is there: its scenarios and measures replace those of their names.
+
+    Args:
+        part: a document as of :func:`write`; each scenario and measure says under ``measured`` of which run it is.
+    """
+    figures, samples = split_samples(part)
+    before = _read(folder / "latest.json", {"scenarios": [], "measures": {}})
+    kept = _read(folder / "samples.json", {"windows": {}})
+    names = {one["name"] for one in figures["scenarios"]}
+    scenarios = [one for one in before["scenarios"] if one["name"] not in names] + figures["scenarios"]
+    figures["scenarios"] = sorted(scenarios, key=lambda one: str(one["name"]))
+    figures["measures"] = {**before.get("measures", {}), **figures.get("measures", {})}
+    old = {key: one for key, one in kept["windows"].items() if key.partition("/")[0] not in names}
+    _write(figures, {**samples, "windows": {**old, **samples["windows"]}}, folder)
+
+
+def measured_at(commit: str, folder: Path = RESULTS) -> set[str]:
+    """The names of the scenarios and measures that the results have of a commit."""
+    document = _read(folder / "latest.json", {"scenarios": []})
+    parts = {one["name"]: one for one in document["scenarios"]} | document.get("measures", {})
+    return {name for name, one in parts.items() if one.get("measured", {}).get("commit") == commit}
+
+
+def _read(path: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else otherwise
+    return found
+
+
+def _write(figures: dict[str, Any], samples: dict[str, Any], folder: Path) -> None:
+    from bench import targets
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "samples.json": json.dumps(samples, separators=(",", ":")) + "\n",
+        "REPORT.md": page(figures, targets.table(figures)),
+        **{f"{scenario['name']}.svg": picture(scenario) for scenario in figures["scenarios"]},
+        "latest.json": json.dumps(figures, indent=1, ensure_ascii=False) + "\n",
+    }
+    for name, text in files.items():
+        # A run that is ended between two parts leaves whole files.
+        staged = folder / f".{name}"
+        staged.write_text(text)
+        staged.replace(folder / name)
 
 
 def split_samples(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -34,8 +76,13 @@ def split_samples(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
     return figures, {"unit": "microseconds, three significant digits: [value, count]", "windows": samples}
 
 
-def page(document: dict[str, Any]) -> str:
-    """The report as Markdown."""
+def page(document: dict[str, Any], targets: Sequence[tuple[str, str, str, str]] = ()) -> str:
+    """The report as Markdown.
+
+    Args:
+        document: of ``latest.json``.
+        targets: rows of :func:`bench.targets.table`.
+    """
     lines = [
         "# Benchmark",
         "",
@@ -43,8 +90,16 @@ def page(document: dict[str, Any]) -> str:
         "the ratios, taken side by side in one run, are what to compare.",
         "",
     ]
+    if targets:
+        lines += ["## Targets", "", "| | target | figure | |", "|---|--:|--:|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in targets]
+        lines += [""]
     for scenario in document["scenarios"]:
         lines += _scenario(scenario)
+    if measures := document.get("measures"):
+        lines += ["## Measures", "", "Of what `bench/measures.py` says.", "", "| | | of |", "|---|---|---|"]
+        lines += [_measure(name, one) for name, one in measures.items()]
+        lines += [""]
     lines += ["## Environment", "", "| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in document["environment"].items()]
     return "\n".join([*lines, ""])
@@ -68,8 +123,20 @@ def _scenario(scenario: dict[str, Any]) -> list[str]:
             f"| Taxiway, no model | {entry['connections']} | {entry['requests_per_second']:,.0f} | | "
             f"{_latencies(entry)} | | | {_trust(entry)} |"
         )
-    lines += ["", *(f"- {line}" for line in limits(scenario)), ""]
+    stamp = _of(scenario)
+    lines += ["", *(f"- {line}" for line in (*limits(scenario), *([f"Of {stamp}."] if stamp else []))), ""]
     return lines
+
+
+def _measure(name: str, document: dict[str, Any]) -> str:
+    said = {key: one for key, one in document.items() if key != "measured"}
+    return f"| {name} | `{json.dumps(said)}` | {_of(document)} |"
+
+
+def _of(document: dict[str, Any]) -> str:
+    """Of which run something is."""
+    stamp = document.get("measured")
+    return f"{stamp['date']}, {stamp['commit']}, load {stamp['load average before']} before" if stamp else ""
 
 
 def _latencies(entry: dict[str, Any]) -> str:
@@ -88,20 +155,54 @@ def limits(scenario: dict[str, Any]) -> list[str]:
         return sentences
     engine_us = float(engine["us_p50"])
     ours = scenario["participants"][0]["loads"]
-    bare = scenario["floors"]["transport"]
-    sentences.append(f"The bare engine ({engine['engine']}) needs {engine_us:.0f} µs for a request.")
-    allowed = 1e6 / (engine_us + 1e6 / bare[-1]["requests_per_second"])
-    reached = ours[-1]["requests_per_second"] / allowed
+    bare = ", ".join(f"{name} {one['us_p50']:,.0f} µs" for name, one in scenario["floors"].get("engines", {}).items())
     sentences.append(
-        f"At {ours[-1]['connections']} connections engine and transport together allow {allowed:,.0f} requests/s; "
-        f"Taxiway reaches {reached:.2f} of that."
+        f"The bare engine ({engine['engine']}) needs {engine_us:,.0f} µs for a request{f' ({bare})' if bare else ''}."
     )
-    added = (ours[0]["p50_us"] - engine_us) / bare[0]["p50_us"]
     sentences.append(
-        f"With {ours[0]['connections']} connection, p50 without the engine's time is {added:.2f} times that of a "
-        "request that runs no model."
+        f"At {ours[-1]['connections']} connections engine and transport together allow {allowed(scenario):,.0f} "
+        f"requests/s; Taxiway reaches {reached(scenario):.2f} of that."
+    )
+    sentences.append(
+        f"With {ours[0]['connections']} connection, p50 without the engine's time is {added(scenario):.2f} times that "
+        "of a request that runs no model."
     )
     return sentences
+
+
+def allowed(scenario: Mapping[str, Any]) -> float:
+    """Requests a second that the engine's and the transport's time allow together, at the most connections."""
+    bare = float(scenario["floors"]["transport"][-1]["requests_per_second"])
+    return 1e6 / (float(scenario["floors"]["engine"]["us_p50"]) + 1e6 / bare)
+
+
+def reached(scenario: Mapping[str, Any]) -> float:
+    """Which part of that Taxiway reaches."""
+    return float(scenario["participants"][0]["loads"][-1]["requests_per_second"]) / allowed(scenario)
+
+
+def added(scenario: Mapping[str, Any]) -> float:
+    """p50 with the fewest connections, less the engine's time, in p50s of a request that runs no model."""
+    ours, bare = scenario["participants"][0]["loads"][0], scenario["floors"]["transport"][0]
+    return (float(ours["p50_us"]) - float(scenario["floors"]["engine"]["us_p50"])) / float(bare["p50_us"])
+
+
+def summary(document: Mapping[str, Any]) -> list[str]:
+    """A compact table: of each scenario our requests a second, and how many times as many they are as the others'."""
+    lines = ["| | requests/s | p99 | times as many as |", "|---|--:|--:|---|"]
+    for scenario in document["scenarios"]:
+        ours, *others = scenario["participants"]
+        best = max(ours["loads"], key=lambda entry: float(entry["requests_per_second"]))
+        ratios = [f"{one['title']} {_rate(best) / max(map(_rate, one['loads'])):.1f}" for one in others]
+        lines.append(
+            f"| {scenario['title']}, {best['connections']} connections | {_rate(best):,.0f} | "
+            f"{best['p99_us'] / 1000:.1f} ms | {', '.join(ratios)} |"
+        )
+    return lines
+
+
+def _rate(entry: Mapping[str, Any]) -> float:
+    return float(entry["requests_per_second"])
 
 
 def picture(scenario: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 from bench import cases, floors, load, models, participants, process, windows
 from bench.participants import OURS, Participant
 from bench.scenario import Scenario
+from taxiway.publish.prepare import LITERT_FILE
+
+# What ``taxiway serve`` prints of a version that it serves.
+_ENGINE = re.compile(r": version \d+ \((\w+), loaded")
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,11 @@ def scenario(one: Scenario, effort: Effort, build: Path) -> dict[str, Any]:
         measured.append(_Session(one, participant, built, effort, build).run(python))
     floor: dict[str, Any] = {"transport": measured[0].pop("transport")}
     if effort.engine_floor:
-        say(f"{one.name}: the bare engine")
-        floor["engine"] = floors.engine(built, one.rows, one.window_seconds)
+        say(f"{one.name}: the bare engines")
+        names = ("tensorflow", "litert") if (built.version / LITERT_FILE).is_file() else ("tensorflow",)
+        found = {name: floors.engine(built, one.rows, one.window_seconds, name) for name in names}
+        chosen = str(measured[0].get("engine"))
+        floor |= {"engine": found.get(chosen, found["tensorflow"]), "engines": found}
     return {**document, "rows": one.rows, "participants": measured, "left_out": left_out, "floors": floor}
 
 
@@ -72,8 +80,8 @@ class _Session:
 
     def run(self, python: str) -> dict[str, Any]:
         """Start it, hold it to its answers, load it, hold it to its answers again, stop it."""
-        case = cases.make(self.built, self.scenario.protocol, self.scenario.rows)
-        path = cases.route(self.built)
+        case = cases.make(self.built, self.scenario.protocol, self.scenario.rows, self.participant.form)
+        path = cases.route(self.built, self.participant.form)
         grpc_port, rest_port = process.free_ports(2)
         address = f"127.0.0.1:{grpc_port if self.scenario.protocol == 'grpc' else rest_port}"
         argv = self.participant.argv(self._values(python, grpc_port, rest_port))
@@ -90,6 +98,8 @@ class _Session:
             }
             cases.ask(case, address, path)
             document["rss_mib"] = round(server.rss_mib(), 1)
+            if engine := _ENGINE.search(log.read_text(errors="replace")):
+                document["engine"] = engine[1]
             if self.participant.name == OURS:
                 bare = floors.transport(self.built, self.scenario.protocol, address, self.build)
                 document["transport"] = [self._load(bare, count, ", no model") for count in self.scenario.connections]
@@ -109,7 +119,7 @@ class _Session:
     def _target(self, case: cases.Case, address: str, path: str) -> load.Target:
         answer = cases.ask(case, address, path)
         grpc = case.protocol == "grpc"
-        body = self.build / f"{self.scenario.name}.body"
+        body = self.build / f"{self.scenario.name}.{case.form}.body"
         body.write_bytes(load.framed(case.body) if grpc else case.body)
         return load.Target(f"http://{address}{cases.GRPC_METHOD if grpc else path}", case.protocol, body, len(answer))
 

@@ -29,6 +29,7 @@ class Scenario:
         connections: closed-loop concurrencies, each measured on its own.
         peers: names of files in ``peers/``, measured beside Taxiway.
         window_seconds: length of one window.
+        smoke: whether ``--smoke`` runs it, which must be a matter of seconds.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Scenario:
     connections: tuple[int, ...]
     peers: tuple[str, ...]
     window_seconds: float
+    smoke: bool
 
 
 def parse(name: str, document: dict[str, Any]) -> Scenario:
@@ -64,6 +66,7 @@ def parse(name: str, document: dict[str, Any]) -> Scenario:
         connections=connections,
         peers=tuple(document["peers"]),
         window_seconds=float(document["window_seconds"]),
+        smoke=bool(document["smoke"]),
     )
 
 

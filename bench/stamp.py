@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
         "commit": _output(["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]),
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
-        "load average before": f"{os.getloadavg()[0]:.2f}",
+        "load average before": load_average(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "packages": ", ".join(_packages()),
@@ -34,6 +34,11 @@ def environment() -> dict[str, str]:
         "h2load": _first_line(["h2load", "--version"]),
         "pinning": pinning,
     }
+
+
+def load_average() -> str:
+    """How busy the machine was in the last minute."""
+    return f"{os.getloadavg()[0]:.2f}"
 
 
 def _cpu() -> str:

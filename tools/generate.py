@@ -129,8 +129,24 @@ def browser_models() -> bytes:
     return browser_models_page.render().encode()
 
 
+def readme() -> bytes:
+    """The README, whose figures are those of the last run of the benchmark."""
+    from tools import bench_summary
+
+    return bench_summary.render().encode()
+
+
+def bench_report() -> bytes:
+    """The page of the last run of the benchmark."""
+    from tools import bench_summary
+
+    return bench_summary.render_report().encode()
+
+
 # path: what makes its content
 FILES: dict[str, Callable[[], bytes]] = {
+    "README.md": readme,
+    "bench/results/REPORT.md": bench_report,
     "src/taxiway/serve/openapi.json": openapi_document,
     "src/taxiway/wire/descriptors.binpb": descriptors,
     "src/taxiway/wire/messages.pyi": messages_stub,

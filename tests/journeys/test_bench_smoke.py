@@ -12,6 +12,7 @@ from bench import load
 from bench.__main__ import main
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(bool(load.missing_tools()), reason="wrk, h2load or taskset is not installed")
 @pytest.mark.skipif(
     any(find_spec(name) is None for name in ("taxiway._server", "tensorflow", "sklearn")),
@@ -29,6 +30,6 @@ def test_taxiway_is_measured_over_both_protocols(tmp_path: Path) -> None:
     assert (tmp_path / "results" / "digits-mlp-rest.svg").is_file()
 
 
-def test_an_unknown_scenario_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["no-such-scenario"]) == 2
-    assert "no scenario no-such-scenario" in capsys.readouterr().err
+def test_an_unknown_part_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["no-such-part"]) == 2
+    assert "no part no-such-part" in capsys.readouterr().err

@@ -16,13 +16,16 @@ _SCENARIO: dict[str, Any] = {
     "connections": [1],
     "peers": [],
     "window_seconds": 1.0,
+    "smoke": False,
 }
 
 
 def test_shipped_scenarios_name_models_and_peers_that_speak_their_protocol() -> None:
     peers = participants.load_all()
     scenarios = scenario.load_all()
-    assert {"digits-mlp-grpc", "digits-mlp-rest"} <= set(scenarios)
+    assert set(scenarios) == {
+        "big-json-rest", "digits-cnn-grpc", "digits-mlp-grpc", "digits-mlp-rest", "mobilenet-grpc", "wide-text-grpc"
+    }  # fmt: skip
     for one in scenarios.values():
         assert one.model in models.NAMES
         for name in (participants.OURS, *one.peers):
@@ -50,10 +53,10 @@ def test_a_wrong_scenario_is_refused(change: dict[str, Any], message: str) -> No
 
 
 def test_a_participant_whose_program_is_missing_is_left_out(tmp_path: Any) -> None:
-    peer = participants.Participant("x", "X", ("grpc",), "", "no-such-model-server", ("x",), 1.0)
+    peer = participants.Participant("x", "X", ("grpc",), "tensorflow", "", "no-such-model-server", ("x",), 1.0)
     assert participants.interpreter(peer, tmp_path) is None
 
 
 def test_a_command_is_filled_in() -> None:
-    peer = participants.Participant("x", "X", ("grpc",), "", "", ("{python}", "--port={grpc}"), 1.0)
+    peer = participants.Participant("x", "X", ("grpc",), "tensorflow", "", "", ("{python}", "--port={grpc}"), 1.0)
     assert peer.argv({"python": "py", "grpc": "8500"}) == ["py", "--port=8500"]

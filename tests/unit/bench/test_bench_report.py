@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -68,3 +70,30 @@ def test_picture_is_svg_with_bars_in_proportion(document: dict[str, Any]) -> Non
     widths = [float(rect.get("width", "0")) for rect in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
     assert widths[0] == pytest.approx(15 * widths[1], rel=0.01)
     assert any(text.text == "6,000" for text in root.iter("{http://www.w3.org/2000/svg}text"))
+
+
+def test_parts_of_several_runs_are_put_together_and_the_newest_counts(tmp_path: Path, document: dict[str, Any]) -> None:
+    def stamp(commit: str) -> dict[str, str]:
+        return {"commit": commit, "date": "d", "load average before": "0.1"}
+
+    def run(name: str, commit: str, measures: dict[str, Any]) -> dict[str, Any]:
+        (scenario,) = document["scenarios"]
+        part = {**scenario, "name": name, "measured": stamp(commit)}
+        return {"environment": {"cpu": commit}, "scenarios": [part], "measures": measures}
+
+    report.merge(run("s", "one", {"cores": {"not_measured": "few", "measured": stamp("one")}}), tmp_path)
+    report.merge(run("r", "one", {}), tmp_path)
+    report.merge(run("s", "two", {}), tmp_path)
+    kept = json.loads((tmp_path / "latest.json").read_text())
+    assert [(one["name"], one["measured"]["commit"]) for one in kept["scenarios"]] == [("r", "one"), ("s", "two")]
+    assert kept["measures"]["cores"]["not_measured"] == "few" and kept["environment"] == {"cpu": "two"}
+    samples = json.loads((tmp_path / "samples.json").read_text())["windows"]
+    assert {"s/rival/16", "r/rival/16"} <= set(samples)
+    assert report.measured_at("one", tmp_path) == {"r", "cores"} and report.measured_at("two", tmp_path) == {"s"}
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "## Targets" in text and "Of d, two, load 0.1 before." in text
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_summary_compares_the_best_of_each(document: dict[str, Any]) -> None:
+    assert "| a <digit>, 16 connections | 6,000 | 4.5 ms | Rival 12.0 |" in report.summary(document)
