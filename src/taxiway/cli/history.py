@@ -49,7 +49,8 @@ def _of_rollout(kind: str, data: JsonObject) -> str:
     if data["rule"] in _AS_EXPECTED or data["change"] in _DONE:
         return place
     if data["rule"] == "BY_HAND":
-        return f"{place}: by hand"
+        verb, by, _ = str(because).partition(" by ")
+        return f"{place}: {verb} by hand" if by else f"{place}: by hand"
     return f"{place}: {said} ({because})" if because else f"{place}: {said}"
 
 

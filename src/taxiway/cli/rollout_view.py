@@ -9,12 +9,19 @@ __all__ = ["duration_text", "line_of", "show"]
 
 _ARMS = ("ARM", "VERSION", "SHARE", "ANSWERED", "USERS", "BAD")
 _OF_ROLLOUTS = ("canary", "control", "shadow", "stable")
+# What is waited for, and what comes then, where the state says it better than the rule.
+_WAITING = {
+    "warming": "the new version is being loaded",
+    "promoting": "until the new version answers all requests",
+    "rolling back": "until the old version answers all requests",
+}
+_NEXT = {"pending": "the new version is loaded", "promoting": "it is live", "rolling back": "it is rolled back"}
 _GUARDS = ("GUARD", "NEW / OLD", "BETWEEN", "AND", "MORE REQUESTS", "FINDING")
 
 
 def show(rollout: JsonObject) -> None:
     """Print a rollout as tables."""
-    output.print_line(_title(rollout) + ("" if rollout["over"] else f", {_pace(rollout['requests_per_second'])}"))
+    output.print_line(_title(rollout) + (f", {_pace(rollout['requests_per_second'])}" if _is_paced(rollout) else ""))
     if rollout["arms"]:
         output.print_line()
         output.print_table(_ARMS, [_arm(arm) for arm in rollout["arms"]], right=_ARMS[1:5])
@@ -68,7 +75,7 @@ def _title(rollout: JsonObject) -> str:
 
 
 def _arm(arm: JsonObject) -> list[object]:
-    bad = ", ".join(f"{name} {count}" for name, count in arm["bad_answers"].items())
+    bad = ", ".join(f"{name} {count:,}" for name, count in arm["bad_answers"].items() if count or name == "errors")
     return [arm["arm"], arm["version"], f"{arm['share']:g} %", f"{arm['answered']:,}", f"{arm['units']:,}", bad]
 
 
@@ -120,8 +127,14 @@ def _replay(replay: JsonObject) -> str:
 def _reason(rollout: JsonObject) -> str:
     step = rollout["next"]
     if step is None:
+        if rollout["rule"] == "BY_HAND":
+            return f"over: {rollout['because']}"
         because = f" ({rollout['because']})" if rollout["because"] else ""
         return f"over: {rollout['text']}{because}"
+    if step["rule"] in ("BEGIN", "ARRIVED"):
+        return f"next: {_NEXT.get(rollout['state'], step['change'])}"
+    if step["rule"] == "UNDER_WAY":
+        return f"waiting: {step['because'] or _WAITING.get(rollout['state'], step['text'])}"
     because = f" ({step['because']})" if step["because"] else ""
     follows = f"; then: {step['change']}" if step["change"] else ""
     calls = "; a person has to decide" if step["call_somebody"] else ""
@@ -134,6 +147,13 @@ def _bad(arm: JsonObject) -> int:
 
 def _ratio(value: float | None) -> str:
     return "?" if value is None else f"x{value:.2f}"
+
+
+def _is_paced(rollout: JsonObject) -> bool:
+    """Whether its traffic says something: nothing is counted before it is measured."""
+    return not rollout["over"] and (
+        rollout["state"] not in ("pending", "warming") or rollout["requests_per_second"] > 0
+    )
 
 
 def _pace(per_second: float) -> str:

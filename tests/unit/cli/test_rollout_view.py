@@ -107,3 +107,59 @@ def test_how_a_shadow_differs_is_one_line(
     assert f"shadow: {said}" in capsys.readouterr().out
     show({**ROLLOUT, "shadow": None})
     assert "shadow: " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "step", "said"),
+    [
+        ({"state": "pending"}, {"rule": "BEGIN", "change": "begin"}, "next: the new version is loaded"),
+        ({"state": "warming"}, {"rule": "UNDER_WAY"}, "waiting: the new version is being loaded"),
+        ({"state": "warming"}, {"rule": "UNDER_WAY", "because": "7 of 9"}, "waiting: 7 of 9"),
+        ({"state": "warming"}, {"rule": "ARRIVED", "change": "let it answer"}, "next: let it answer"),
+        ({"state": "rolling back"}, {"rule": "UNDER_WAY"}, "waiting: until the old version answers all requests"),
+        ({"state": "rolled back", "rule": "BY_HAND", "because": "abort by ann"}, None, "over: abort by ann"),
+    ],
+)
+def test_the_last_line_says_what_comes_in_words_of_the_state(
+    capsys: pytest.CaptureFixture[str], changes: dict[str, Any], step: dict[str, Any] | None, said: str
+) -> None:
+    following = None if step is None else {**ROLLOUT["next"], **step}
+    assert shown(capsys, **changes, over=step is None, next=following).splitlines()[-1] == said
+
+
+def test_what_is_not_measured_yet_and_what_nothing_was_bad_in_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    arm = {
+        "arm": "canary",
+        "version": 2,
+        "share": 10,
+        "answered": 5,
+        "units": 5,
+        "bad_answers": {"errors": 0, "p95": 0},
+    }
+    told = shown(capsys, state="warming", requests_per_second=0.0, arms=[arm])
+    assert "a second" not in told and "errors 0" in told and "p95" not in told
+
+
+def test_who_judges_is_shown_where_several_servers_may(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "judged by: pod-1" in shown(capsys, leader="pod-1")
+    assert "judged by" not in shown(capsys, leader="")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        (
+            "rollout-led",
+            {"server": "b", "after": "a", "crashed": True},
+            "b judges it from now on, after a ended in no order",
+        ),
+        ("rollout-led", {"server": "b", "after": "(nobody)", "crashed": False}, "b judges it from now on"),
+        (
+            "rollout-changed",
+            {"state": "canary", "step": 0, "rule": "BY_HAND", "change": "RESUME_CANARY", "because": "resume by ann"},
+            "canary, step 1: resume by hand",
+        ),
+    ],
+)
+def test_a_history_says_who_judges_and_what_was_done_by_hand(kind: str, data: dict[str, Any], said: str) -> None:
+    assert _detail(kind, data) == said

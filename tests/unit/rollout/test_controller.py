@@ -291,7 +291,7 @@ def test_the_commands(serving: Begin, capsys: pytest.CaptureFixture[str], tmp_pa
     assert "promoting" in said("rollout", "promote", "digits")
     server.controller.look()
     assert said("rollout", "watch", "digits").startswith("digits: version 1 to 2, live")
-    assert "rollout-started" in said("history") and "promoting: by hand" in said("history")
+    assert "rollout-started" in said("history") and "promoting: promote by hand" in said("history")
     assert "error: a rollout in the state live cannot pause" in said("rollout", "pause", "digits", code=1)
     assert "rolling back" in said("rollout", "abort", "digits")
     server.controller.look()
