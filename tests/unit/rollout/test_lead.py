@@ -197,3 +197,14 @@ def test_who_stood_still_finds_another_in_its_place_and_takes_nothing_back(serve
     assert first.controller.status("digits")["leader"] == "pod-a", "it knows of nothing yet"
     first.handle.loop.decide(lambda: None)
     assert first.controller.status("digits")["leader"] == "pod-b"
+
+
+def test_of_two_that_would_take_over_at_once_one_does(servers: Servers) -> None:
+    first, second = two(servers)
+    third = servers("pod-c")
+    assert third.handle.loop.wait_until(lambda models: set(models["digits"].serving()) == {1, 2}, 10)
+    third.clock.skipped = first.clock.skipped
+    first.stop()
+    eventually(lambda: leader(second) == leader(third) in ("pod-b", "pod-c"))
+    led = [one["data"]["server"] for one in third.handle.operator.history(1000) if one["kind"] == "rollout-led"]
+    assert led in (["pod-b"], ["pod-c"]) and leader(second) == led[0]
