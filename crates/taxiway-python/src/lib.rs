@@ -9,7 +9,12 @@ mod load;
 mod loaded;
 mod server;
 
+use mimalloc::MiMalloc;
 use pyo3::prelude::*;
+
+/// A request asks for some dozens of blocks; glibc's allocator sweeps its small free ones whenever a body is among them.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// JSON: what was compiled in (version, protocols).
 #[pyfunction]
