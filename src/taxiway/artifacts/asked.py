@@ -55,7 +55,7 @@ def asked_rows(
 def asked_original(
     workshop: Workshop, source: Source, signature: str, rows: Rows
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The original's answers by output, and ``noise_floor`` and ``tensorflow``, the version.
+    """The original's answers by output, and what :func:`.original.original` tells.
 
     Raises:
         FailedPrecondition: it cannot be asked these rows.

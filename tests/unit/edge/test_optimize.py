@@ -58,6 +58,7 @@ class Several(tf.Module):  # type: ignore[misc, name-defined]
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tf.random.set_seed(1)  # such an operation answers the same again in a process that begins anew
     path, model = tmp_path_factory.mktemp("optimize") / "saved", Several()
     signatures = {"serving_default": model.serve, "noisy": model.noisy, "length": model.length}
     export(model, path, signatures=signatures)
