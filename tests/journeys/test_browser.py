@@ -244,7 +244,7 @@ async def visit(
     await page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
     await page.wait_for_function("navigator.serviceWorker.controller !== null")
     del browser.web.folders[key]
-    await page.reload()
+    await page.goto(f"{browser.web.url}/{key}/")
     await page.wait_for_function("document.body.dataset.ready === 'yes'")
     read["offline"] = await draw(page, drawn[0])
     await page.close()

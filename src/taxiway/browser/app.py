@@ -151,7 +151,7 @@ def _manifest(title: str) -> dict[str, Any]:
     return {
         "name": title,
         "short_name": title[:12],
-        "start_url": "./",
+        "start_url": "index.html",
         "scope": "./",
         "display": "standalone",
         "background_color": "#15171c",
@@ -170,7 +170,7 @@ def _keep_offline(folder: Path) -> None:
         build.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     kept = [one for one in names if one not in ("package.json", "loader.d.ts")]
     text = worker.read_text(encoding="utf-8").replace("{{build}}", build.hexdigest()[:16])
-    worker.write_text(text.replace("{{files}}", json.dumps(["./", *kept])), encoding="utf-8")
+    worker.write_text(text.replace("{{files}}", json.dumps(kept)), encoding="utf-8")
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ def test_the_page_of_a_version_is_held_by_its_manifest(model: Path, tmp_path: Pa
         assert read_manifest(version) == before
         assert "takes the place" in build(model, None, source=source).unverified
     assert read_manifest(version) != before
+
+
+def test_the_app_asks_for_files_only(model: Path, tmp_path: Path) -> None:
+    """A server that answers for files and for no folder, as Taxiway's does, has all that works without a network."""
+    out = tmp_path / "page"
+    build(model, Runtimes([Runs("wasm")]), out)
+    files = json.loads(re.findall(r"const FILES = (.*);", (out / "service-worker.js").read_text())[0])
+    assert {"index.html", "model.json", "a.bin"} <= set(files) and all((out / name).is_file() for name in files)
+    assert (out / json.loads((out / "manifest.webmanifest").read_text())["start_url"]).is_file()
 
 
 @pytest.mark.parametrize(

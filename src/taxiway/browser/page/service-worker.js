@@ -18,6 +18,8 @@ self.addEventListener('activate', (event) => {
 
 self.addEventListener('fetch', (event) => {
   if (event.request.method !== 'GET') return;
-  const kept = async () => (await (await caches.open(BUILD)).match(event.request, {ignoreSearch: true})) ?? fetch(event.request);
+  // Not every web server answers for a folder.
+  const wanted = event.request.url.split(/[?#]/)[0] === self.registration.scope ? 'index.html' : event.request;
+  const kept = async () => (await (await caches.open(BUILD)).match(wanted, {ignoreSearch: true})) ?? fetch(event.request);
   event.respondWith(kept());
 });
