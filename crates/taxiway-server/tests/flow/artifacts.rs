@@ -188,6 +188,8 @@ fn a_client_that_does_not_read_keeps_nobody_waiting() {
     for _ in 0..20 {
         assert_eq!(http.post("/v1/models/half:predict", r#"{"instances": [2]}"#).status, 200);
     }
+    // The file is read through before it is sent, so an answer that has begun has opened it.
+    slow[0].wait_for_an_answer();
     // They hold the file, not the version: that can leave, and its file be removed.
     serving.publish(&[&versions[0]]);
     std::fs::remove_file(folder.path().join("int8")).unwrap();

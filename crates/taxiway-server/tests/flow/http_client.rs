@@ -110,6 +110,11 @@ impl HttpClient {
         while self.more() {}
     }
 
+    /// Waits for the first bytes of an answer, which are kept for [`HttpClient::receive`].
+    pub(crate) fn wait_for_an_answer(&mut self) {
+        assert!(self.more(), "the connection ended before an answer");
+    }
+
     fn more(&mut self) -> bool {
         let mut chunk = [0; 65536];
         match self.stream.read(&mut chunk) {
