@@ -1,5 +1,6 @@
 //! Loaded versions: an engine with its name, its measurements and its claims.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub(crate) struct Loaded {
     pub(crate) header: HeaderValue,
     pub(crate) metrics: Arc<VersionMetrics>,
     pub(crate) pace: Pace,
+    /// Whether a route leads some of the traffic here that the default version would answer.
+    pub(crate) on_trial: AtomicBool,
     pub(crate) claims: Arc<Claims>,
 }
 
@@ -74,6 +77,7 @@ impl Loaded {
             header: HeaderValue::from(fresh.version),
             metrics: ready.metrics,
             pace: Pace::new(ready.run_time),
+            on_trial: AtomicBool::new(false),
             claims: Arc::default(),
         }
     }

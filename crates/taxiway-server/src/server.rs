@@ -276,6 +276,9 @@ impl Server {
     pub fn publish(&self, document: &str) -> Result<()> {
         let table = Table::read(document, &self.core.registry, &self.core.experiments)?;
         let wanted = table.readiness.ready || table.models().iter().any(|(_, model)| model.readiness().ready);
+        for loaded in self.core.registry.all() {
+            loaded.on_trial.store(table.is_on_trial(&loaded), Ordering::Relaxed);
+        }
         self.core.table.store(Arc::new(table));
         if wanted && !self.core.draining() {
             // For good: one model that comes or goes must not take the traffic of the others away.

@@ -6,6 +6,7 @@ mod pool;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -84,8 +85,9 @@ async fn threaded<T: Send + 'static>(
     }
     deadline.left()?;
     let (reply, answer) = oneshot::channel();
+    let on_trial = lease.on_trial.load(Ordering::Relaxed);
     let lease = lease.clone();
-    pool.submit(move || {
+    pool.submit(on_trial, move || {
         // Nobody waits any more: the client went away or its time was up.
         if reply.is_closed() {
             return;

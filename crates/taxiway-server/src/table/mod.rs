@@ -9,6 +9,7 @@ use taxiway_engine::{Error, ErrorKind, Result};
 pub(crate) use document::{Artifact, Artifacts, State, VersionStatus};
 
 use crate::lease::Lease;
+use crate::loaded::Loaded;
 use crate::server::Registry;
 use crate::traffic::{Experiments, Found, Route};
 use document::{ModelDocument, TableDocument};
@@ -129,6 +130,12 @@ impl Table {
     /// A model by its name.
     pub(crate) fn model(&self, name: &str) -> Option<&Model> {
         self.models.get(name)
+    }
+
+    /// Whether a route leads traffic to a version that the default one would answer.
+    pub(crate) fn is_on_trial(&self, loaded: &Loaded) -> bool {
+        let route = self.model(&loaded.name).and_then(|model| model.route.as_ref());
+        route.is_some_and(|route| route.tries(loaded.version))
     }
 
     /// Every model, ordered by name.

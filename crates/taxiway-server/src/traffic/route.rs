@@ -107,6 +107,11 @@ impl Route {
         Ok(Route { key, prefix, arms, rest, experiment, shadow })
     }
 
+    /// Whether an arm leads to a version that is not the default one.
+    pub(crate) fn tries(&self, version: i64) -> bool {
+        version != self.rest.lease.version && self.arms.iter().any(|arm| arm.lease.version == version)
+    }
+
     /// The arm of a unit: the one that `key` belongs to, or without one the one that the request's own id does.
     pub(super) fn arm(&self, key: Option<&Key>, id: &[u8]) -> (&Arm, Unit) {
         let hash = self.hash(key.map_or(id, |key| key.as_slice()));

@@ -98,3 +98,27 @@ fn what_hangs_until_its_callers_leave_is_bad_and_nothing_for_the_brake() {
     assert_eq!(arm(&serving, "canary", 2)["recent"], json!({"bad": 1, "answers": 1, "bad_ever": 1}));
     hanging.open();
 }
+
+#[test]
+fn a_version_that_hangs_takes_no_thread_from_the_one_that_it_would_replace() {
+    let serving = Serving::start(&json!({"compute_threads": 2}));
+    let hanging = Arc::new(Gated::closed(FakeEngine::half_plus_two()));
+    let old = serving.add("m", 1, FakeEngine::half_plus_two());
+    let new = serving.add_shared("m", 2, hanging.clone());
+    publish(&serving, &[&old, &new], 1);
+    let users = (0..40).map(|user| format!("user-{user}"));
+    let (canary, control): (Vec<String>, Vec<String>) =
+        users.partition(|user| post(&serving, user).receive().unwrap().header("x-taxiway-arm").unwrap() == "canary");
+
+    publish(&serving, &[&old, &new], 2);
+    let waiting: Vec<_> = canary[..4].iter().map(|user| post(&serving, user)).collect();
+    hanging.wait_for(2);
+    let mut queued = post(&serving, &control[0]);
+    // Whoever comes after a second finds that another thread stands in; a request that waited is answered with it.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(control[1..].iter().all(|user| post(&serving, user).receive().unwrap().status == 200));
+    assert_eq!(queued.receive().unwrap().status, 200);
+
+    hanging.open();
+    assert!(waiting.into_iter().all(|mut client| client.receive().unwrap().status == 200));
+}
