@@ -1,7 +1,7 @@
 //! A version that hangs: its callers leave, or run out of the time that they gave it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use taxiway_engine::fake::{FakeEngine, Gated};
@@ -115,7 +115,10 @@ fn a_version_that_hangs_takes_no_thread_from_the_one_that_it_would_replace() {
     hanging.wait_for(2);
     let mut queued = post(&serving, &control[0]);
     // Whoever comes after a second finds that another thread stands in; a request that waited is answered with it.
-    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1100) {
+        std::thread::yield_now();
+    }
     assert!(control[1..].iter().all(|user| post(&serving, user).receive().unwrap().status == 200));
     assert_eq!(queued.receive().unwrap().status, 200);
 
