@@ -14,9 +14,9 @@ from taxiway.load.equal import judge
 from taxiway.load.generator import Generator
 from taxiway.load.plan import Plan
 from taxiway.load.report import Report, notes_on
-from taxiway.load.requests import Asked, bytes_of, prepare
+from taxiway.load.requests import Asked, bytes_of, prepare, signature_named
 from taxiway.load.window import Window, window_of
-from taxiway.wire.signatures import DEFAULT_SIGNATURE, Signature
+from taxiway.wire.signatures import DEFAULT_SIGNATURE
 
 __all__ = ["bench", "look_up"]
 
@@ -104,8 +104,7 @@ def look_up(
     address, name = address_of(url, tls), signature or DEFAULT_SIGNATURE
     with Client(url, tls=tls) as client:
         metadata = client.metadata(target.model, version=target.version, label=target.label)
-    is_recording = isinstance(data, str | os.PathLike)
-    found = _signature(metadata.signatures, name, target.model, is_recording=is_recording)
+    found = signature_named(metadata.signatures, name, target.model, data)
     return Asked(target, name, found, address.protocol, address.path), metadata.version
 
 
@@ -116,19 +115,6 @@ def _plan(given: dict[str, Any]) -> Plan:
         known = ", ".join(Plan.__dataclass_fields__)
         unknown = ", ".join(sorted(set(given) - set(Plan.__dataclass_fields__))) or given
         raise InvalidArgument(f"{unknown} cannot be said of a bench.", hint=f"It knows {known}.") from None
-
-
-def _signature(signatures: Any, name: str, model: str, *, is_recording: bool) -> Signature:
-    found: Signature | None = signatures.get(name)
-    if found is not None:
-        return found
-    if is_recording:
-        # Recorded requests name their own.
-        return Signature({}, {})
-    raise InvalidArgument(
-        f'Serving signature name: "{name}" not found in signature def',
-        hint=f"{model} has {', '.join(signatures) or 'no signatures'}.",
-    )
 
 
 def _announced(plan: Plan, concurrency: int) -> str:

@@ -20,7 +20,7 @@ from taxiway.wire.recording import METHODS, Recorded, Recording
 from taxiway.wire.signatures import Signature
 from taxiway.wire.tensors import Array, array_of
 
-__all__ = ["MAX_REQUESTS", "Prepared", "prepare"]
+__all__ = ["MAX_REQUESTS", "Asked", "Prepared", "bytes_of", "prepare", "signature_named"]
 
 # So many different requests are enough for any cache to be missed, and few enough to be kept.
 MAX_REQUESTS = 10_000
@@ -67,7 +67,7 @@ def prepare(asked: Asked, data: Any, rows: int) -> Prepared:
     Args:
         asked: whom they are for.
         data: None makes rows up; a path is a recording, a file or a directory of them; anything else is inputs as
-            :meth:`taxiway.Client.predict` takes them.
+            :meth:`taxiway.Client.predict` takes them, and ``labels`` beside them, which are not sent.
         rows: how many rows go into one request, except of a recording.
 
     Raises:
@@ -78,7 +78,27 @@ def prepare(asked: Asked, data: Any, rows: int) -> Prepared:
         return _made_up(asked, rows)
     if isinstance(data, str | os.PathLike):
         return _recorded(asked, Path(data))
+    if isinstance(data, Mapping) and "labels" not in asked.signature.inputs:
+        # The same file of rows goes to taxiway edge build, which takes the labels out of it.
+        data = {name: value for name, value in data.items() if name != "labels"}
     return _given(asked, named_arrays(data, asked.signature), rows)
+
+
+def signature_named(signatures: Mapping[str, Signature], name: str, model: str, data: Any) -> Signature:
+    """The signature that is asked; one of nothing where ``data`` is a recording, whose requests name their own.
+
+    Raises:
+        InvalidArgument: ``model`` has none of this name.
+    """
+    found = signatures.get(name)
+    if found is not None:
+        return found
+    if isinstance(data, str | os.PathLike):
+        return Signature({}, {})
+    raise InvalidArgument(
+        f'Serving signature name: "{name}" not found in signature def',
+        hint=f"{model} has {', '.join(signatures) or 'no signatures'}.",
+    )
 
 
 def _made_up(asked: Asked, rows: int) -> Prepared:

@@ -52,6 +52,16 @@ def test_what_cannot_be_made_up_is_asked_for(signature: Signature, sentence: str
     assert "--data" in (refused.value.hint or "")
 
 
+def test_labels_beside_the_rows_are_not_sent_unless_they_are_an_input() -> None:
+    rows = {"x": np.zeros((2, 2)), "labels": np.array([0, 1])}
+    assert prepare(asked(), rows, 2) == prepare(asked(), {"x": rows["x"]}, 2)
+    takes_labels = Signature({**SIGNATURE.inputs, "labels": TensorSpec(9, (None,))}, SIGNATURE.outputs)
+    (sent,) = prepare(asked(signature=takes_labels), rows, 2).requests
+    assert array_of(read(sent[1]).inputs["labels"]).tolist() == [0, 1]
+    with pytest.raises(InvalidArgument, match="'label' is no input"):
+        prepare(asked(), {"x": rows["x"], "label": rows["labels"]}, 2)
+
+
 def test_given_rows_are_shared_out_and_the_rest_is_told() -> None:
     prepared = prepare(asked("rest", label="stable"), {"x": np.arange(10.0).reshape(5, 2)}, 2)
     assert prepared.what == "2 requests of 2 rows" and prepared.notes == ("the last 1 row of the data are not used",)
