@@ -121,4 +121,4 @@ def _settings(found: TunedServing) -> list[str]:
     if found.best is None:
         return []
     text = changed("", ("server",), found.best.server()) if found.best.server() else ""
-    return changed(text, ("models", found.model), found.best.all_model()).splitlines()
+    return changed(text, ("models", found.model), found.model_settings).splitlines()

@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from taxiway.client.transport import Target
 from taxiway.clock import Clock, SystemClock
 from taxiway.errors import NotFound
+from taxiway.load.requests import Asked, prepare, signature_named
 from taxiway.settings import read_settings
 from taxiway.settings.write import changed
 from taxiway.tune_serving.candidate import Candidate
-from taxiway.tune_serving.options import options_of
+from taxiway.tune_serving.options import Options, options_of
 from taxiway.tune_serving.place import Placed, placed
 from taxiway.tune_serving.report import TunedServing
-from taxiway.tune_serving.search import choose
+from taxiway.tune_serving.search import Choice, choose
 from taxiway.tune_serving.trials import Trials
+from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+from taxiway.wire.signatures import DEFAULT_SIGNATURE
 
 __all__ = ["tune_serving"]
 
@@ -66,25 +70,43 @@ def tune_serving(
         # Not after minutes of measuring.
         _text(file)
     tell = say or (lambda _: None)
-    place = placed(os.fspath(model), store, bounds.engines, data, say=tell)
+    place = placed(
+        os.fspath(model), store, bounds.engines, data, say=tell, check=lambda there: _check(there, data, bounds)
+    )
     with place as there, tempfile.TemporaryDirectory(prefix="taxiway-tune-") as folder:
         if file is not None:
             _with_settings(file, there, Candidate(there.engines[0]))
         trials = Trials(there, data, bounds, Path(folder), clock=clock or SystemClock(), say=tell)
         trials.run()
         choice = choose(trials.done, bounds.target)
-        written = None
-        if file is not None and choice.best is not None and not trials.interrupted:
-            text = _with_settings(file, there, choice.best.candidate)
-            file.write_text(text, encoding="utf-8")
+        written, best = None, choice.best.candidate if choice.best is not None else None
+        if file is not None and best is not None and not trials.interrupted:
+            file.write_text(_with_settings(file, there, best), encoding="utf-8")
             written = str(file)
         return TunedServing(
             there.name, there.version, bounds.target, trials.requests, tuple(trials.done), choice,
-            tuple(_notes(there, trials, choice.noise)), written, trials.interrupted,
+            tuple(_notes(there, trials, choice)), written, trials.interrupted,
+            _model_settings(there, best) if best is not None else {},
         )  # fmt: skip
 
 
-def _notes(there: Placed, trials: Trials, noise: float) -> Iterator[str]:
+def _check(version: Path, data: Any, options: Options) -> None:
+    """Refuse inputs that do not fit, not after a file was made and a server started.
+
+    Raises:
+        InvalidArgument: they fit no signature.
+        NotFound: there is no such recording, or no request in it.
+    """
+    if data is None or not (version / SAVED_MODEL_FILE).is_file():
+        # What a LiteRT file alone takes is known to the server that runs it.
+        return
+    name = options.signature or DEFAULT_SIGNATURE
+    found = signature_named(read_saved_model(version).signatures, name, version.name, data)
+    prepare(Asked(Target(version.name), name, found, options.protocol), data, options.rows)
+
+
+def _notes(there: Placed, trials: Trials, choice: Choice) -> Iterator[str]:
+    best, noise = choice.best, choice.noise
     cores = os.cpu_count() or 1
     yield f"server and generator shared this machine's {cores} core{'' if cores == 1 else 's'}; tune where you serve"
     if noise > _TOO_NOISY:
@@ -92,6 +114,11 @@ def _notes(there: Placed, trials: Trials, noise: float) -> Iterator[str]:
     if trials.skipped:
         yield f"{trials.skipped} settings were not tried for lack of time: a longer --budget tries them"
     yield from there.notes
+    if best is not None and best.candidate.engine == "litert" and there.has_graph:
+        yield (
+            'the settings say engine = "auto" for LiteRT: signatures and versions that model.tflite lacks stay with '
+            "TensorFlow"
+        )
     if trials.interrupted:
         yield "interrupted: nothing was measured again, so a small difference may be noise"
 
@@ -122,12 +149,18 @@ def _with_settings(file: Path, there: Placed, candidate: Candidate) -> str:
     }
     if server:
         text = changed(text, ("server",), server)
-    section: dict[str, Any] = candidate.all_model()
-    if there.litert_made and candidate.engine == "litert":
-        # The version has no file for it yet: auto takes LiteRT as soon as one has, and TensorFlow until then.
-        section["engine"] = "auto"
+    section = _model_settings(there, candidate)
     if (known is None or there.name not in known.models) and there.source:
         is_url = "://" in there.source
         source = there.source if is_url else os.path.relpath(there.source, file.absolute().parent)
         section = {"source": source, **section}
     return changed(text, ("models", there.name), section)
+
+
+def _model_settings(there: Placed, candidate: Candidate) -> dict[str, Any]:
+    """What ``[models.NAME]`` says for a candidate."""
+    section: dict[str, Any] = candidate.all_model()
+    if candidate.engine == "litert" and there.has_graph:
+        # Only auto serves the signatures that the file lacks, and the next version when it has no file.
+        section["engine"] = "auto"
+    return section

@@ -36,7 +36,7 @@ class Placed:
         source: the directory of its versions as the user has it, for the settings; empty when it is no such directory.
         base: a directory for a server that holds this version alone.
         engines: what can run it.
-        litert_made: whether LiteRT's file was made for the trials, and the version has none.
+        has_graph: whether TensorFlow can run it, tried or not.
         notes: what a reader should know of the engines.
     """
 
@@ -45,7 +45,7 @@ class Placed:
     source: str
     base: Path
     engines: tuple[str, ...]
-    litert_made: bool = False
+    has_graph: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -57,6 +57,7 @@ def placed(
     data: Any = None,
     *,
     say: Callable[[str], None] = lambda _: None,
+    check: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[Placed]:
     """The model, for the block. Where it has no LiteRT file and LiteRT is to be tried, one is made beside it.
 
@@ -67,6 +68,7 @@ def placed(
         engines: which may be tried.
         data: rows on which a LiteRT file must answer like the model; made up when None.
         say: told when such a file is made, which takes a while.
+        check: given the version's directory before anything is made for it; what it raises ends the block.
 
     Raises:
         NotFound: there is no such model.
@@ -76,18 +78,18 @@ def placed(
         name, version, source, directory = _found(model, store, Path(scratch) / "pulled")
         base = Path(scratch) / "base"
         base.mkdir()
-        has, made = _engines(directory), False
+        has = _engines(directory)
+        check(directory)
         notes: tuple[str, ...] = ()
         with ExitStack() as stack:
             if "litert" in engines and "litert" not in has:
                 say("making a LiteRT file to try")
                 directory, notes = stack.enter_context(_with_litert(directory, data))
-                made = "litert" in _engines_of(directory)
             tried = tuple(one for one in _engines(directory) if one in engines)
             if not tried:
                 raise InvalidArgument(f"{name} runs on {', '.join(has)} only.", hint="Leave --engine out.")
             (base / str(version)).symlink_to(directory.absolute(), target_is_directory=True)
-            yield Placed(name, version, source, base, tried, made, notes)
+            yield Placed(name, version, source, base, tried, "tensorflow" in has, notes)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from taxiway.tune_serving.candidate import Candidate
@@ -25,6 +26,7 @@ class TunedServing:
         notes: what a reader should know of the figures.
         written: the file that has the settings; None when none has.
         interrupted: whether the user ended it early.
+        model_settings: what ``[models.NAME]`` says for the best one; empty when there is none.
     """
 
     model: str
@@ -36,6 +38,7 @@ class TunedServing:
     notes: tuple[str, ...] = ()
     written: str | None = None
     interrupted: bool = False
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def best(self) -> Candidate | None:
