@@ -65,12 +65,15 @@ def litert_of(directory: Path, folder: Path, data: Any = None) -> JsonObject:
         The manifest's ``litert``: ``file`` (None when there is none), ``reason``, ``signatures``, ``made_with``.
 
     Raises:
-        NotFound, InvalidArgument, DataLoss: ``data`` is not there, or fits no signature.
+        NotFound, InvalidArgument, DataLoss: ``data`` is not there, fits no signature, or there is nothing to compare.
     """
-    if not (directory / SAVED_MODEL_FILE).is_file():
-        return _without("there is no SavedModel to make it of")
-    if (directory / LITERT_FILE).exists():
-        return _without(f"it brings a {LITERT_FILE} of its own")
+    if nothing := _nothing_to_make(directory):
+        if data is not None:
+            raise InvalidArgument(
+                f"Rows are given to compare LiteRT's answers on, and no file is made of {directory}: {nothing}.",
+                hint="Leave the rows out, and it is published as it is.",
+            )
+        return _without(nothing)
     source = Source(directory, directory.name, None, None, str(directory), directory)
     rows, evidence = _rows(source, data)
     if not rows:
@@ -88,6 +91,12 @@ def litert_of(directory: Path, folder: Path, data: Any = None) -> JsonObject:
         shutil.copyfile(work.file, folder / LITERT_FILE)
         reason = f"it answers {', '.join(kept)} like the SavedModel"
         return {"file": LITERT_FILE, "reason": reason, "signatures": evidence, "made_with": work.made_with}
+
+
+def _nothing_to_make(directory: Path) -> str:
+    if not (directory / SAVED_MODEL_FILE).is_file():
+        return "there is no SavedModel to make it of"
+    return f"it brings a {LITERT_FILE} of its own" if (directory / LITERT_FILE).exists() else ""
 
 
 def _without(reason: str, evidence: Mapping[str, Any] | None = None) -> JsonObject:

@@ -76,7 +76,7 @@ def publish(
         optimize: whether to add ``model.tflite`` beside the SavedModel, where it converts and answers alike; what was
             found stands in the manifest's ``litert``. Where it does not, the version is published without.
         data: rows that LiteRT's answers are compared on: arrays by input name, an ``.npz`` or ``.npy`` file, a
-            recording; the version's warm-up requests when None.
+            recording; the version's warm-up requests when None. With them a version from a store gets its file anew.
         clock: tells when this is.
         export: ``signatures``, ``preprocess``, ``warm_up``, ``outputs``, ``classify`` and what else
             :func:`taxiway.export` takes, for a model in memory or in a Keras file.
@@ -85,7 +85,8 @@ def publish(
         The version: its number, where it is, its manifest.
 
     Raises:
-        InvalidArgument: there is no model in the directory, the name cannot be one, or ``data`` fits no signature.
+        InvalidArgument: there is no model in the directory, the name cannot be one, or ``data`` fits no signature,
+            or there is nothing to compare on it.
         DataLoss: the directory is a published version whose files are not those of its manifest.
         AlreadyExists: ``version`` is there, or was once.
         FailedPrecondition, ResourceExhausted, PermissionDenied, Unavailable: the store cannot be written.
@@ -118,7 +119,7 @@ def publish(
 
 def _laid_out(ready: Prepared, optimize: bool, data: Any) -> AbstractContextManager[tuple[Path, JsonObject]]:
     """The directory that is published, and what the manifest says of LiteRT."""
-    # A version that goes from store to store keeps what was found of the same files.
-    if not optimize or ready.litert:
+    # A version that goes from store to store keeps what was found of the same files, unless other rows are to show it.
+    if not optimize or (ready.litert and data is None):
         return nullcontext((ready.directory, ready.litert))
-    return with_litert(ready.directory, data)
+    return with_litert(ready.directory, data, anew=bool(ready.litert))

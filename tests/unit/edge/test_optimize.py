@@ -83,6 +83,11 @@ def test_signatures_that_agree_get_a_file_and_the_others_a_reason(saved: Path, t
     # From store to store the evidence goes with the files; to optimise them again changes nothing.
     again = publish(version, "m", tmp_path / "other", optimize=True)
     assert again.manifest.litert == manifest.litert and again.manifest.files == manifest.files
+    # Unless other rows are given to show it: those are compared, and looked for.
+    with pytest.raises(NotFound, match="no file"):
+        publish(version, "m", tmp_path / "other", optimize=True, data=tmp_path / "nothing.npz")
+    shown = publish(version, "m", tmp_path / "other", optimize=True, data=ROWS[:30]).manifest
+    assert shown.litert["signatures"]["serving_default"]["rows"] == 30 and set(shown.files) == set(manifest.files)
 
 
 def test_a_model_that_cannot_be_converted_is_published_without_and_says_so(
@@ -107,6 +112,8 @@ def test_without_rows_without_a_graph_and_with_a_file_of_its_own_there_is_none(s
     assert litert_of(tmp_path / "only", tmp_path)["reason"] == "there is no SavedModel to make it of"
     (tmp_path / "only" / "saved_model.pb").write_bytes(b"x")
     assert litert_of(tmp_path / "only", tmp_path)["reason"] == "it brings a model.tflite of its own"
+    with pytest.raises(InvalidArgument, match="Rows are given .* it brings a model.tflite of its own"):
+        litert_of(tmp_path / "only", tmp_path, tmp_path / "nothing.npz")
 
 
 def test_rows_that_fit_nothing_end_it_before_anything_is_published(saved: Path, tmp_path: Path) -> None:
