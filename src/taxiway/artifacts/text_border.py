@@ -25,6 +25,11 @@ _HINT = (
 )
 _LOOKUPS = ("LookupTableFind", "LookupTableFindV2")
 _FIRST_WORD = 2
+# What Keras' tokenisers do with texts, beside moving them about; all else would need a document of its own.
+_PUNCTUATION = b"[!\"#$%&()\\*\\+,-\\./:;<=>?@\\[\\\\\\]^_`{|}~\\']"
+_MOVING = {"Placeholder", "Identity", "Reshape", "Squeeze", "ExpandDims", "Shape", "RaggedTensorToTensor"}
+_KERAS = {"StringLower", "StaticRegexReplace", "StringSplitV2", "UnicodeDecode", "UnicodeEncode"}
+_ASKING = {"Equal", "NotEqual", *_LOOKUPS}
 _CLOSE = 1e-5
 
 
@@ -83,7 +88,29 @@ def _border(frozen: Frozen) -> tuple[str, Any]:
             found.append((len(before), operation.outputs[0]))
     if not found:
         raise _refused("the texts do not become rows of whole numbers, as many for each, at one place")
-    return texts[0], min(found, key=lambda one: one[0])[1]
+    border = min(found, key=lambda one: one[0])[1]
+    for operation in sorted(textual, key=lambda one: str(one.name)):
+        if operation is not border.op and (strange := _strange(operation)):
+            raise _refused(f"{strange} stands before the words' table, so it is none of Keras' own")
+    return texts[0], border
+
+
+def _strange(operation: Any) -> str:
+    """What an operation does to texts that no tokeniser of Keras does; empty when that is nothing."""
+    kind = operation.type
+    if "string" not in {one.dtype.name for one in (*operation.inputs, *operation.outputs)}:
+        return ""
+    if kind == "StaticRegexReplace":
+        pattern, rewrite = operation.get_attr("pattern"), operation.get_attr("rewrite")
+        whole = operation.get_attr("replace_global")
+        if (pattern, rewrite, whole) != (_PUNCTUATION, b"", True):
+            return f"{kind} of {pattern.decode(errors='replace')!r} by {rewrite.decode(errors='replace')!r}"
+    if kind == "UnicodeEncode":
+        source = operation.inputs[0].op
+        while source.type in _MOVING and source.inputs:
+            source = source.inputs[0].op
+        return "" if source.type == "UnicodeDecode" else f"{kind} of what {source.type} answers"
+    return "" if kind in _MOVING | _KERAS | _ASKING else str(kind)
 
 
 def _refused(why: str) -> FailedPrecondition:
