@@ -69,7 +69,7 @@ def run(
     answer = interpreter.run(rows, signature, raw=raw)
     if out is not None:
         _write(out, answer)
-    named = top_classes(answer, interpreter.classes)
+    named = top_classes(answer, interpreter.classes, interpreter.borders)
     document = {"outputs": {name: plain(array.tolist()) for name, array in answer.items()}, "out": out}
     if named:
         document["classes"] = named

@@ -13,7 +13,7 @@ from taxiway.contract.bound import lower_bound
 from taxiway.errors import InvalidArgument
 from taxiway.types import JsonObject
 
-__all__ = ["Agreement", "Array", "Outputs", "compare", "outputs_with_scores"]
+__all__ = ["Agreement", "Array", "Outputs", "border_of", "compare", "outputs_with_scores"]
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -74,7 +74,8 @@ def compare(
 
     An output holds scores of classes when each row is a distribution (not negative, summing to 1), when it is called
     ``probabilities``, ``scores``, ``score`` or ``logits``, or when ``scores`` names it; a single number between 0 and 1
-    under such a name is the second of two classes. With labels, the only output of numbers in columns holds scores.
+    under such a name is the second of two classes. One that ``scores`` names and that leaves 0 to 1 is a logit: the
+    second class begins at 0. With labels, the only output of numbers in columns holds scores.
 
     Args:
         reference: what the original answers.
@@ -94,7 +95,8 @@ def compare(
     if scored or discrete:
         same = np.ones(rows, bool)
         for name in scored:
-            same &= _top(reference[name]) == _top(candidate[name])
+            at = border_of(reference[name])
+            same &= _top(reference[name], at) == _top(candidate[name], at)
         for name in discrete:
             same &= _equal(reference[name], candidate[name])
         agreeing = int(same.sum())
@@ -106,6 +108,7 @@ def compare(
             f"Labels are given, and none of {', '.join(map(repr, reference))} holds scores of classes.",
             hint="Say which output does, or leave the labels out.",
         )
+    border = border_of(reference[told[0]]) if told and told[0] in scored else None
     return Agreement(
         rows=rows,
         agreeing=agreeing,
@@ -113,8 +116,8 @@ def compare(
         agreement_lower=None if agreeing is None else lower_bound(agreeing, rows, confidence),
         largest_difference=float(apart.max(initial=0.0)),
         mean_difference=mean,
-        accuracy=None if known is None else _accuracy(candidate[told[0]], known, told[0] in scored),
-        reference_accuracy=None if known is None else _accuracy(reference[told[0]], known, told[0] in scored),
+        accuracy=None if known is None else _accuracy(candidate[told[0]], known, border),
+        reference_accuracy=None if known is None else _accuracy(reference[told[0]], known, border),
         not_finite=not_finite,
         scale=max([1.0, *(_largest(_wide(reference[name])) for name in numbers)]),
         row_differences=apart,
@@ -166,10 +169,18 @@ def _is_scores(name: str, array: Array) -> bool:
     return name in _SCORE_NAMES or (within and bool(np.all(np.abs(array.sum(axis=1) - 1) <= _SUMS_TO_ONE)))
 
 
-def _top(array: Array) -> Array:
+def border_of(reference: Array) -> float:
+    """Above what a single score is of the second of two classes: 0.5, or 0 for logits, which leave 0 to 1."""
+    wide = _wide(reference)
+    single = wide.ndim == 1 or (wide.ndim == 2 and wide.shape[1] == 1)
+    within = (wide >= -_SUMS_TO_ONE) & (wide <= 1 + _SUMS_TO_ONE) | np.isnan(wide)
+    return 0.0 if single and not within.all() else 0.5
+
+
+def _top(array: Array, border: float) -> Array:
     """The top class of each row; -1 where a score is no number, so that such a row agrees with none but its like."""
     wide = _wide(array).reshape(len(array), -1)
-    top: Array = (wide[:, 0] > 0.5).astype(int) if wide.shape[1] == 1 else wide.argmax(axis=1)
+    top: Array = (wide[:, 0] > border).astype(int) if wide.shape[1] == 1 else wide.argmax(axis=1)
     return np.where(np.isnan(wide).any(axis=1), -1, top)
 
 
@@ -206,8 +217,8 @@ def _classes(labels: Array, rows: int) -> Array:
     return known.reshape(rows)
 
 
-def _accuracy(answered: Array, labels: Array, is_scores: bool) -> float:
-    told = _top(answered) if is_scores else answered.reshape(len(labels))
+def _accuracy(answered: Array, labels: Array, border: float | None) -> float:
+    told = answered.reshape(len(labels)) if border is None else _top(answered, border)
     return float((told == labels).mean())
 
 

@@ -67,8 +67,16 @@ def columns_named(
     return found
 
 
-def top_classes(answers: Mapping[str, Array], classes: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The name of the top class of each row, by output that has names."""
+def top_classes(
+    answers: Mapping[str, Array], classes: Mapping[str, Sequence[str]], borders: Mapping[str, float] | None = None
+) -> dict[str, list[str]]:
+    """The name of the top class of each row, by output that has names.
+
+    Args:
+        answers: the file's.
+        classes: by output, the names.
+        borders: above what a single number is the second class's, where that is not 0.5.
+    """
     found = {}
     for output, names in classes.items():
         array: Any = answers.get(output)
@@ -76,7 +84,8 @@ def top_classes(answers: Mapping[str, Array], classes: Mapping[str, Sequence[str
             continue
         wide = array.reshape(len(array), -1)
         if wide.shape[1] == 1 and array.dtype.kind == "f":
-            found[output] = [names[int(one > 0.5)] for one in wide[:, 0]]
+            border = (borders or {}).get(output, 0.5)
+            found[output] = [names[int(one > border)] for one in wide[:, 0]]
         elif wide.shape[1] == len(names):
             found[output] = [names[place] for place in np.argmax(wide, axis=1)]
     return found

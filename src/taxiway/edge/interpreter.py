@@ -87,6 +87,12 @@ class Interpreter:
         found: Mapping[str, Sequence[str]] = self._told.get("classes", {})
         return found
 
+    @property
+    def borders(self) -> Mapping[str, float]:
+        """By output that answers a logit of two classes, above what it is the second; any other is so above 0.5."""
+        found: Mapping[str, float] = self._told.get("borders", {})
+        return found
+
     def run(self, inputs: Inputs, signature: str | None = None, *, raw: bool = False) -> dict[str, Array]:
         """Ask the file.
 

@@ -18,7 +18,7 @@ from taxiway.artifacts.rows import Rows
 from taxiway.artifacts.source import Source
 from taxiway.artifacts.workshop import Died, Workshop
 from taxiway.contract import Agreement, Contract, Judgement, Variant, compare, judge
-from taxiway.contract.agreement import Array, outputs_with_scores
+from taxiway.contract.agreement import Array, border_of, outputs_with_scores
 from taxiway.edge.classes import columns_named
 from taxiway.edge.explain import explained
 from taxiway.edge.metadata import with_description
@@ -86,6 +86,18 @@ class Work:
     def classes(self) -> dict[str, list[str]]:
         """By output, the names of its classes."""
         return {output: names for one in self.asked.values() for output, names in one.classes.items()}
+
+    @property
+    def borders(self) -> dict[str, float]:
+        """By output that has scores of two classes in one column, above what it is the second, where not above 0.5."""
+        named = {one.scores for one in self.asked.values() if one.scores}
+        found = {
+            output: border_of(answers)
+            for one in self.asked.values()
+            for output, answers in one.answers.items()
+            if output in named or output in one.classes
+        }
+        return {output: border for output, border in found.items() if border != 0.5}
 
     def answers(self, kind: str, served: Served) -> str:
         """Where the answers of a signature of a variant are."""
@@ -232,6 +244,7 @@ def _described(work: Work, one: Variant, found: Sequence[_Found], contract: Cont
         "accuracy": found[0].agreement.accuracy,
         "signatures": {each.served.key: {"of": each.served.of, "batch": each.batch} for each in found},
         **({"classes": work.classes} if work.classes else {}),
+        **({"borders": work.borders} if work.borders else {}),
     }  # fmt: skip
     target = path.with_name(f"described-{path.name}")
     target.write_bytes(with_description(path.read_bytes(), document))

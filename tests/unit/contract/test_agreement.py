@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from taxiway.contract import compare, lower_bound, noise_floor, nudged, rows_needed, tolerance
+from taxiway.contract.agreement import border_of
 from taxiway.errors import InvalidArgument
 
 SURE = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
@@ -44,6 +45,14 @@ def test_a_single_score_is_the_second_of_two_classes() -> None:
     chance = np.array([[0.2], [0.7], [0.51]], np.float32)
     assert compare({"probabilities": chance}, {"probabilities": chance - 0.1}).agreeing == 2
     assert compare({"price": chance}, {"price": chance - 0.1}).agreeing is None
+
+
+def test_a_single_score_that_leaves_0_to_1_is_a_logit_and_cut_at_0() -> None:
+    logit = np.array([[-2.0], [0.3], [3.0]], np.float32)
+    found = compare({"y": logit}, {"y": logit - 0.5}, scores="y", labels=np.array([0, 1, 1]))
+    assert (found.agreeing, found.reference_accuracy, found.accuracy) == (2, 1.0, pytest.approx(2 / 3))
+    assert border_of(logit) == 0 and border_of(logit[:, 0]) == 0
+    assert border_of(np.array([0.0, 1.0001, np.nan], np.float32)) == 0.5 and border_of(9 * SURE) == 0.5
 
 
 def test_whole_numbers_and_texts_must_be_the_same_beside_the_scores() -> None:

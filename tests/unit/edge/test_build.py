@@ -16,6 +16,7 @@ from taxiway.cli import main as cli
 from taxiway.contract import parse_report
 from taxiway.edge import build, described, load
 from taxiway.errors import InvalidArgument
+from taxiway.export import export
 from taxiway.publish import publish
 from taxiway.stores import read_manifest
 
@@ -175,6 +176,30 @@ def test_boards_get_whole_numbers_and_names_of_classes(
     assert found == [names[one] for one in answer[:3].argmax(1)]
     assert cli.main(["inspect", str(out / "int8-io.tflite")]) == 0
     assert "north, east, south, west" in capsys.readouterr().out
+
+
+def test_a_logit_of_two_classes_is_cut_at_0_and_the_file_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Logit(tf.Module):  # type: ignore[misc, name-defined]
+        @tf.function(input_signature=[tf.TensorSpec([None, 8], tf.float32, "x")])  # type: ignore[untyped-decorator]
+        def serve(self, x: Any) -> Any:
+            return {"y": tf.reduce_sum(x, 1, keepdims=True) - 4.0}
+
+    model = Logit()
+    export(model, tmp_path / "m", signatures={"serving_default": model.serve})
+    labels = (ROWS.sum(1) > 4).astype(int)
+    built = build(
+        tmp_path / "m", variants=["float32"], data={"x": ROWS}, labels=labels, scores="y", classes="no,yes",
+        contract="agreement>=0.9", out=tmp_path / "out",
+    )  # fmt: skip
+    agreement = built.report.variants[0].agreement
+    assert agreement is not None and agreement.accuracy == agreement.reference_accuracy == 1.0
+    file = tmp_path / "out" / "float32.tflite"
+    assert load(file).borders == {"y": 0.0}
+    rows = np.full((2, 8), 0.5) + np.array([[0.02], [-0.02]])  # 0.16 and -0.16
+    assert cli.main(["edge", "run", str(file), "--input", f"x={rows.tolist()}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"]["y"] == ["yes", "no"]
 
 
 def test_warm_up_requests_are_too_few_for_the_default_contract(version: Path) -> None:

@@ -130,6 +130,7 @@ def test_classes_are_named_in_a_list_a_text_or_a_file(tmp_path: Path) -> None:
     answers = {"scores": np.array([[0.1, 0.9], [0.8, 0.2]]), "yes": np.array([[0.2], [0.7]]), "other": np.zeros((2, 3))}
     names = {"scores": ["no", "yes"], "yes": ["no", "yes"], "other": ["no", "yes"], "gone": ["no", "yes"]}
     assert top_classes(answers, names) == {"scores": ["yes", "no"], "yes": ["no", "yes"]}
+    assert top_classes(answers, {"yes": ["no", "yes"]}, {"yes": 0.0}) == {"yes": ["yes", "yes"]}
 
 
 def test_an_array_may_have_any_name(tmp_path: Path) -> None:
