@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from taxiway.artifacts.arrays import load, save
-from taxiway.contract import Outputs, noise_floor, nudged
+from taxiway.contract import Outputs, compare, noise_floor, nudged
 from taxiway.contract.agreement import Array
+from taxiway.contract.noise import floor_of, row_noise
 from taxiway.errors import FailedPrecondition, NotFound
 from taxiway.export.check import places_of_writing
 
@@ -30,8 +31,8 @@ def original(saved_model: str, signature: str, rows: str, out: str) -> dict[str,
         out: where the answers go.
 
     Returns:
-        ``noise_floor``; ``repeats``, the largest difference when the first batch is asked again; and ``tensorflow``,
-        the version.
+        ``noise_floor``, and ``left_out``, how many rows at a step it leaves out; ``repeats``, the largest difference
+        when the first batch is asked again; and ``tensorflow``, the version.
 
     Raises:
         FailedPrecondition: the SavedModel cannot be loaded, or answering changes its variables.
@@ -55,17 +56,19 @@ def original(saved_model: str, signature: str, rows: str, out: str) -> dict[str,
 
     found = answers(ask, inputs, batch or _BATCH_ROWS)
     moved = [answers(ask, nudged(inputs, towards), batch or _BATCH_ROWS) for towards in (np.inf, -np.inf)]
-    floor = noise_floor(found, moved)
+    noise = row_noise(found, moved)
     if batch is None:
         # Whole numbers cannot be moved by rounding; another size of batch adds them up in another order.
         few = {name: one[:_ONE_BY_ONE] for name, one in inputs.items()}
-        floor = max(floor, noise_floor({k: v[:_ONE_BY_ONE] for k, v in found.items()}, [answers(ask, few, 1)]))
+        own = {name: one[:_ONE_BY_ONE] for name, one in found.items()}
+        noise[:_ONE_BY_ONE] = np.maximum(noise[:_ONE_BY_ONE], row_noise(own, [answers(ask, few, 1)]))
+    floor, left_out = floor_of(noise, compare(found, found).scale)
     size = batch or _BATCH_ROWS
     first = {name: one[:size] for name, one in found.items()}
     # In this process: a random operation with a seed begins anew in another one.
     again = noise_floor(first, [answers(ask, {name: one[:size] for name, one in inputs.items()}, size)])
     save(out, found)
-    return {"noise_floor": floor, "repeats": again, "tensorflow": tf.__version__}
+    return {"noise_floor": floor, "left_out": left_out, "repeats": again, "tensorflow": tf.__version__}
 
 
 def load_signature(saved_model: str, signature: str) -> Any:

@@ -159,7 +159,8 @@ def build_of(
     reference = None
     if rows is not None:
         outputs, told = asked_original(workshop, source, wish.signature, rows)
-        reference = Reference(rows, outputs, told["noise_floor"], wish.contract, wish.scores)
+        left_out = int(told.get("left_out", 0))
+        reference = Reference(rows, outputs, told["noise_floor"], wish.contract, wish.scores, left_out)
     shown = _scores(asked, reference, wish.scores)
     files = write_app(folder, packages, asked, _title(source), None if rows is None else rows.inputs, shown)
     one = Variant(wish.weights, True, "not verified", file=MODEL_FILE, **sizes(folder))
@@ -170,6 +171,7 @@ def build_of(
         kind="browser", model=source.model, version=source.version, source=source.said, contract=wish.contract,
         rows=0 if rows is None else rows.count, data="none" if rows is None else rows.said,
         noise_floor=0.0 if reference is None else reference.noise_floor, variants=[replace(one, notes=notes)],
+        left_out=0 if reference is None else reference.left_out,
         measured="" if where is None else measured(where, asked), made_with={"tensorflow.js": written["tensorflow.js"]},
     )  # fmt: skip
     beside = [name for name in (*written["files"], *files) if name != MODEL_FILE]

@@ -50,9 +50,10 @@ class Reference:
     Attributes:
         rows: what is asked.
         outputs: the original's answers to all rows.
-        noise_floor: see :func:`taxiway.contract.noise_floor`.
+        noise_floor: see :func:`taxiway.contract.noise_floor`; ``left_out``, how many rows at a step it leaves out.
         contract: what is asked for.
         scores: the output that holds scores of classes, where it cannot be told.
+        left_out: see ``noise_floor``.
     """
 
     rows: Rows
@@ -60,6 +61,7 @@ class Reference:
     noise_floor: float
     contract: Contract
     scores: str | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def verify(
             asked = signature_of(source, name, "TensorFlow.js")
             rows = asked_rows(workshop, source, (name, asked), held, given, labels)
             outputs, told = asked_original(workshop, source, name, rows)
-        reference = Reference(rows, outputs, told["noise_floor"], held, scores)
+        reference = Reference(rows, outputs, told["noise_floor"], held, scores, int(told.get("left_out", 0)))
         with runtimes(names, packages) as where:
             if not where.there:
                 raise FailedPrecondition(f"There is nothing to try it on: {where.unverified}")
@@ -110,6 +110,7 @@ def verify(
             kind=_KIND, model=source.model, version=source.version, source=source.said, contract=held,
             rows=rows.count, data=rows.said, noise_floor=reference.noise_floor,
             variants=[replace(one, notes={**one.notes, "signature": name, **unverified})],
+            left_out=reference.left_out,
             measured=measured(where, asked), made_with=before.made_with if before else {},
         )  # fmt: skip
         if there.original is None:

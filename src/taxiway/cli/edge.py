@@ -93,7 +93,7 @@ def _number(text: str) -> int:
 def show_report(report: Report, place: str) -> None:
     """Print what became of each variant, and why."""
     output.print_line(f"{report.title}: {report.rows:,} rows ({report.data}), held to {report.contract}")
-    output.print_line(f"rounding alone moves TensorFlow's own answers by {report.noise_floor:.1g}")
+    output.print_line(f"rounding alone moves TensorFlow's own answers by {report.noise_floor:.1g}{report.steps}")
     output.print_line()
     columns = ["VARIANT", "", "AGREEMENT", "LARGEST", "ACCURACY", "SIZE", "GZIP", "LATENCY"]
     output.print_table(columns, [row[:-1] for row in report.table()], right=columns[2:])

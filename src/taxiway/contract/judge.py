@@ -9,7 +9,7 @@ from typing import Any
 
 from taxiway.contract.agreement import Agreement
 from taxiway.contract.bound import lower_bound, rows_needed
-from taxiway.contract.noise import tolerance
+from taxiway.contract.noise import tolerance, too_noisy
 from taxiway.errors import InvalidArgument
 from taxiway.types import JsonObject
 
@@ -144,14 +144,25 @@ def judge(agreement: Agreement, contract: Contract, noise_floor: float = 0.0) ->
         f"{agreeing:,} of {agreement.rows:,} rows {how}, which shows {_at_least(lower)} at "
         f"{_percent(contract.confidence)} confidence"
     )
+    moved = _too_noisy(agreement, contract, noise_floor)
     if lower < contract.min_agreement:
-        return Judgement(False, f"{shown}; {_percent(contract.min_agreement)} is asked for")
+        return Judgement(False, f"{shown}; {_percent(contract.min_agreement)} is asked for{'' if by_class else moved}")
     if by_class and contract.max_difference is not None and not agreement.largest_difference <= allowed:
         return Judgement(
-            False, f"the largest difference is {agreement.largest_difference:.2g}, and {allowed:.2g} is allowed"
+            False, f"the largest difference is {agreement.largest_difference:.2g}, and {allowed:.2g} is allowed{moved}"
         )
     wrong = _inaccurate(agreement, contract)
     return Judgement(False, wrong) if wrong else Judgement(True, shown)
+
+
+def _too_noisy(agreement: Agreement, contract: Contract, noise_floor: float) -> str:
+    """What to add to a refusal where rounding moves the original by more than is ever allowed for it."""
+    if contract.max_difference or not too_noisy(noise_floor, agreement.scale):
+        return ""
+    return (
+        f": rounding alone moves the original's answers by {noise_floor:.2g}, too far to compare; "
+        "a contract with difference<=… says what is good enough"
+    )
 
 
 def _within(agreement: Agreement, allowed: float) -> int:

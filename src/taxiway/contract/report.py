@@ -78,7 +78,8 @@ class Report:
         contract: what every variant was held to.
         rows: how many rows were compared, and ``data``, where they are from.
         data: see ``rows``.
-        noise_floor: see :func:`taxiway.contract.noise_floor`.
+        noise_floor: see :func:`taxiway.contract.noise_floor`; ``left_out``, how many rows at a step it leaves out.
+        left_out: see ``noise_floor``.
         variants: in the order they were asked for.
         recommendation: which to take, where somebody asked.
         measured: of what the latencies are, for people.
@@ -97,6 +98,13 @@ class Report:
     recommendation: Recommendation | None = None
     measured: str = ""
     made_with: Mapping[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+    @property
+    def steps(self) -> str:
+        """What the noise floor leaves out, for people; empty when that is nothing."""
+        rows = "1 row" if self.left_out == 1 else f"{self.left_out:,} rows"
+        return f" ({rows} at a step left out)" if self.left_out else ""
 
     @property
     def kept(self) -> list[Variant]:
@@ -120,6 +128,7 @@ class Report:
             "rows": self.rows,
             "data": self.data,
             "noise_floor": self.noise_floor,
+            **({"left_out": self.left_out} if self.left_out else {}),
             "measured": self.measured,
             "made_with": dict(self.made_with),
             "variants": [one.as_json() for one in self.variants],
@@ -140,7 +149,7 @@ class Report:
         lines = [f"# {who[0].upper()}{who[1:]}", ""]
         lines.append(
             f"Held to `{self.contract}` on {self.rows:,} rows ({self.data}). TensorFlow's own answers move by "
-            f"{self.noise_floor:.2g} when the inputs move by rounding."
+            f"{self.noise_floor:.2g}{self.steps} when the inputs move by rounding."
         )
         if self.measured:
             lines.append(f"Latency: {self.measured}.")
@@ -186,6 +195,7 @@ def parse_report(document: JsonObject, where: str) -> Report:
             recommendation=None if advice is None else Recommendation(**advice),
             measured=str(document["measured"]),
             made_with=dict(document["made_with"]),
+            left_out=int(document.get("left_out", 0)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataLoss(f"{where} is no report of artefacts: {type(error).__name__}: {error}") from None

@@ -136,6 +136,7 @@ def build_of(
     report = Report(
         kind="edge", model=source.model, version=source.version, source=source.said, contract=contract,
         rows=first.rows.count, data=first.rows.said, noise_floor=first.noise_floor, variants=found,
+        left_out=first.left_out,
         recommendation=recommend(found, limits) if limits else None,
         measured="one request on one thread of this machine, the runtime's Python call included", made_with=made,
     )  # fmt: skip

@@ -40,7 +40,8 @@ class Asked:
         rows: what it was asked, and ``file``, where they are for other processes.
         file: see ``rows``.
         answers: by output.
-        noise_floor: see :func:`taxiway.contract.noise_floor`.
+        noise_floor: see :func:`taxiway.contract.noise_floor`; ``left_out``, how many rows at a step it leaves out.
+        left_out: see ``noise_floor``.
         labels: the true classes, where its answers have scores.
         scores: the output that holds scores, where it cannot be told.
         contract: what answers are held to.
@@ -51,6 +52,7 @@ class Asked:
     file: str
     answers: Mapping[str, Array]
     noise_floor: float
+    left_out: int
     labels: Array | None
     scores: str | None
     contract: Contract
@@ -143,7 +145,8 @@ def asked_of(
         compare(answers, answers, labels=labels, scores=named)  # refuses labels and scores that do not fit
         scored = outputs_with_scores(answers, named, labelled=labels is not None)
         classes = columns_named(answers, scored, held.classes, strict=not place) if held.classes else {}
-        found[name] = Asked(one, str(file), answers, told["noise_floor"], labels, named, own, classes)
+        noise = (told["noise_floor"], told.get("left_out", 0))
+        found[name] = Asked(one, str(file), answers, *noise, labels, named, own, classes)
     return found, version
 
 

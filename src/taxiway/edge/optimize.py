@@ -43,6 +43,7 @@ class _Work:
     evidence: dict[str, dict[str, Any]]
     made_with: dict[str, str] = field(default_factory=dict)
     repeats: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -153,6 +154,7 @@ def _original(work: _Work, name: str) -> tuple[dict[str, Any], float]:
     answers, told = asked_original(work.workshop, work.source, name, work.rows[name])
     work.made_with["tensorflow"] = str(told["tensorflow"])
     work.repeats[name] = float(told["repeats"])
+    work.left_out[name] = int(told.get("left_out", 0))
     return answers, float(told["noise_floor"])
 
 
@@ -196,6 +198,7 @@ def _holds(work: _Work, name: str, original: tuple[dict[str, Any], float]) -> bo
     work.made_with["runtime"] = str(ran["runtime"])
     judgement = judge(agreement, contract, noise_floor)
     one |= {"kept": judgement.kept, "reason": judgement.reason, "noise_floor": noise_floor,
+            **({"left_out": work.left_out[name]} if work.left_out[name] else {}),
             "agreement": agreement.as_json()}  # fmt: skip
     return judgement.kept
 

@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from taxiway.contract import compare, lower_bound, noise_floor, nudged, rows_needed, tolerance
 from taxiway.contract.agreement import border_of
+from taxiway.contract.noise import floor_of, row_noise
 from taxiway.errors import InvalidArgument
 
 SURE = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
@@ -50,7 +51,7 @@ def test_a_single_score_is_the_second_of_two_classes() -> None:
 def test_a_single_score_that_leaves_0_to_1_is_a_logit_and_cut_at_0() -> None:
     logit = np.array([[-2.0], [0.3], [3.0]], np.float32)
     found = compare({"y": logit}, {"y": logit - 0.5}, scores="y", labels=np.array([0, 1, 1]))
-    assert (found.agreeing, found.reference_accuracy, found.accuracy) == (2, 1.0, pytest.approx(2 / 3))
+    assert (found.agreeing, found.reference_accuracy) == (2, 1.0) and found.accuracy == pytest.approx(2 / 3)
     assert border_of(logit) == 0 and border_of(logit[:, 0]) == 0
     assert border_of(np.array([0.0, 1.0001, np.nan], np.float32)) == 0.5 and border_of(9 * SURE) == 0.5
 
@@ -127,5 +128,26 @@ def test_the_floor_is_what_rounding_moves() -> None:
 
     floor = noise_floor(steep(rows), [steep(moved), steep(nudged(rows, -np.inf))])
     assert 0.05 < floor < 1
-    assert tolerance(floor) == 8 * floor and tolerance(0) == 1e-5 and tolerance(0, scale=100) == pytest.approx(1e-3)
+    assert (
+        tolerance(floor, scale=2e6) == 20
+        and tolerance(1e-4) == 8e-4
+        and tolerance(0) == 1e-5
+        and tolerance(0, scale=100) == pytest.approx(1e-3)
+    )
     assert noise_floor(steep(rows), [{"y": np.array([np.inf, 0])}]) == 0.0
+
+
+def test_a_row_at_a_step_does_not_excuse_the_others() -> None:
+    noise = np.full(300, 1e-6)
+    assert floor_of(noise, 1.0) == (1e-6, 0)
+    noise[7] = 0.2  # moved over the border of a bucket
+    assert floor_of(noise, 1.0) == (1e-6, 1) and floor_of(noise, 1000.0) == (0.2, 0)
+    noise[:40] = 0.2
+    assert floor_of(noise, 1.0) == (0.2, 0)  # too many for an exception
+    assert tolerance(0.2) == 0.01 and tolerance(0.2, scale=50) == 0.5
+    answers = {"y": np.arange(3.0)}
+    assert row_noise(answers, [{"y": np.array([0, 1.5, 2])}, {"y": np.array([0.25, 1, np.inf])}]).tolist() == [
+        0.25,
+        0.5,
+        0,
+    ]

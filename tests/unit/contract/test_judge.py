@@ -31,7 +31,7 @@ CASES: list[tuple[Agreement, str, float, bool, str]] = [
     (found(300, 300, not_finite=300), "agreement>=0.99", 0, False, "300 of 300 rows are NaN or infinite"),
     (found(300, 300, 0.02), "agreement>=0.99,difference<=0.01", 0, False,
      "the largest difference is 0.02, and 0.01 is allowed"),
-    (found(300, 300, 0.02), "difference<=0.01", 0.01, True, "300 of 300 rows agree, which shows 99 % at 95 % confidence"),
+    (found(300, 300, 5e-3), "difference<=1e-3", 1e-3, True, "300 of 300 rows agree, which shows 99 % at 95 % confidence"),
     (found(300, 300, 2e-5), "difference<=0", 0, False, "the largest difference is 2e-05, and 1e-05 is allowed"),
     (found(300, 300, 2e-5), "difference<=0", 3e-6, True, "300 of 300 rows agree, which shows 99 % at 95 % confidence"),
     (found(300, 300, float("inf")), "difference<=1", 0, False, "the largest difference is inf, and 1 is allowed"),
@@ -101,3 +101,15 @@ def test_the_example_of_a_hint_is_true() -> None:
     assert "2,995 rows" in str(caught.value.hint)
     assert "needs 2,995 rows" in too_few_rows(parse_contract("agreement>=0.999"), 2994)
     assert too_few_rows(parse_contract("agreement>=0.999"), 2995) == ""
+
+
+def test_a_model_that_rounding_moves_too_far_cannot_be_compared() -> None:
+    rows = np.linspace(0, 1, 400, dtype=np.float32)
+    other = compare({"y": rows}, {"y": rows + np.float32(0.3)})
+    scores = compare({"scores": rows}, {"scores": np.where(rows > 0.5, 0.6, 0.4).astype(np.float32)})
+    exact = Contract(max_difference=0.0)
+    for agreement, contract in ((other, Contract()), (other, exact), (scores, exact)):
+        judgement = judge(agreement, contract, 0.2)
+        assert not judgement.kept and "rounding alone moves the original's answers by 0.2, too far" in judgement.reason
+        assert "rounding alone" not in judge(agreement, contract, 1e-7).reason
+    assert judge(other, parse_contract("difference<=0.31"), 0.2).kept and judge(scores, Contract(), 0.2).kept

@@ -115,3 +115,10 @@ def test_limits_that_only_different_variants_keep_are_kept_by_none() -> None:
 def test_what_is_no_limit_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match=r"is no limit|limited twice"):
         parse_limits(text)
+
+
+def test_rows_that_the_noise_leaves_out_are_told() -> None:
+    report = replace(REPORT, left_out=2)
+    assert "move by 1e-07 (2 rows at a step left out) when" in report.markdown()
+    assert parse_report(report.as_json(), "report.json").left_out == 2
+    assert "left_out" not in REPORT.as_json() and "left out" not in REPORT.markdown()

@@ -124,3 +124,17 @@ def test_rows_that_fit_nothing_end_it_before_anything_is_published(saved: Path, 
     with pytest.raises(InvalidArgument, match="LiteRT is not asked for"):
         publish(saved, "m", tmp_path / "models", data=ROWS)
     assert not (tmp_path / "models").exists()
+
+
+def test_a_row_at_a_step_excuses_no_other_row(tmp_path: Path) -> None:
+    class Buckets(tf.Module):  # type: ignore[misc, name-defined]
+        @tf.function(input_signature=[X])  # type: ignore[untyped-decorator]
+        def serve(self, x: Any) -> Any:
+            return {"price": tf.reduce_mean(x, 1) / 60.0 + 0.2 * tf.cast(x[:, 0] >= 30.0, tf.float32)}
+
+    model = Buckets()
+    export(model, tmp_path / "m", signatures={"serving_default": model.serve})
+    rows = ROWS * 29
+    rows[3, 0] = 30.0
+    found = litert_of(tmp_path / "m", tmp_path, {"x": rows})["signatures"]["serving_default"]
+    assert found["kept"] and found["left_out"] == 1 and found["noise_floor"] < 1e-5
