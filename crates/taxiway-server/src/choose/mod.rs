@@ -18,12 +18,15 @@ use crate::api::predict;
 use crate::execute::guarded;
 use crate::proto::prediction_log::LogType;
 use crate::warm_up::records;
-use alike::{allowed, difference, nudged, repeated};
+use alike::{allowed, difference, hides_what_is_not_finite, nudged, repeated, spoilt};
 use split::Split;
 
 /// The most requests of a signature that are compared, and how long that may take.
 const MAX_COMPARED: usize = 64;
 const COMPARING_BUDGET: Duration = Duration::from_secs(5);
+
+/// Of how many rows a larger request is made, when none are gathered.
+const SEVERAL_ROWS: usize = 32;
 
 /// The most runs of each engine that are timed, in turns, and how long that may take.
 const MAX_TIMED_RUNS: usize = 25;
@@ -72,7 +75,7 @@ pub fn choose(contenders: &Contenders<'_>, version: &Path) -> Choice {
         found.insert("engine".to_owned(), engine.into());
         evidence.insert(signature.name.clone(), found.into());
     }
-    let engine = Split::of(Arc::clone(&contenders.first), Arc::clone(&contenders.second), taken);
+    let engine = Split::of(Arc::clone(&contenders.first), Arc::clone(&contenders.second), taken, contenders.shown);
     Choice { engine, evidence: evidence.into() }
 }
 
@@ -99,7 +102,12 @@ fn judged(contenders: &Contenders<'_>, signature: &Signature, requests: &[LogTyp
         return Err(because("there is no warm-up request of it to compare answers on"));
     };
     let pair = Pair { contenders, signature, second };
-    let mut found = pair.compare(&rows)?;
+    // Requests come in other numbers of rows, too, than those that warm it up.
+    let more = [2, contenders.batch_rows.unwrap_or(SEVERAL_ROWS)].map(|wanted| repeated(first_row, wanted));
+    let more: Vec<_> = more.into_iter().flatten().filter(|inputs| pair.on_first(inputs).is_ok()).collect();
+    let own = rows.iter().take(MAX_COMPARED).cloned();
+    let mut found = pair.compare(own.chain(more))?;
+    pair.check_not_finite(first_row).map_err(because)?;
     pair.time(&mut found, first_row).map_err(because)?;
     let full = contenders.batch_rows.and_then(|rows| repeated(first_row, rows));
     let slower = pair.slower(&found, "us").or_else(|| {
@@ -149,11 +157,12 @@ impl Pair<'_> {
 
     /// Whether both answer alike: no further apart than the first engine's own answers move when the inputs do by
     /// rounding.
-    fn compare(&self, rows: &[Vec<Tensor>]) -> Result<Found, Found> {
+    fn compare(&self, rows: impl Iterator<Item = Vec<Tensor>>) -> Result<Found, Found> {
         let (first, second) = (self.contenders.first.name(), self.contenders.second.name());
         let began = Instant::now();
         let (mut compared, mut largest, mut floor, mut scale) = (0_usize, 0.0_f64, 0.0_f64, 1.0_f64);
-        for inputs in rows.iter().take(MAX_COMPARED) {
+        for inputs in rows {
+            let inputs = &inputs[..];
             let right =
                 self.on_first(inputs).map_err(|error| because(format!("{first} refuses a request: {error}")))?;
             let other =
@@ -180,6 +189,17 @@ impl Pair<'_> {
         found.insert("largest_difference".to_owned(), largest.into());
         found.insert("allowed_difference".to_owned(), allowed.into());
         if largest <= allowed { Ok(found) } else { Err(found) }
+    }
+
+    /// That a NaN among the inputs is not hidden: guards against errors count answers that hold one.
+    fn check_not_finite(&self, inputs: &[Tensor]) -> Result<(), String> {
+        let Some(inputs) = spoilt(inputs) else { return Ok(()) };
+        let Ok(right) = self.on_first(&inputs) else { return Ok(()) };
+        let hidden = self.on_second(&inputs).map_or(true, |other| hides_what_is_not_finite(&right, &other));
+        if !hidden {
+            return Ok(());
+        }
+        Err(format!("{} answers a request that holds a NaN as if it were none", self.contenders.second.name()))
     }
 
     fn time(&self, found: &mut Found, inputs: &[Tensor]) -> Result<(), String> {

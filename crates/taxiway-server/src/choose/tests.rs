@@ -66,7 +66,7 @@ fn each_signature_goes_to_the_engine_that_answers_alike_and_faster() {
     assert_eq!(why(&choice, "serving_default"), ("litert".into(), "litert answers alike, and faster".into()));
     assert_eq!(why(&choice, "other"), ("tensorflow".into(), "litert has no such signature".into()));
     let found = &choice.evidence["serving_default"];
-    assert_eq!((found["requests"].as_u64(), found["largest_difference"].as_f64()), (Some(1), Some(0.0)));
+    assert_eq!((found["requests"].as_u64(), found["largest_difference"].as_f64()), (Some(3), Some(0.0)));
     assert!(found["litert_us"].as_f64() < found["tensorflow_us"].as_f64());
     assert!(found["litert_batch_us"].as_f64() < found["tensorflow_batch_us"].as_f64());
     assert_eq!(choice.engine.name(), "mixed");
@@ -136,4 +136,61 @@ fn an_engine_that_refuses_a_request_or_panics_is_not_taken() {
         assert!(why.starts_with("litert refuses a request: "), "{why}");
     }
     assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+}
+
+/// An engine with `serving_default` that answers so.
+fn answering(
+    name: &'static str,
+    answer: impl Fn(&[f32]) -> Result<Vec<f32>> + Send + Sync + 'static,
+) -> Arc<dyn Engine> {
+    let port = [("x", DType::Float, Some(&[-1][..]))];
+    let definitions = [("serving_default".to_owned(), definition(&port, &port))].into();
+    let fake = FakeEngine::new(definitions, move |call| {
+        let values = answer(&call.inputs[0].values::<f32>().unwrap())?;
+        Ok(vec![Tensor::from_values(call.inputs[0].shape(), &values)?])
+    });
+    Arc::new(Named(name, fake))
+}
+
+fn plus_one(values: &[f32]) -> Result<Vec<f32>> {
+    Ok(values.iter().map(|value| value + 1.0).collect())
+}
+
+#[test]
+fn other_numbers_of_rows_and_what_is_not_finite_are_tried_too() {
+    let of_one_row =
+        answering("litert", |values| if values.len() == 1 { plus_one(values) } else { Ok(vec![0.0; values.len()]) });
+    let hiding = answering("litert", |values| plus_one(values).map(|all| all.iter().map(|one| one.max(0.0)).collect()));
+    for (second, said) in [
+        (of_one_row, "litert answers otherwise"),
+        (hiding, "litert answers a request that holds a NaN as if it were none"),
+    ] {
+        assert_eq!(why(&chosen(second, &[], &[request("")]), "serving_default"), ("tensorflow".into(), said.into()));
+    }
+}
+
+#[test]
+fn what_the_second_cannot_run_the_first_answers() {
+    let picky = |values: &[f32]| match values {
+        [value] if *value > 50.0 => Err(taxiway_engine::Error::internal("status 3")),
+        values => plus_one(values),
+    };
+    let first = answering("tensorflow", |values| match values {
+        [value] if *value > 60.0 => Err(taxiway_engine::Error::invalid("61 is not in [0, 60)")),
+        values => plus_one(values),
+    });
+    let taken = |shown: &[String]| {
+        let second = answering("litert", picky);
+        let signature = Arc::clone(second.signatures().get("serving_default").unwrap().unwrap());
+        Split::of(Arc::clone(&first), second, [("serving_default".to_owned(), signature)].into(), shown)
+    };
+    let ask = |engine: &Arc<dyn Engine>, value: f32| {
+        let signature = Arc::clone(engine.signatures().get("serving_default").unwrap().unwrap());
+        run(engine.as_ref(), &signature, &[Tensor::from_values([1usize], &[value]).unwrap()])
+    };
+    let both = taken(&[]);
+    assert_eq!(ask(&both, 55.0).unwrap()[0].values::<f32>().unwrap()[0], 56.0);
+    assert_eq!(ask(&both, 61.0).unwrap_err(), taxiway_engine::Error::invalid("61 is not in [0, 60)"));
+    let second_alone = taken(&["serving_default".to_owned()]);
+    assert_eq!(ask(&second_alone, 55.0).unwrap_err(), taxiway_engine::Error::invalid("status 3"));
 }
