@@ -85,9 +85,9 @@ async fn threaded<T: Send + 'static>(
     }
     deadline.left()?;
     let (reply, answer) = oneshot::channel();
-    let on_trial = lease.on_trial.load(Ordering::Relaxed);
+    let trial = lease.on_trial.load(Ordering::Relaxed).then_some(lease.id);
     let lease = lease.clone();
-    pool.submit(on_trial, move || {
+    pool.submit(trial, move || {
         // Nobody waits any more: the client went away or its time was up.
         if reply.is_closed() {
             return;

@@ -107,7 +107,7 @@ fn a_request_given_up_while_it_waits_is_never_run() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let pool = Pool::start("test", 1, 8).unwrap();
     let (gate, opened) = std::sync::mpsc::channel::<()>();
-    pool.submit(false, move || assert!(opened.recv().is_err())).unwrap();
+    pool.submit(None, move || assert!(opened.recv().is_err())).unwrap();
     let lease = lease(
         || {
             RUNS.fetch_add(1, Ordering::Relaxed);

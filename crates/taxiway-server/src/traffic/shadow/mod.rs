@@ -98,7 +98,7 @@ impl Shadows {
         }
         let took = asked.began.elapsed();
         let (answer, memory, stopped) = (answer.to_vec(), Arc::clone(memory), Arc::clone(&self.stopped));
-        let taken = self.pool.submit(false, move || {
+        let taken = self.pool.submit(None, move || {
             let _room = room;
             if !stopped.load(Relaxed) {
                 low_priority::lower();
