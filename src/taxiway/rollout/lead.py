@@ -8,6 +8,8 @@ only when nobody was quicker. Who stood still and comes back finds that word bef
 
 from __future__ import annotations
 
+import math
+
 from taxiway.journal import BEAT, NOBODY, Rollout
 from taxiway.rollout.entry import Entry
 from taxiway.rollout.states import IN_PROCESS, State
@@ -32,7 +34,7 @@ class Leadership:
     def __init__(self, server: str, patience_seconds: float) -> None:
         self.server, self._patience = server, patience_seconds
         # What was heard of a leader last, and when that was first seen here.
-        self._heard: dict[str, tuple[tuple[str, str, int], float]] = {}
+        self._heard: dict[str, tuple[tuple[str, str, tuple[int, int]], float]] = {}
         self._beaten: dict[str, float] = {}
 
     def leads(self, record: Rollout) -> bool:
@@ -58,7 +60,7 @@ class Leadership:
             return None
         if self.leads(record):
             return self._beat(model, record, now)
-        sign = (record.id, record.leader, record.beat_id)
+        sign = (record.id, record.leader, (record.beat_id, record.crashes))
         if model not in self._heard or self._heard[model][0] != sign:
             self._heard[model] = (sign, now)
         silent = 0.0 if since is None else now - max(self._heard[model][1], since)
@@ -71,7 +73,8 @@ class Leadership:
         return Entry("rollout-led", {**names, "crashed": crashed})
 
     def _beat(self, model: str, record: Rollout, now: float) -> Entry | None:
-        if now - self._beaten.setdefault(model, now) < self._patience / _BEATS:
+        # A process says at its first look that it is there: one that was killed and came back is not taken for gone.
+        if now - self._beaten.get(model, -math.inf) < self._patience / _BEATS:
             return None
         self._beaten[model] = now
         return Entry(BEAT, {"rollout": record.id, "server": self.server}, record.beat_id)

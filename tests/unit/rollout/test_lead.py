@@ -31,7 +31,7 @@ def canary(**changes: object) -> Rollout:
 def test_who_leads_says_so_three_times_as_often_as_its_silence_is_waited_for() -> None:
     lead = Leadership("a", 15.0)
     said = [now for now in range(60) if lead.due("m", canary(beat_id=9), serves=True, now=float(now), since=0.0)]
-    assert said == list(range(5, 60, 5))
+    assert said == list(range(0, 60, 5))
     entry = lead.due("m", canary(beat_id=9), serves=True, now=60.0, since=0.0)
     assert entry is not None and (entry.kind, entry.replaces) == (BEAT, 9)
 
@@ -60,6 +60,13 @@ def test_silence_is_counted_from_the_last_beat_and_while_the_journal_can_be_read
     assert lead.due("m", last, serves=True, now=500.0, since=None) is None
     assert lead.due("m", last, serves=True, now=514.0, since=500.0) is None
     assert lead.due("m", last, serves=True, now=515.0, since=500.0) is not None
+
+
+def test_a_leader_that_was_killed_and_came_back_is_not_taken_for_gone() -> None:
+    lead = Leadership("b", 15.0)
+    assert lead.due("m", canary(beat_id=5), serves=True, now=0.0, since=0.0) is None
+    assert lead.due("m", canary(beat_id=5, crashes=1), serves=True, now=14.0, since=0.0) is None
+    assert lead.due("m", canary(beat_id=5, crashes=1), serves=True, now=20.0, since=0.0) is None
 
 
 def test_what_takes_no_judging_is_for_whoever_comes_first() -> None:
