@@ -15,6 +15,7 @@ from taxiway.contract import Contract, compare, judge
 from taxiway.contract.bound import lower_bound
 from taxiway.contract.noise import SMALLEST_TOLERANCE
 from taxiway.edge.explain import explained
+from taxiway.edge.unusual import KINDS, unlike
 from taxiway.edge.variants import VARIANTS
 from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
 from taxiway.stores.directory import local_files
@@ -54,7 +55,8 @@ def litert_of(directory: Path, folder: Path, data: Any = None) -> JsonObject:
     """Make ``model.tflite`` of a SavedModel, with every signature that LiteRT answers like TensorFlow.
 
     Numbers stay as they are (``float32``): each row must be within what rounding explains, the noise that the original
-    itself shows. Then a server's two engines are timed beside each other.
+    itself shows, and so must rows with a NaN, negated, and ten times as large. Then a server's two engines are timed
+    beside each other.
 
     Args:
         directory: the SavedModel's.
@@ -182,25 +184,47 @@ def _convert(work: _Work, names: Sequence[str]) -> str | None:
 
 def _holds(work: _Work, name: str, original: tuple[dict[str, Any], float]) -> bool:
     rows, (reference, noise_floor) = work.rows[name], original
-    asked, answer = work.folder / "rows.npz", work.folder / "answers.npz"
-    save(asked, rows.inputs)
     # As many rows as there are must agree; how much that shows stands in the reason.
     least = lower_bound(rows.count, rows.count, _CONFIDENCE)
     contract = Contract(min_agreement=least, confidence=_CONFIDENCE, max_difference=0.0)
     one: dict[str, Any] = {"kept": False, "reason": "", "rows": rows.count, "data": rows.said}
     work.evidence[name] = one
     try:
-        ran = work.workshop.ask("run", file=str(work.file), signature=name, rows=str(asked), out=str(answer))
-        agreement = compare(reference, load(answer), confidence=_CONFIDENCE)
+        agreement = compare(reference, _run(work, name, rows.inputs), confidence=_CONFIDENCE)
     except TaxiwayError as error:
         one["reason"] = explained(error.message, VARIANTS["float32"])
         return False
-    work.made_with["runtime"] = str(ran["runtime"])
     judgement = judge(agreement, contract, noise_floor)
     one |= {"kept": judgement.kept, "reason": judgement.reason, "noise_floor": noise_floor,
             **({"left_out": work.left_out[name]} if work.left_out[name] else {}),
             "agreement": agreement.as_json()}  # fmt: skip
-    return judgement.kept
+    if judgement.kept and (wrong := _unlike(work, name)):
+        one |= {"kept": False, "reason": wrong}
+    return bool(one["kept"])
+
+
+def _run(work: _Work, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    asked, answer = work.folder / "rows.npz", work.folder / "answers.npz"
+    save(asked, inputs)
+    ran = work.workshop.ask("run", file=str(work.file), signature=name, rows=str(asked), out=str(answer))
+    work.made_with["runtime"] = str(ran["runtime"])
+    return load(answer)
+
+
+def _unlike(work: _Work, name: str) -> str:
+    """Why rows that nobody measured are answered otherwise; empty when they are not."""
+    rows = work.rows[name]
+
+    def ask(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        answers, told = asked_original(work.workshop, work.source, name, Rows(inputs, None, rows.said))
+        return answers, float(told["noise_floor"])
+
+    specs = read_saved_model(work.source.directory).signatures[name].inputs.values()
+    batch = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0]), 1)
+    try:
+        return unlike(rows.inputs, batch, ask, lambda inputs: _run(work, name, inputs))
+    except TaxiwayError as error:
+        return f"{', '.join(KINDS)}: such rows LiteRT does not answer: {error.message}"
 
 
 def _timed(work: _Work, kept: Sequence[str]) -> None:

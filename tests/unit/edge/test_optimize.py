@@ -105,6 +105,17 @@ def test_a_model_that_cannot_be_converted_is_published_without_and_says_so(
     assert manifest.litert["file"] is None and "model.tflite" not in manifest.files
 
 
+def test_a_file_that_makes_an_answer_of_a_nan_is_not_kept(tmp_path: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, 4, 4, 1], tf.float32, "x")])  # type: ignore[untyped-decorator]
+    def guarded(x: Any) -> Any:
+        return {"y": tf.debugging.check_numerics(tf.reduce_sum(x, [1, 2, 3]), "sum")}
+
+    export(guarded, tmp_path / "guarded")
+    found = litert_of(tmp_path / "guarded", tmp_path, np.ones((8, 4, 4, 1), np.float32))
+    assert found["file"] is None and not (tmp_path / "model.tflite").exists()
+    assert "the SavedModel refuses rows with one NaN in each input" in found["reason"]
+
+
 def test_without_rows_without_a_graph_and_with_a_file_of_its_own_there_is_none(saved: Path, tmp_path: Path) -> None:
     assert "no warm-up requests" in litert_of(saved, tmp_path)["reason"]
     (tmp_path / "only").mkdir()
