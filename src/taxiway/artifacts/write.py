@@ -6,14 +6,16 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from taxiway.artifacts.source import Source
 from taxiway.artifacts.tokeniser import TOKENISER_FILE
-from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, parse_report, picture
+from taxiway.contract import PICTURE_FILE, REPORT_FILE, Report, Variant, parse_report, picture
 from taxiway.errors import FailedPrecondition, InvalidArgument, TaxiwayError
-from taxiway.stores import Made, add_artifacts
+from taxiway.stores import Made, Shelf, add_artifacts, pull_artifact
 from taxiway.stores.manifest import ARTIFACTS
 from taxiway.types import JsonObject
 
@@ -33,6 +35,8 @@ def placed(
 ) -> str:
     """Put the kept variants and the report where they belong, all of them or none; returns where that is.
 
+    Variants of a published version that this report does not name stay, with their tokeniser, and in its report.
+
     Args:
         source: what they are made of.
         report: names them.
@@ -44,6 +48,7 @@ def placed(
 
     Raises:
         InvalidArgument: ``out`` is no directory of artefacts.
+        FailedPrecondition: variants that stay take another tokeniser's numbers.
         TaxiwayError: the place cannot be written.
     """
     ready = made / "ready"
@@ -51,18 +56,20 @@ def placed(
     for name in (*(one.file for one in report.kept), *beside):
         (ready / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(made / name, ready / name)
-    write_report(ready, report)
-    if source.tokeniser is not None:
-        text = json.dumps(source.tokeniser.as_json(), indent=1, ensure_ascii=False)
-        (ready / TOKENISER_FILE).write_text(text + "\n", encoding="utf-8")
+    tokeniser, told = _tokeniser_text(source), report
+    if out is None and source.shelf is not None and source.version is not None:
+        told, tokeniser = _with_earlier(source.shelf, source.version, report, tokeniser, replacing)
+    write_report(ready, told)
+    if tokeniser is not None:
+        (ready / TOKENISER_FILE).write_text(tokeniser, encoding="utf-8")
     if out is None and source.shelf is not None and source.version is not None:
         variants = {
-            one.name: Made([one.file, *(beside if place == 0 else ())], one.as_json())
+            one.name: Made([one.file, *(beside if place == 0 else ())], _noted(one, source).as_json())
             for place, one in enumerate(report.kept)
         }
         refused = [one.name for one in report.variants if not one.kept]
         refused += [name for name in replacing if name not in variants]
-        split = [] if source.tokeniser is None else [TOKENISER_FILE]
+        split = [] if tokeniser is None else [TOKENISER_FILE]
         files = Made([REPORT_FILE, _PAGE_FILE, PICTURE_FILE, *split])
         manifest = add_artifacts(
             source.shelf, source.version, report.kind, ready, {**variants, "report": files}, without=refused
@@ -82,6 +89,51 @@ def kept_before(source: Source, kind: str, out: str | os.PathLike[str] | None) -
         return [one.contract for one in there if one.target == kind and one.contract]
     report = _report_in(Path(out) if out is not None else source.beside / kind)
     return [] if report is None or report.kind != kind else [one.as_json() for one in report.kept]
+
+
+def _tokeniser_text(source: Source) -> str | None:
+    if source.tokeniser is None:
+        return None
+    return json.dumps(source.tokeniser.as_json(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _noted(one: Variant, source: Source) -> Variant:
+    """The variant, saying what makes its numbers of texts."""
+    return one if source.tokeniser is None else replace(one, notes={**one.notes, "tokeniser": TOKENISER_FILE})
+
+
+def _with_earlier(
+    shelf: Shelf, version: int, report: Report, tokeniser: str | None, replacing: Sequence[str]
+) -> tuple[Report, str | None]:
+    """The report with the variants of earlier builds that stay, and the tokeniser that any of all these needs."""
+    listed = shelf.manifest(version).artifacts
+    gone = {*(one.name for one in report.variants), *replacing}
+    stay = {
+        one.variant: one.contract
+        for one in listed.values()
+        if one.target == report.kind and one.contract and one.variant not in gone
+    }
+    if not stay:
+        return report, tokeniser
+    home = f"{ARTIFACTS}/{report.kind}"
+    with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
+        name = f"{home}/{REPORT_FILE}"
+        before = _report_in(pull_artifact(shelf, version, name, Path(folder)).parent) if name in listed else None
+        of_texts = sorted(name for name, one in stay.items() if "tokeniser" in (one.get("notes") or {}))
+        if of_texts:
+            name = f"{home}/{TOKENISER_FILE}"
+            earlier = pull_artifact(shelf, version, name, Path(folder)).read_text(encoding="utf-8")
+            if tokeniser is not None and earlier != tokeniser:
+                names = ", ".join(of_texts)
+                raise FailedPrecondition(
+                    f"What stays of an earlier build ({names}) needs another tokeniser, and a version has one "
+                    f"{TOKENISER_FILE}.",
+                    hint=f"Build {names} again along with these, or give the new files a place: --out DIR.",
+                )
+            tokeniser = earlier
+    rows = [] if before is None else [one for one in before.kept if one.name in stay]
+    kept = [replace(one, contract=one.contract or before.contract) for one in rows if before is not None]
+    return replace(report, variants=[*report.variants, *kept]), tokeniser
 
 
 def write_report(folder: Path, report: Report) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from taxiway.artifacts import Source, kept_before, located, placed
 from taxiway.artifacts.tokeniser import Tokeniser
-from taxiway.contract import Contract, Report, Variant
+from taxiway.contract import Contract, Report, Variant, parse_report
 from taxiway.errors import FailedPrecondition, InvalidArgument
 from taxiway.publish import publish
 from taxiway.stores import damaged_artifacts, read_manifest
@@ -128,3 +129,33 @@ def test_a_tokeniser_goes_with_them(source: Source, tmp_path: Path) -> None:
     of_text = Source(source.directory, "m", None, None, "m", tmp_path / "beside", split)
     place = placed(of_text, report(Variant("a", True, "", file="a")), made(tmp_path, a=b"1"), None)
     assert Tokeniser(**json.loads((Path(place) / "tokeniser.json").read_text())) == split
+
+
+def test_what_stays_of_an_earlier_build_keeps_its_tokeniser_and_its_rows(source: Source, tmp_path: Path) -> None:
+    publish(source.directory, "m", tmp_path / "models")
+    version = tmp_path / "models" / "m" / "1"
+    split = Tokeniser("text", True, True, "whitespace", 4, ["late", "çà"])
+
+    def listed() -> set[str]:
+        return {name.rpartition("/")[2] for name in read_manifest(version).artifacts}
+
+    with Pretending(dict) as workshop, located("m:1", tmp_path / "models", workshop) as numeric:
+        texts = replace(numeric, tokeniser=split)
+        first = report(Variant("a", True, "holds", file="a"), Variant("b", True, "", file="b"))
+        placed(texts, first, made(tmp_path, a=b"1", b=b"2"), None)
+        # Another signature, of numbers: "a" still needs the tokeniser.
+        later = replace(report(Variant("b", True, "", file="b")), contract=Contract(0.5))
+        place = placed(numeric, later, made(tmp_path, b=b"3"), None)
+        assert listed() == {"a", "b", "tokeniser.json", *REPORT}
+        assert Tokeniser(**json.loads((Path(place) / "tokeniser.json").read_text())) == split
+        told = parse_report(json.loads((Path(place) / "report.json").read_text()), "report.json")
+        assert [(one.name, one.contract) for one in told.kept] == [("b", None), ("a", Contract())]
+        other = replace(numeric, tokeniser=replace(split, lower=False))
+        with pytest.raises(
+            FailedPrecondition, match=r"stays of an earlier build \(a\) needs another tokeniser"
+        ) as caught:
+            placed(other, later, made(tmp_path, b=b"4"), None)
+        assert "--out DIR" in str(caught.value.hint) and listed() == {"a", "b", "tokeniser.json", *REPORT}
+        # With nothing left that takes its numbers, it goes.
+        placed(numeric, first, made(tmp_path, a=b"5", b=b"6"), None)
+        assert listed() == {"a", "b", *REPORT} and not damaged_artifacts(version, read_manifest(version))
