@@ -11,7 +11,7 @@ from typing import Any
 from bench import cases, floors, load, models, participants, process, windows
 from bench.participants import OURS, Participant
 from bench.scenario import Scenario
-from taxiway.publish.prepare import LITERT_FILE
+from taxiway.wire.saved_model import LITERT_FILE
 
 # What ``taxiway serve`` prints of a version that it serves.
 _ENGINE = re.compile(r": version \d+ \((\w+), loaded")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pwd
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.waiting import eventually, free_port
@@ -30,10 +32,18 @@ class Cluster:
         self._home = home
         self._become = become
         self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count()
         self.port = free_port()
 
     def url(self, database: str = "postgres", user: str = "taxiway", password: str = _QUOTED) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def own_url(self) -> str:
+        """A database of one's own, as far as a journal can tell: a new schema."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        return f"{self.url()}?options=-csearch_path%3D{name}"
 
     def make(self) -> None:
         secret = self._home / "secret"

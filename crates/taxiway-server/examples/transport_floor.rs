@@ -43,15 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signature = definition(&[("x", DType::Float, Some(&[-1, 784]))], &[("y", DType::Float, Some(&[-1, 10]))]);
     let answer = Tensor::from_values([1usize, 10], &[0.1f32; 10])?;
     let engine = FakeEngine::new([("serving_default".to_owned(), signature)].into(), move |_| Ok(vec![answer.clone()]));
-    let fresh = Fresh {
-        name: "floor".to_owned(),
-        version: 1,
-        engine: Arc::new(engine),
-        choice: serde_json::Value::Null,
-        load_time: Duration::ZERO,
-        batching: None,
-        request_log: None,
-    };
+    let fresh = Fresh::new("floor", 1, Arc::new(engine));
     let options = WarmUpOptions { enabled: false, iterations: 0, max_tensor_bytes: 64 << 20 };
     let version = server.add(fresh, Path::new(""), options)?;
     let table = json!({"models": {"floor": {

@@ -36,6 +36,21 @@ pub struct Fresh {
     pub request_log: Option<LogConfig>,
 }
 
+impl Fresh {
+    /// An engine and nothing more.
+    pub fn new(name: &str, version: i64, engine: Arc<dyn Engine>) -> Fresh {
+        Fresh {
+            name: name.to_owned(),
+            version,
+            engine,
+            choice: Value::Null,
+            load_time: Duration::ZERO,
+            batching: None,
+            request_log: None,
+        }
+    }
+}
+
 /// What the server adds to a fresh version.
 pub(crate) struct Ready {
     pub(crate) metrics: Arc<VersionMetrics>,

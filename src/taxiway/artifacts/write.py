@@ -57,12 +57,14 @@ def placed(
         (ready / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(made / name, ready / name)
     tokeniser, told = _tokeniser_text(source), report
-    if out is None and source.shelf is not None and source.version is not None:
-        told, tokeniser = _with_earlier(source.shelf, source.version, report, tokeniser, replacing)
+    shelved = _shelved(source, out)
+    if shelved is not None:
+        told, tokeniser = _with_earlier(shelved, report, tokeniser, replacing)
     write_report(ready, told)
     if tokeniser is not None:
         (ready / TOKENISER_FILE).write_text(tokeniser, encoding="utf-8")
-    if out is None and source.shelf is not None and source.version is not None:
+    if shelved is not None:
+        shelf, version = shelved
         variants = {
             one.name: Made([one.file, *(beside if place == 0 else ())], _noted(one, source).as_json())
             for place, one in enumerate(report.kept)
@@ -71,12 +73,10 @@ def placed(
         refused += [name for name in replacing if name not in variants]
         split = [] if tokeniser is None else [TOKENISER_FILE]
         files = Made([REPORT_FILE, _PAGE_FILE, PICTURE_FILE, *split])
-        manifest = add_artifacts(
-            source.shelf, source.version, report.kind, ready, {**variants, "report": files}, without=refused
-        )
+        manifest = add_artifacts(shelf, version, report.kind, ready, {**variants, "report": files}, without=refused)
         # Each addition has a folder of its own, and the report is in it.
         stored = manifest.artifacts[f"{ARTIFACTS}/{report.kind}/{REPORT_FILE}"].stored
-        return f"{source.shelf}/{source.shelf.name_of(source.version)}/{stored.removesuffix(f'/{REPORT_FILE}')}"
+        return f"{shelf}/{shelf.name_of(version)}/{stored.removesuffix(f'/{REPORT_FILE}')}"
     target = Path(out) if out is not None else source.beside / report.kind
     _into(ready, target, report.kind)
     return str(target)
@@ -84,11 +84,19 @@ def placed(
 
 def kept_before(source: Source, kind: str, out: str | os.PathLike[str] | None) -> list[JsonObject]:
     """What :func:`placed` would find where it puts artefacts: the variants' documents of earlier reports."""
-    if out is None and source.shelf is not None and source.version is not None:
-        there = source.shelf.manifest(source.version).artifacts.values()
+    if (shelved := _shelved(source, out)) is not None:
+        shelf, version = shelved
+        there = shelf.manifest(version).artifacts.values()
         return [one.contract for one in there if one.target == kind and one.contract]
     report = _report_in(Path(out) if out is not None else source.beside / kind)
     return [] if report is None or report.kind != kind else [one.as_json() for one in report.kept]
+
+
+def _shelved(source: Source, out: str | os.PathLike[str] | None) -> tuple[Shelf, int] | None:
+    """The published version that gets artefacts beside it; None when they go into a directory."""
+    if out is not None or source.shelf is None or source.version is None:
+        return None
+    return source.shelf, source.version
 
 
 def _tokeniser_text(source: Source) -> str | None:
@@ -103,9 +111,10 @@ def _noted(one: Variant, source: Source) -> Variant:
 
 
 def _with_earlier(
-    shelf: Shelf, version: int, report: Report, tokeniser: str | None, replacing: Sequence[str]
+    shelved: tuple[Shelf, int], report: Report, tokeniser: str | None, replacing: Sequence[str]
 ) -> tuple[Report, str | None]:
     """The report with the variants of earlier builds that stay, and the tokeniser that any of all these needs."""
+    shelf, version = shelved
     listed = shelf.manifest(version).artifacts
     gone = {*(one.name for one in report.variants), *replacing}
     stay = {

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bench", "load_data", "numbers"]
 
-_INTERRUPTED = 130
-
 
 def numbers(_: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
     """The whole numbers of ``1,4,16``."""
@@ -80,7 +78,7 @@ def bench(url: str, model: str, *, data: str | None, folder: Path | None, as_jso
     if folder is not None:
         _write(report, folder)
     if report.interrupted:
-        return _INTERRUPTED
+        return output.INTERRUPTED
     return _judged(report)
 
 

@@ -17,7 +17,6 @@ from taxiway.cli.store import comparison_text, litert_text, signature_rows, stor
 from taxiway.errors import DataLoss, InvalidArgument, NotFound
 
 MAX_OPS_SHOWN = 12
-_LITERT_FILE = "model.tflite"
 
 
 @click.command(epilog="Example: taxiway inspect models/digits/3   or: taxiway inspect digits:3 --store models/")
@@ -54,12 +53,12 @@ def describe(directory: Path, *, pulled: bool = False) -> dict[str, Any]:
     from taxiway.profile import read_profile
     from taxiway.publish import MANIFEST_FILE
     from taxiway.wire.records import WARM_UP_FILE, read_records
-    from taxiway.wire.saved_model import EXPORT_FILE, SAVED_MODEL_FILE, read_beside, read_saved_model
+    from taxiway.wire.saved_model import EXPORT_FILE, LITERT_FILE, SAVED_MODEL_FILE, read_beside, read_saved_model
 
-    has_graph, has_litert = (directory / SAVED_MODEL_FILE).is_file(), (directory / _LITERT_FILE).is_file()
+    has_graph, has_litert = (directory / SAVED_MODEL_FILE).is_file(), (directory / LITERT_FILE).is_file()
     if not has_graph and not has_litert:
         raise InvalidArgument(
-            f"{directory} holds neither {SAVED_MODEL_FILE} nor {_LITERT_FILE}.",
+            f"{directory} holds neither {SAVED_MODEL_FILE} nor {LITERT_FILE}.",
             hint="Give a version's directory, or MODEL or MODEL:VERSION with --store.",
         )
     graph = read_saved_model(directory) if has_graph else None
@@ -72,7 +71,7 @@ def describe(directory: Path, *, pulled: bool = False) -> dict[str, Any]:
         "path": str(directory),
         "signatures": {name: one.as_json() for name, one in graph.signatures.items()}
         if graph
-        else _litert_signatures(directory / _LITERT_FILE),
+        else _litert_signatures(directory / LITERT_FILE),
         "tensorflow": graph.tensorflow_version if graph else None,
         "functions": graph.functions if graph else 0,
         "ops": dict(graph.ops) if graph else {},

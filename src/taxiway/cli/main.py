@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         output.print_error("interrupted")
-        return 130
+        return output.INTERRUPTED
     except TaxiwayError as error:
         output.print_error(error.message, error.hint)
         return 2 if isinstance(error, InvalidArgument) else 1

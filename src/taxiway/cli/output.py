@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SERVER",
+    "INTERRUPTED",
     "json_option",
     "print_error",
     "print_line",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 MAX_COLUMNS = 100
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

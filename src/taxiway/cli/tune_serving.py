@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["seconds", "tune_serving"]
 
-_INTERRUPTED = 130
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -67,7 +66,7 @@ def tune_serving(model: str, *, data: str | None, latency: float, as_json: bool,
     found = search(model, load_data(data), say=output.print_note, latency_ms=latency * 1000, **options)
     output.print_value(found.as_json(), as_json, lambda _: _show(found))
     if found.interrupted:
-        return _INTERRUPTED
+        return output.INTERRUPTED
     if found.best is None:
         allowed = f"{found.target.milliseconds:g} ms for {found.target.percent:g} %"
         output.print_error(f"{found.model}, {allowed}: {found.choice.because}", "Allow a longer --latency.")

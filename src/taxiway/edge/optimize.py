@@ -22,13 +22,12 @@ from taxiway.stores.directory import local_files
 from taxiway.types import JsonObject
 from taxiway.wire import messages
 from taxiway.wire.records import WARM_UP_FILE, write_records
-from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+from taxiway.wire.saved_model import LITERT_FILE, SAVED_MODEL_FILE, read_saved_model
 from taxiway.wire.signatures import DEFAULT_SIGNATURE
 from taxiway.wire.tensors import tensor_of
 
-__all__ = ["LITERT_FILE", "litert_of"]
+__all__ = ["litert_of"]
 
-LITERT_FILE = "model.tflite"
 _CONFIDENCE = 0.95
 _TIMED_ROWS = (1, 32)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from taxiway.stores.directory import local_files
 from taxiway.types import JsonObject
+from taxiway.wire.saved_model import LITERT_FILE
 
 __all__ = ["with_litert"]
 
@@ -25,7 +26,7 @@ def with_litert(directory: Path, data: Any, *, anew: bool = False) -> Iterator[t
         anew: whether a LiteRT file that is there was made by this and is to be made again.
     """
     # As with a model in memory: this stage needs another one before it has all its files.
-    from taxiway.edge.optimize import LITERT_FILE, litert_of
+    from taxiway.edge.optimize import litert_of
 
     with tempfile.TemporaryDirectory(prefix="taxiway-") as folder:
         made, bare = Path(folder) / "made", Path(folder) / "bare"

@@ -14,11 +14,10 @@ from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound
 from taxiway.publish.run import MODEL_FOLDER, RUN_FILE, read_run
 from taxiway.stores import MANIFEST_FILE, Manifest, Shelf, digest_of, is_cloud, open_store, pull, verify
 from taxiway.types import JsonObject
-from taxiway.wire.saved_model import SAVED_MODEL_FILE
+from taxiway.wire.saved_model import LITERT_FILE, SAVED_MODEL_FILE
 
 __all__ = ["Prepared", "prepared"]
 
-LITERT_FILE = "model.tflite"
 _KERAS_FILES = (".keras", ".h5", ".hdf5")
 # A study keeps a link to the run of its best trial.
 _STUDY_FILE, _BEST = "study.json", "best"

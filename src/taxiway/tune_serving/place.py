@@ -15,7 +15,7 @@ from taxiway.errors import InvalidArgument, NotFound, TaxiwayError
 from taxiway.publish.versions import shelf_of
 from taxiway.stores import pull, resolve
 from taxiway.wire.made_up import made_up
-from taxiway.wire.saved_model import SAVED_MODEL_FILE, read_saved_model
+from taxiway.wire.saved_model import LITERT_FILE, SAVED_MODEL_FILE, read_saved_model
 from taxiway.wire.signatures import DEFAULT_SIGNATURE
 from taxiway.wire.tensors import Array
 
@@ -23,7 +23,6 @@ __all__ = ["ENGINES", "Placed", "placed"]
 
 ENGINES = ("tensorflow", "litert")
 _MADE_UP_ROWS = 64
-_LITERT_FILE = "model.tflite"
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _with_litert(directory: Path, data: Any) -> Iterator[tuple[Path, tuple[str, 
     if missing:
         yield (
             directory,
-            (f"LiteRT was not tried: the version has no {_LITERT_FILE}, and {missing[0]} is not installed",),
+            (f"LiteRT was not tried: the version has no {LITERT_FILE}, and {missing[0]} is not installed",),
         )
         return
     from taxiway.publish.optimize import with_litert
@@ -149,18 +148,18 @@ def _directory(path: Path, said: Path) -> tuple[str, int, str, Path]:
     if not numbers:
         raise InvalidArgument(
             f"{said} holds no model.",
-            hint=f"A version has {SAVED_MODEL_FILE} or {_LITERT_FILE}; give one, or a model's.",
+            hint=f"A version has {SAVED_MODEL_FILE} or {LITERT_FILE}; give one, or a model's.",
         )
     return path.name, numbers[-1], str(said), path / str(numbers[-1])
 
 
 def _engines_of(path: Path) -> tuple[str, ...]:
-    files = {"tensorflow": SAVED_MODEL_FILE, "litert": _LITERT_FILE}
+    files = {"tensorflow": SAVED_MODEL_FILE, "litert": LITERT_FILE}
     return tuple(engine for engine, file in files.items() if (path / file).is_file())
 
 
 def _engines(directory: Path) -> tuple[str, ...]:
     found = _engines_of(directory)
     if not found:
-        raise InvalidArgument(f"{directory} holds neither {SAVED_MODEL_FILE} nor {_LITERT_FILE}.")
+        raise InvalidArgument(f"{directory} holds neither {SAVED_MODEL_FILE} nor {LITERT_FILE}.")
     return found

@@ -16,9 +16,19 @@ from taxiway.types import JsonObject
 from taxiway.wire import messages
 from taxiway.wire.signatures import Signature, signature_of
 
-__all__ = ["EXPORT_FILE", "PROFILE_FILE", "SAVED_MODEL_FILE", "SavedModel", "read_beside", "read_saved_model"]
+__all__ = [
+    "EXPORT_FILE",
+    "LITERT_FILE",
+    "PROFILE_FILE",
+    "SAVED_MODEL_FILE",
+    "SavedModel",
+    "read_beside",
+    "read_saved_model",
+]
 
 SAVED_MODEL_FILE = "saved_model.pb"
+LITERT_FILE = "model.tflite"
+"""What may stand beside it, or in its place."""
 EXPORT_FILE = "assets.extra/taxiway_export.json"
 """What an export says of itself: how far its answers are from the model's own."""
 PROFILE_FILE = "assets.extra/taxiway_profile.json"

@@ -24,24 +24,14 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 pytest.importorskip("ai_edge_litert")
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300), pytest.mark.usefixtures("open_workshop")
+]  # fmt: skip
 
 GENERATOR = np.random.default_rng(5)
 ROWS = GENERATOR.random((317, 120)).astype(np.float32)  # not whole batches of 4
 STEPS = GENERATOR.random((300, 5, 4)).astype(np.float32)
 KEYS = ["serving_default", "serving_default_1", "serving_default_4"]
-
-
-@pytest.fixture(autouse=True)
-def _shared(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Open:
-        def __enter__(self) -> Workshop:
-            return workshop
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr("taxiway.edge.api.Workshop", Open)
 
 
 @pytest.fixture(scope="module")

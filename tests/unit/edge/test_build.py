@@ -11,7 +11,6 @@ import pytest
 
 from taxiway.artifacts.keras_file import export_file
 from taxiway.artifacts.tokeniser import Tokeniser
-from taxiway.artifacts.workshop import Workshop
 from taxiway.cli import main as cli
 from taxiway.contract import parse_report
 from taxiway.edge import build, described, load
@@ -24,21 +23,11 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 pytest.importorskip("ai_edge_litert")
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300), pytest.mark.usefixtures("open_workshop")
+]  # fmt: skip
 
 ROWS = np.random.default_rng(1).random((320, 8)).astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def _shared(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Open:
-        def __enter__(self) -> Workshop:
-            return workshop
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr("taxiway.edge.api.Workshop", Open)
 
 
 @pytest.fixture(scope="module")

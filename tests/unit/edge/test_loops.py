@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from taxiway.artifacts.keras_file import export_file
-from taxiway.artifacts.workshop import Workshop
 from taxiway.cli import main as cli
 from taxiway.edge import build, load
 from taxiway.edge.loops import has_loops, with_batch
@@ -19,21 +18,11 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 pytest.importorskip("ai_edge_litert")
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300), pytest.mark.usefixtures("open_workshop")
+]  # fmt: skip
 
 STEPS = np.random.default_rng(2).random((300, 5, 4)).astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def _shared(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Open:
-        def __enter__(self) -> Workshop:
-            return workshop
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr("taxiway.edge.api.Workshop", Open)
 
 
 def nested(steps: int | None = 5) -> Any:

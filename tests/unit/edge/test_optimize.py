@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from taxiway.artifacts.workshop import Workshop
 from taxiway.cli import main as cli
 from taxiway.edge.optimize import litert_of
 from taxiway.errors import InvalidArgument, NotFound
@@ -18,22 +17,12 @@ from taxiway.publish import publish, verify
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300), pytest.mark.usefixtures("open_workshop")
+]  # fmt: skip
 
 ROWS = np.random.default_rng(1).random((40, 6)).astype(np.float32)
 X = tf.TensorSpec([None, 6], tf.float32, "x")
-
-
-@pytest.fixture(autouse=True)
-def _shared(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Open:
-        def __enter__(self) -> Workshop:
-            return workshop
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr("taxiway.edge.optimize.Workshop", Open)
 
 
 class Several(tf.Module):  # type: ignore[misc, name-defined]

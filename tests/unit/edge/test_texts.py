@@ -12,7 +12,6 @@ import pytest
 
 from taxiway.artifacts.text_border import split_texts
 from taxiway.artifacts.tokeniser import Tokeniser
-from taxiway.artifacts.workshop import Workshop
 from taxiway.edge import build, load
 from taxiway.errors import FailedPrecondition
 from taxiway.export import export
@@ -23,23 +22,13 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 pytest.importorskip("ai_edge_litert")
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.tensorflow, pytest.mark.litert, pytest.mark.timeout(300), pytest.mark.usefixtures("open_workshop")
+]  # fmt: skip
 
 PUNCTUATION = r"""[!"#$%&()\*\+,-\./:;<=>?@\[\\\]^_`{|}~\']"""
 WORDS = ["late again", "on time", "time and time again", "çà va"]
 TEXTS = [f"{a} {b}, {c}!" for a in ("Late", "on", "it's") for b in ("TIME", "çà", "and") for c in ("again", "x")] * 20
-
-
-@pytest.fixture(autouse=True)
-def _shared(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Open:
-        def __enter__(self) -> Workshop:
-            return workshop
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr("taxiway.edge.api.Workshop", Open)
 
 
 def text_model(package: Any = keras, shape: tuple[int, ...] = (), loops: bool = False, **options: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import signal
@@ -27,8 +26,6 @@ from tests.postgres import PASSWORD, Cluster, cluster
 from tests.unit.serve.test_loop import World, rollback
 from tests.waiting import eventually
 
-_NUMBERS = itertools.count()
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Cluster]:
@@ -38,10 +35,7 @@ def server() -> Iterator[Cluster]:
 
 @pytest.fixture
 def url(server: Cluster) -> str:
-    """A database of the test's own, as far as the journal can tell: a schema."""
-    name = f"test_{next(_NUMBERS)}"
-    _execute(server.url(), f"CREATE SCHEMA {name}")
-    return f"{server.url()}?options=-csearch_path%3D{name}"
+    return server.own_url()
 
 
 class TestPostgres(JournalContract):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -28,6 +29,17 @@ def run(generator: Generator, concurrency: int = 2, **plan: Any) -> Window:
     document, interrupted = generator.run(asked)
     assert not interrupted
     return window_of(asked, document)
+
+
+def after(seconds: float) -> Callable[[int], tuple[int, bytes]]:
+    """A server's answers that take so long."""
+    wait = threading.Event()
+
+    def answer(_: int) -> tuple[int, bytes]:
+        wait.wait(seconds)
+        return 200, b""
+
+    return answer
 
 
 def test_answers_are_counted_timed_and_alike() -> None:
@@ -75,13 +87,7 @@ def test_a_stall_is_felt_by_every_request_that_fell_due_in_it() -> None:
 
 
 def test_what_falls_due_and_is_never_sent_is_told() -> None:
-    wait = threading.Event()
-
-    def answer(_: int) -> tuple[int, bytes]:
-        wait.wait(0.05)
-        return 200, b""
-
-    with rest_server(answer) as url:
+    with rest_server(after(0.05)) as url:
         window = run(Generator(address_of(url), REQUESTS), 1, rate=200.0)
     assert window.unsent > 30 and window.answers < 12
 
@@ -94,13 +100,7 @@ def test_nobody_there_is_a_failure_and_no_end() -> None:
 
 
 def test_a_request_that_takes_too_long_is_given_up() -> None:
-    wait = threading.Event()
-
-    def answer(_: int) -> tuple[int, bytes]:
-        wait.wait(0.5)
-        return 200, b""
-
-    with rest_server(answer) as url:
+    with rest_server(after(0.5)) as url:
         window = run(Generator(address_of(url), REQUESTS), 1, timeout_seconds=0.05)
     (failure,) = window.failures
     assert failure.code == "TIMEOUT" and failure.count >= 2 and window.answers == 0

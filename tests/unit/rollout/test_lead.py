@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from taxiway.errors import FailedPrecondition
@@ -19,7 +17,6 @@ from tests.unit.rollout.simulated import GOOD, Rates, alike
 from tests.waiting import eventually
 
 STARTED = {"rollout": "r", "from": 1, "to": 2, "above": 2, "plan": {}, "salt": "s", "wish": None, "server": "a"}
-_NUMBERS = itertools.count()
 
 
 def canary(**changes: object) -> Rollout:
@@ -103,11 +100,7 @@ def database() -> Iterator[Cluster]:
 
 @pytest.fixture
 def state(database: Cluster) -> str:
-    """A database of the test's own, as far as the journal can tell: a schema."""
-    name = f"test_{next(_NUMBERS)}"
-    with psycopg.connect(database.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {name}".encode())
-    return f"{database.url()}?options=-csearch_path%3D{name}"
+    return database.own_url()
 
 
 class Servers:

@@ -108,11 +108,11 @@ fn judged(contenders: &Contenders<'_>, signature: &Signature, requests: &[LogTyp
     let own = rows.iter().take(MAX_COMPARED).cloned();
     let mut found = pair.compare(own.chain(more))?;
     pair.check_not_finite(first_row).map_err(because)?;
-    pair.time(&mut found, first_row).map_err(because)?;
+    pair.time(&mut found, first_row, "us").map_err(because)?;
     let full = contenders.batch_rows.and_then(|rows| repeated(first_row, rows));
     let slower = pair.slower(&found, "us").or_else(|| {
         let batch = full.as_ref()?;
-        pair.time_batch(&mut found, batch).err().or_else(|| pair.slower(&found, "batch_us"))
+        pair.time(&mut found, batch, "batch_us").err().or_else(|| pair.slower(&found, "batch_us"))
     });
     match slower {
         Some(why) => {
@@ -202,16 +202,8 @@ impl Pair<'_> {
         Err(format!("{} answers a request that holds a NaN as if it were none", self.contenders.second.name()))
     }
 
-    fn time(&self, found: &mut Found, inputs: &[Tensor]) -> Result<(), String> {
-        self.timed(found, inputs, "us")
-    }
-
-    fn time_batch(&self, found: &mut Found, inputs: &[Tensor]) -> Result<(), String> {
-        self.timed(found, inputs, "batch_us")
-    }
-
     /// The median run of each engine, in turns: what else the machine does meets both.
-    fn timed(&self, found: &mut Found, inputs: &[Tensor], what: &str) -> Result<(), String> {
+    fn time(&self, found: &mut Found, inputs: &[Tensor], what: &str) -> Result<(), String> {
         let began = Instant::now();
         let (mut first, mut second) = (Vec::new(), Vec::new());
         while first.len() < MAX_TIMED_RUNS && (first.len() < 2 || began.elapsed() < TIMING_BUDGET) {

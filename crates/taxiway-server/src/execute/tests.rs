@@ -16,15 +16,7 @@ const SLOW: Option<Duration> = Some(Duration::from_secs(1));
 fn lease(answer: impl Fn() -> Result<Vec<Tensor>> + Send + Sync + 'static, run_time: Option<Duration>) -> Lease {
     let definition = definition(&[], &[("y", DType::Float, None)]);
     let engine = FakeEngine::new([("serving_default".to_owned(), definition)].into(), move |_| answer());
-    let fresh = Fresh {
-        name: "m".to_owned(),
-        version: 1,
-        engine: Arc::new(engine),
-        choice: serde_json::Value::Null,
-        load_time: Duration::ZERO,
-        batching: None,
-        request_log: None,
-    };
+    let fresh = Fresh::new("m", 1, Arc::new(engine));
     let loaded = Registry::default()
         .add(fresh, Ready { metrics: Metrics::default().version("m", 1), run_time, batcher: None, log: None });
     Lease::new(&loaded)

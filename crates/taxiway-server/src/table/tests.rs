@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use taxiway_engine::fake::FakeEngine;
 
@@ -13,15 +11,7 @@ fn registry() -> (Registry, u64, u64) {
     let metrics = Metrics::default();
     let add = |version| {
         let engine = std::sync::Arc::new(FakeEngine::half_plus_two());
-        let fresh = Fresh {
-            name: "m".to_owned(),
-            version,
-            engine,
-            choice: serde_json::Value::Null,
-            load_time: Duration::ZERO,
-            batching: None,
-            request_log: None,
-        };
+        let fresh = Fresh::new("m", version, engine);
         registry
             .add(fresh, Ready { metrics: metrics.version("m", version), run_time: None, batcher: None, log: None })
             .id

@@ -20,15 +20,7 @@ mod coins;
 fn versions() -> BTreeMap<i64, Lease> {
     let (registry, metrics) = (Registry::default(), Metrics::default());
     let lease = |version| {
-        let fresh = Fresh {
-            name: "m".to_owned(),
-            version,
-            engine: Arc::new(FakeEngine::half_plus_two()),
-            choice: serde_json::Value::Null,
-            load_time: Duration::ZERO,
-            batching: None,
-            request_log: None,
-        };
+        let fresh = Fresh::new("m", version, Arc::new(FakeEngine::half_plus_two()));
         let ready = Ready { metrics: metrics.version("m", version), run_time: None, batcher: None, log: None };
         let id = registry.add(fresh, ready).id;
         registry.lease(id).unwrap()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use taxiway_engine::fake::{FakeEngine, Gated};
 use taxiway_engine::{Tensor, WireForm};
+use taxiway_server::LoadedVersion;
 use taxiway_server::proto::PredictRequest;
 
 use crate::grpc_client::spec;
@@ -15,7 +16,7 @@ use crate::serving::{LONG, Serving, table};
 const BODY: &str = r#"{"inputs": {"x": [1.0]}}"#;
 
 /// Leads half of the users to version 2, or, before it is let in, to version 1 under the same name.
-fn publish(serving: &Serving, versions: &[&taxiway_server::LoadedVersion], canary: i64) {
+fn publish(serving: &Serving, versions: &[&LoadedVersion], canary: i64) {
     let mut document = table(versions);
     document["models"]["m"]["default"] = 1.into();
     document["models"]["m"]["route"] = json!({
@@ -62,19 +63,34 @@ fn wait_for(serving: &Serving, code: &str, count: usize) {
     }
 }
 
+/// A canary that hangs, beside a version that does not.
+struct Hanging {
+    gate: Arc<Gated<FakeEngine>>,
+    /// Users of each arm.
+    canary: Vec<String>,
+    control: Vec<String>,
+    _versions: [LoadedVersion; 2],
+}
+
+impl Hanging {
+    /// Users show their arms while version 1 answers both; then version 2 is let in.
+    fn of(serving: &Serving) -> Hanging {
+        let gate = Arc::new(Gated::closed(FakeEngine::half_plus_two()));
+        let old = serving.add("m", 1, FakeEngine::half_plus_two());
+        let new = serving.add_shared("m", 2, gate.clone());
+        publish(serving, &[&old, &new], 1);
+        let users = (0..40).map(|user| format!("user-{user}"));
+        let (canary, control) =
+            users.partition(|user| post(serving, user).receive().unwrap().header("x-taxiway-arm").unwrap() == "canary");
+        publish(serving, &[&old, &new], 2);
+        Hanging { gate, canary, control, _versions: [old, new] }
+    }
+}
+
 #[test]
 fn what_hangs_until_its_callers_leave_is_bad_and_nothing_for_the_brake() {
     let serving = Serving::start(&json!({"compute_threads": 24, "limits": {"grpc_timeout_ms": 300}}));
-    let hanging = Arc::new(Gated::closed(FakeEngine::half_plus_two()));
-    let old = serving.add("m", 1, FakeEngine::half_plus_two());
-    let new = serving.add_shared("m", 2, hanging.clone());
-
-    publish(&serving, &[&old, &new], 1);
-    let users = (0..40).map(|user| format!("user-{user}"));
-    let (canary, control): (Vec<String>, Vec<String>) =
-        users.partition(|user| post(&serving, user).receive().unwrap().header("x-taxiway-arm").unwrap() == "canary");
-
-    publish(&serving, &[&old, &new], 2);
+    let Hanging { gate: hanging, canary, control, _versions } = Hanging::of(&serving);
     for (place, user) in canary[..12].iter().enumerate() {
         let client = post(&serving, user);
         hanging.wait_for(place + 1);
@@ -102,15 +118,7 @@ fn what_hangs_until_its_callers_leave_is_bad_and_nothing_for_the_brake() {
 #[test]
 fn a_version_that_hangs_takes_no_thread_from_the_one_that_it_would_replace() {
     let serving = Serving::start(&json!({"compute_threads": 2}));
-    let hanging = Arc::new(Gated::closed(FakeEngine::half_plus_two()));
-    let old = serving.add("m", 1, FakeEngine::half_plus_two());
-    let new = serving.add_shared("m", 2, hanging.clone());
-    publish(&serving, &[&old, &new], 1);
-    let users = (0..40).map(|user| format!("user-{user}"));
-    let (canary, control): (Vec<String>, Vec<String>) =
-        users.partition(|user| post(&serving, user).receive().unwrap().header("x-taxiway-arm").unwrap() == "canary");
-
-    publish(&serving, &[&old, &new], 2);
+    let Hanging { gate: hanging, canary, control, _versions } = Hanging::of(&serving);
     let waiting: Vec<_> = canary[..4].iter().map(|user| post(&serving, user)).collect();
     hanging.wait_for(2);
     let mut queued = post(&serving, &control[0]);

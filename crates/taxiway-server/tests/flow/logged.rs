@@ -8,13 +8,14 @@ use serde_json::json;
 use taxiway_engine::fake::{FakeEngine, definition};
 use taxiway_engine::proto::Example;
 use taxiway_engine::{DType, Tensor};
+use taxiway_server::Fresh;
 use taxiway_server::batch::BatchParams;
 use taxiway_server::proto::prediction_log::LogType;
 use taxiway_server::proto::{self, PredictionLog, input};
 use taxiway_server::request_log::LogConfig;
 
 use crate::grpc_client::spec;
-use crate::serving::{Serving, fresh};
+use crate::serving::Serving;
 
 /// An engine with a signature for each API; everything is 0.5.
 fn engine() -> FakeEngine {
@@ -44,7 +45,7 @@ fn logged(ask: impl FnOnce(&Serving)) -> Vec<LogType> {
         max_files: 1,
         queue_records: 10,
     };
-    let version = taxiway_server::Fresh { request_log: Some(config), ..fresh("m", 3, Arc::new(engine())) };
+    let version = Fresh { request_log: Some(config), ..Fresh::new("m", 3, Arc::new(engine())) };
     let version = serving.add_fresh(version);
     serving.publish(&[&version]);
     ask(&serving);
@@ -144,7 +145,7 @@ fn ask_both(serving: &Serving) -> proto::MultiInferenceResponse {
 fn tasks_are_one_run_and_in_batches_one_each_with_the_same_answers() {
     let answers = [(None, 1), (Some(params()), 2)].map(|(batching, runs)| {
         let serving = Serving::start(&json!({}));
-        let version = serving.add_fresh(taxiway_server::Fresh { batching, ..fresh("m", 3, Arc::new(engine())) });
+        let version = serving.add_fresh(Fresh { batching, ..Fresh::new("m", 3, Arc::new(engine())) });
         serving.publish(&[&version]);
         let answer = ask_both(&serving);
         assert_eq!(serving.server.counter("/tensorflow/core/graph_runs"), runs);

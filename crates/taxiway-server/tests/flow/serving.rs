@@ -84,7 +84,7 @@ impl Serving {
 
     /// Loads a version on an engine that the test keeps a hand on.
     pub(crate) fn add_shared(&self, name: &str, version: i64, engine: Arc<dyn Engine>) -> LoadedVersion {
-        self.add_fresh(fresh(name, version, engine))
+        self.add_fresh(Fresh::new(name, version, engine))
     }
 
     /// Loads a version that is more than an engine.
@@ -118,19 +118,6 @@ impl Serving {
             assert!(began.elapsed() < LONG, "{name} is {} and not {value}", self.stat(name));
             std::thread::yield_now();
         }
-    }
-}
-
-/// A version that is an engine and nothing more.
-pub(crate) fn fresh(name: &str, version: i64, engine: Arc<dyn Engine>) -> Fresh {
-    Fresh {
-        name: name.to_owned(),
-        version,
-        engine,
-        choice: serde_json::Value::Null,
-        load_time: Duration::ZERO,
-        batching: None,
-        request_log: None,
     }
 }
 
