@@ -30,17 +30,35 @@ impl RequestIds {
     }
 
     /// The id of a request with these headers: the caller's when it is short and printable, else a new one.
+    ///
+    /// It is marked as a value that HTTP/2 must not index: no two are the same, and each would push one that comes
+    /// again out of the connection's table of headers.
     pub(super) fn of(&self, headers: &HeaderMap) -> HeaderValue {
-        match headers.get(REQUEST_ID) {
+        let mut id = match headers.get(REQUEST_ID) {
             Some(id) if is_sound(id.as_bytes()) => id.clone(),
             _ => self.fresh(),
-        }
+        };
+        id.set_sensitive(true);
+        id
     }
 
     fn fresh(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{:016x}-{number:08x}", self.server);
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("0"))
+        let mut id = [b'-'; 2 * HEX_DIGITS + 1];
+        write_hex(self.server, &mut id[..HEX_DIGITS]);
+        write_hex(number, &mut id[HEX_DIGITS + 1..]);
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("0"))
+    }
+}
+
+/// The digits of 64 bits.
+const HEX_DIGITS: usize = 16;
+
+/// Fills a slice with the last digits of a number in base 16.
+fn write_hex(mut number: u64, digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
     }
 }
 
@@ -65,5 +83,15 @@ mod tests {
         }
         assert_ne!(ids.of(&HeaderMap::new()), ids.of(&HeaderMap::new()));
         assert_ne!(RequestIds::new().server, ids.server);
+    }
+
+    #[test]
+    fn a_new_id_is_the_server_and_a_count_and_is_kept_out_of_tables_of_headers() {
+        let ids = RequestIds { server: 0x0123_4567_89ab_cdef, next: AtomicU64::new(0xfe) };
+        let id = ids.of(&HeaderMap::new());
+        assert_eq!(id, "0123456789abcdef-00000000000000fe");
+        assert!(id.is_sensitive());
+        let own = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static("mine"))]);
+        assert!(ids.of(&own).is_sensitive());
     }
 }
