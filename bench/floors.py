@@ -44,15 +44,54 @@ def engine(built: Built, rows: int, seconds: float, name: str = "tensorflow") ->
     return document
 
 
-def transport(built: Built, protocol: str, address: str, scratch: Path) -> Target:
-    """A request to a running Taxiway that runs no model: GetModelStatus over gRPC, ``/healthz`` over REST."""
-    if protocol == "rest":
-        return Target(f"http://{address}/healthz", "rest", None)
+def transport(built: Built, request: Target, address: str, scratch: Path) -> dict[str, Target]:
+    """Requests to a running Taxiway that run no model, both for the status of the model.
+
+    ``same_bytes`` brings as many bytes as the scenario's request, in the same form, and they are read to their end:
+    over gRPC a field that the message does not know, which protobuf steps over; over REST a body that the route has no
+    use for. ``no_bytes`` brings nothing.
+    """
+    if request.protocol == "rest":
+        url = f"http://{address}/v1/models/{built.name}"
+        return {"same_bytes": Target(url, "rest", request.body, method="GET"), "no_bytes": _healthz(address)}
+    assert request.body is not None
+    return {
+        "same_bytes": _status(built, address, scratch / "status.grpc", request.body.stat().st_size),
+        "no_bytes": _status(built, address, scratch / "status-bare.grpc", 0),
+    }
+
+
+def _healthz(address: str) -> Target:
+    return Target(f"http://{address}/healthz", "rest", None, method="GET")
+
+
+def _status(built: Built, address: str, path: Path, size: int) -> Target:
+    """GetModelStatus in about ``size`` bytes, the answer checked."""
     request = message("tensorflow.serving.GetModelStatusRequest")()
     request.model_spec.name = built.name
-    status = bytes(request.SerializeToString())
+    bare = bytes(request.SerializeToString())
+    body = bare + padding(size - len(framed(bare)))
     with grpc.insecure_channel(address) as channel:
-        answer = cases.call(channel, STATUS_METHOD, status, 5)
-    body = scratch / "status.grpc"
-    body.write_bytes(framed(status))
-    return Target(f"http://{address}{STATUS_METHOD}", "grpc", body, len(answer))
+        answer = cases.call(channel, STATUS_METHOD, body, 5)
+    path.write_bytes(framed(body))
+    return Target(f"http://{address}{STATUS_METHOD}", "grpc", path, len(answer))
+
+
+def padding(size: int) -> bytes:
+    """An unknown protobuf field, number 1000, of bytes, ``size`` with its head; nothing when that is too little."""
+    head = b"\xc2\x3e"
+    length = size - len(head) - 1
+    while length > 0:
+        field = head + _varint(length) + bytes(length)
+        if len(field) <= size:
+            return field
+        length -= 1
+    return b""
+
+
+def _varint(value: int) -> bytes:
+    digits = bytearray()
+    while value > 127:
+        digits.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*digits, value])

@@ -35,14 +35,16 @@ class Target:
     Attributes:
         url: the address of the method or route.
         protocol: ``grpc`` or ``rest``.
-        body: a file with the bytes to send; None sends a GET (REST only).
+        body: a file with the bytes to send; None sends none (REST only).
         answer_bytes: for gRPC, the length of the response message; for REST, of the body, when load is at a rate.
+        method: of REST, in a closed loop.
     """
 
     url: str
     protocol: str
     body: Path | None
     answer_bytes: int = 0
+    method: str = "POST"
 
 
 def framed(message: bytes) -> bytes:
@@ -86,7 +88,7 @@ def paced(target: Target, connections: int, a_second: float, seconds: float, scr
 
 def _wrk(target: Target, connections: int, seconds: float) -> Window:
     argv = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "-s", str(WRK_SCRIPT)]
-    environment = {**os.environ, "BENCH_BODY": str(target.body or "")}
+    environment = {**os.environ, "BENCH_BODY": str(target.body or ""), "BENCH_METHOD": target.method}
     return parse_wrk(_run(pinned([*argv, target.url], LOAD_CORE), environment))
 
 

@@ -11,6 +11,9 @@ from taxiway.load.svg import Bar, bars
 
 RESULTS = Path(__file__).parent / "results"
 
+# The floor of requests that run no model and bring nothing; beside "transport", whose bring the scenario's bytes.
+BARE = "transport_no_bytes"
+
 
 def write(document: dict[str, Any], folder: Path = RESULTS) -> None:
     """Write ``latest.json``, ``samples.json`` (the histograms), ``REPORT.md`` and a picture a scenario."""
@@ -70,7 +73,7 @@ def split_samples(document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
     samples: dict[str, Any] = {}
     for scenario in figures["scenarios"]:
         loads = [(one["name"], one["loads"]) for one in scenario["participants"]]
-        for name, entries in [*loads, ("no model", scenario["floors"]["transport"])]:
+        for name, entries in [*loads, *((name, entries) for name, _, entries in bare(scenario))]:
             for entry in entries:
                 samples[f"{scenario['name']}/{name}/{entry['connections']}"] = entry.pop("histograms")
     return figures, {"unit": "microseconds, three significant digits: [value, count]", "windows": samples}
@@ -118,11 +121,12 @@ def _scenario(scenario: dict[str, Any]) -> list[str]:
                 f"{'' if participant is ours else f'**{ratio:.1f}**'} | {_latencies(entry)} | "
                 f"{participant['rss_mib']:.0f} MiB | {participant['ready_seconds']:.1f} s | {_trust(entry)} |"
             )
-    for entry in scenario["floors"]["transport"]:
-        lines.append(
-            f"| Taxiway, no model | {entry['connections']} | {entry['requests_per_second']:,.0f} | | "
+    for _, title, entries in bare(scenario):
+        lines += [
+            f"| Taxiway, {title} | {entry['connections']} | {entry['requests_per_second']:,.0f} | | "
             f"{_latencies(entry)} | | | {_trust(entry)} |"
-        )
+            for entry in entries
+        ]
     stamp = _of(scenario)
     lines += ["", *(f"- {line}" for line in (*limits(scenario), *([f"Of {stamp}."] if stamp else []))), ""]
     return lines
@@ -167,24 +171,38 @@ def limits(scenario: dict[str, Any]) -> list[str]:
         f"With {ours[0]['connections']} connection, p50 without the engine's time is {added(scenario):.2f} times that "
         "of a request that runs no model."
     )
+    if BARE in scenario["floors"]:
+        sentences.append(
+            f"Held to a request without a model that brings no bytes either, the two are {reached(scenario, BARE):.2f} "
+            f"and {added(scenario, BARE):.2f}."
+        )
     return sentences
 
 
-def allowed(scenario: Mapping[str, Any]) -> float:
-    """Requests a second that the engine's and the transport's time allow together, at the most connections."""
-    bare = float(scenario["floors"]["transport"][-1]["requests_per_second"])
-    return 1e6 / (float(scenario["floors"]["engine"]["us_p50"]) + 1e6 / bare)
+def bare(scenario: Mapping[str, Any]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """The loads of our own server without a model: the name in samples.json, what the report calls it, the loads."""
+    floors = scenario["floors"]
+    found = [("no model", "no model, as many bytes", floors["transport"])]
+    if BARE in floors:
+        found.append(("no model, no bytes", "no model, no bytes", floors[BARE]))
+    return found
 
 
-def reached(scenario: Mapping[str, Any]) -> float:
+def allowed(scenario: Mapping[str, Any], floor: str = "transport") -> float:
+    """Requests a second that the engine's and a transport floor's time allow together, at the most connections."""
+    transport = float(scenario["floors"][floor][-1]["requests_per_second"])
+    return 1e6 / (float(scenario["floors"]["engine"]["us_p50"]) + 1e6 / transport)
+
+
+def reached(scenario: Mapping[str, Any], floor: str = "transport") -> float:
     """Which part of that Taxiway reaches."""
-    return float(scenario["participants"][0]["loads"][-1]["requests_per_second"]) / allowed(scenario)
+    return float(scenario["participants"][0]["loads"][-1]["requests_per_second"]) / allowed(scenario, floor)
 
 
-def added(scenario: Mapping[str, Any]) -> float:
+def added(scenario: Mapping[str, Any], floor: str = "transport") -> float:
     """p50 with the fewest connections, less the engine's time, in p50s of a request that runs no model."""
-    ours, bare = scenario["participants"][0]["loads"][0], scenario["floors"]["transport"][0]
-    return (float(ours["p50_us"]) - float(scenario["floors"]["engine"]["us_p50"])) / float(bare["p50_us"])
+    ours, transport = scenario["participants"][0]["loads"][0], scenario["floors"][floor][0]
+    return (float(ours["p50_us"]) - float(scenario["floors"]["engine"]["us_p50"])) / float(transport["p50_us"])
 
 
 def summary(document: Mapping[str, Any]) -> list[str]:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import cases, floors, load, models, participants, process, windows
+from bench import cases, floors, load, models, participants, process, report, windows
 from bench.participants import OURS, Participant
 from bench.scenario import Scenario
 from taxiway.wire.saved_model import LITERT_FILE
+
+# Under which name the document keeps a transport floor.
+FLOORS = {"same_bytes": "transport", "no_bytes": report.BARE}
 
 # What ``taxiway serve`` prints of a version that it serves.
 _ENGINE = re.compile(r": version \d+ \((\w+), loaded")
@@ -58,7 +61,7 @@ def scenario(one: Scenario, effort: Effort, build: Path) -> dict[str, Any]:
             left_out.append({"name": participant.name, "why": f"{participant.program} is not on PATH"})
             continue
         measured.append(_Session(one, participant, built, effort, build).run(python))
-    floor: dict[str, Any] = {"transport": measured[0].pop("transport")}
+    floor: dict[str, Any] = measured[0].pop("transport")
     if effort.engine_floor:
         say(f"{one.name}: the bare engines")
         names = ("tensorflow", "litert") if (built.version / LITERT_FILE).is_file() else ("tensorflow",)
@@ -101,9 +104,16 @@ class _Session:
             if engine := _ENGINE.search(log.read_text(errors="replace")):
                 document["engine"] = engine[1]
             if self.participant.name == OURS:
-                bare = floors.transport(self.built, self.scenario.protocol, address, self.build)
-                document["transport"] = [self._load(bare, count, ", no model") for count in self.scenario.connections]
+                document["transport"] = self._floors(floors.transport(self.built, target, address, self.build))
         return document
+
+    def _floors(self, targets: dict[str, load.Target]) -> dict[str, Any]:
+        """What our own server makes of requests that run no model."""
+        words = {"same_bytes": "no model", "no_bytes": "no model, no bytes"}
+        return {
+            FLOORS[key]: [self._load(target, count, f", {words[key]}") for count in self.scenario.connections]
+            for key, target in targets.items()
+        }
 
     def _values(self, python: str, grpc_port: int, rest_port: int) -> dict[str, str]:
         return {

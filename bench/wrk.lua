@@ -1,10 +1,11 @@
--- wrk script: POST the file named by the environment variable BENCH_BODY, or GET without it; afterwards print one line,
--- "samples", and one JSON document with the counts, the errors, and the histogram in microseconds.
+-- wrk script: send the file named by the environment variable BENCH_BODY, or none, with the method of BENCH_METHOD;
+-- afterwards print one line, "samples", and one JSON document with the counts, the errors, and the histogram in
+-- microseconds.
 
+wrk.method = os.getenv("BENCH_METHOD") or "GET"
 local path = os.getenv("BENCH_BODY")
 if path and path ~= "" then
   local file = assert(io.open(path, "rb"))
-  wrk.method = "POST"
   wrk.body = file:read("*a")
   wrk.headers["Content-Type"] = "application/json"
   file:close()

@@ -27,7 +27,7 @@ class Signature:
         self._model = tf.saved_model.load(path)  # the signature does not keep its variables alive
         self._run = self._model.signatures["serving_default"]
         ((self.input_name, spec),) = self._run.structured_input_signature[1].items()
-        self.dtype = spec.dtype.as_numpy_dtype
+        self.dtype, self.rank = spec.dtype.as_numpy_dtype, len(spec.shape)
 
     def outputs(self, rows) -> dict[str, np.ndarray]:
         """The outputs for an array, or a list of rows."""

@@ -57,6 +57,15 @@ def test_limits_compare_with_both_floors(document: dict[str, Any]) -> None:
     assert "is 1.00 times" in text
 
 
+def test_the_floor_that_brings_nothing_is_told_beside(document: dict[str, Any]) -> None:
+    scenario = document["scenarios"][0]
+    scenario["floors"][report.BARE] = [_load(1, 40_000, 25), _load(16, 40_000, 400)]
+    # 1 ÷ (100 µs + 25 µs) = 8,000 a second; (150 - 100) ÷ 25 = 2.
+    assert "brings no bytes either, the two are 0.75 and 2.00" in "\n".join(report.limits(scenario))
+    assert "| Taxiway, no model, no bytes | 16 | 40,000 |" in report.page(document)
+    assert "s/no model, no bytes/1" in report.split_samples(document)[1]["windows"]
+
+
 def test_samples_are_kept_apart(document: dict[str, Any]) -> None:
     figures, samples = report.split_samples(document)
     assert samples["windows"]["s/rival/16"] == [[[100, 10]]]
