@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from taxiway.client.admin import DEFAULT_SERVER
+from taxiway.client.address import DEFAULT_SERVER
 
 if TYPE_CHECKING:
     from rich.console import Console

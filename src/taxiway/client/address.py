@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from taxiway.client.tls import Tls
 from taxiway.errors import InvalidArgument
 
-__all__ = ["Address", "address_of"]
+__all__ = ["DEFAULT_SERVER", "Address", "address_of"]
+
+DEFAULT_SERVER = "http://127.0.0.1:8501"
 
 _GRPC_PORT = 8500
 

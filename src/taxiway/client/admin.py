@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from taxiway.client.address import DEFAULT_SERVER
 from taxiway.errors import Internal, InvalidArgument, Unavailable, error_of_kind
 
-__all__ = ["DEFAULT_SERVER", "Admin", "get_json"]
+__all__ = ["Admin", "get_json"]
 
-DEFAULT_SERVER = "http://127.0.0.1:8501"
 # Where an admin API says to anybody that it is one, and whose: {"api", "version", "ports"}.
 _WHO, _ADMIN = "/api/who", "taxiway admin"
 _TIMEOUT_SECONDS = 30.0

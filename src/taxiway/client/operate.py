@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from taxiway.client.admin import DEFAULT_SERVER, Admin
+from taxiway.client.address import DEFAULT_SERVER
+from taxiway.client.admin import Admin
 from taxiway.types import JsonObject
 
 if TYPE_CHECKING:

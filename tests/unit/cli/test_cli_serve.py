@@ -25,7 +25,8 @@ class Plane(FakeDataPlane):
         super().__init__()
 
     def start(self):
-        heavy = {"tensorflow", "numpy", "grpc", "google.protobuf", "starlette", "uvicorn", "rich"} & set(sys.modules)
+        heavy = {"tensorflow", "numpy", "grpc", "google.protobuf", "starlette", "uvicorn", "rich", "http.client", "ssl"}
+        heavy &= set(sys.modules)
         print("heavy when the ports opened:", *sorted(heavy))
         return super().start()
 
