@@ -127,5 +127,7 @@ fn load(
         iterations: spec.warm_up.iterations,
         max_tensor_bytes: server.max_tensor_bytes(),
     };
-    server.add(fresh, &spec.path, warm_up).map(LoadedVersion)
+    let added = server.add(fresh, &spec.path, warm_up).map(LoadedVersion);
+    taxiway_runtimes::give_back(); // after the warm-up, in which TensorFlow optimises the graph
+    added
 }

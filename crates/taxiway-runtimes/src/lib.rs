@@ -7,11 +7,13 @@
 
 mod faulty;
 mod litert;
+mod memory;
 mod open;
 mod spec;
 mod symbols;
 mod tensorflow;
 
 pub use faulty::Faults;
+pub use memory::give_back;
 pub use open::{Candidates, candidates, open, with_faults};
 pub use spec::{EngineChoice, Libraries, LoadSpec, SessionOptions, TensorFlowLibraries, WarmUp};
