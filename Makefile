@@ -9,6 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 SECONDS_FUZZED ?= 660
 REQUESTS ?= 100000
 SEED ?= 1
+WORKERS ?= 2
 
 help: ## list the targets
 	@grep -E '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,8 +25,8 @@ test: test-rust test-python ## every test
 test-rust: setup ## the tests of the crates
 	@TAXIWAY_TEST_PYTHON="$(CURDIR)/.venv/bin/python" cargo test --locked --workspace --exclude taxiway-python
 
-test-python: setup ## the tests of the package, the docs and the tree
-	@python -m pytest
+test-python: setup ## the tests of the package, the docs and the tree, in WORKERS=2 processes
+	@python -m pytest -n $(WORKERS) --dist loadfile
 
 check: setup ## formats, types, lints, layers, sizes, generated files, pins
 	@tools/check.sh
