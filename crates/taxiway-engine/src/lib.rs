@@ -10,6 +10,7 @@
 mod dtype;
 mod engine;
 mod error;
+mod scratch;
 mod signature;
 mod strings;
 mod tensor;
@@ -29,6 +30,7 @@ pub mod fake;
 pub use dtype::{DType, Element};
 pub use engine::{Call, Engine};
 pub use error::{Error, ErrorKind, Result};
+pub use scratch::Scratch;
 pub use signature::{DEFAULT_SIGNATURE, Port, Signature, Signatures, SpecShape};
 pub use strings::{Strings, StringsBuilder};
 pub use tensor::{ALIGNMENT, MAX_RANK, Shape, Tensor, TensorBuilder};
