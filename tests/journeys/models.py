@@ -4,6 +4,7 @@ Written in a process of its own: TensorFlow in Python would be in the way of the
 
     FOLDER/half_plus_two/{1,2}   x (float, [?]) → y = x / 2 + 2, in version 2 + 3
     FOLDER/shaky/{1,2,3,4,5}     x (float, [?]) → y = x, and NaN for x below 0.01, 0, 0.06, 0.05 and 0.01
+    FOLDER/normed/1              x (float, [?, 2]) → y = x, normalised by the rows that are asked with it
     FOLDER/digits/1              image (float, [?, 8, 8]) → probabilities ([?, 10]), learnt from scikit-learn's digits
     FOLDER/digits.npz            rows (12, 8, 8) it has not seen, and its own answers to them
 """
@@ -40,6 +41,20 @@ def shaky(share: float) -> Any:
     return module
 
 
+def normed() -> Any:
+    """A model that was exported as it trains: batch normalisation by the batch's own mean and variance."""
+    module = tf.Module()
+    module.scale = tf.Variable([2.0, 3.0])
+
+    def by_the_batch(x: Any) -> Any:
+        mean, variance = tf.nn.moments(x, axes=[0])
+        return {"y": tf.nn.batch_normalization(x, mean, variance, None, module.scale, 1e-3) + x}
+
+    spec = tf.TensorSpec([None, 2], tf.float32, name="x")
+    module.serve = tf.function(by_the_batch, input_signature=[spec])
+    return module
+
+
 def learnt(images: Any, labels: Any) -> Any:
     """A network with one hidden layer after a few hundred steps of gradient descent."""
     random = tf.random.Generator.from_seed(7)
@@ -69,6 +84,8 @@ def main(folder: Path) -> None:
     for version, share in ((1, 0.01), (2, 0.0), (3, 0.06), (4, 0.05), (5, 0.01)):
         module = shaky(share)
         tf.saved_model.save(module, str(folder / "shaky" / str(version)), {"serving_default": module.serve})
+    module = normed()
+    tf.saved_model.save(module, str(folder / "normed" / "1"), {"serving_default": module.serve})
     data = load_digits()
     images, labels = data.images.astype(np.float32), data.target.astype(np.int64)
     module = learnt(images[:1500], labels[:1500])

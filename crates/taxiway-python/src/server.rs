@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use taxiway_engine::{Error, ErrorKind, Result};
 use taxiway_runtimes::LoadSpec;
-use taxiway_server::batch::BatchParams;
+use taxiway_server::batch::Batching;
 use taxiway_server::request_log::LogConfig;
 use taxiway_server::{Choice, Contenders, Fresh, WarmUpOptions, choose};
 
@@ -35,8 +35,11 @@ impl Server {
     /// Load and warm a version; blocks with the lock released.
     fn load(&self, py: Python<'_>, spec: &str) -> PyResult<LoadedVersion> {
         let spec: LoadSpec = read("a version to load", spec).map_err(raise)?;
-        let batching = spec.batching.as_ref().map(|params| read("a version's batching", &params.to_string()));
-        let batching = batching.transpose().map_err(raise)?;
+        let batching = match &spec.batching {
+            None => Batching::Off,
+            Some(word) if word == "auto" => Batching::Auto,
+            Some(params) => Batching::Asked(read("a version's batching", &params.to_string()).map_err(raise)?),
+        };
         let log = spec.request_log.as_ref().map(|config| read("a version's request log", &config.to_string()));
         let log = log.transpose().map_err(raise)?;
         py.detach(|| load(&self.0, &spec, batching, log)).map_err(raise)
@@ -106,11 +109,14 @@ fn chosen(spec: &LoadSpec, batch_rows: Option<usize>, max_tensor_bytes: usize) -
 fn load(
     server: &taxiway_server::Server,
     spec: &LoadSpec,
-    batching: Option<BatchParams>,
+    batching: Batching,
     request_log: Option<LogConfig>,
 ) -> Result<LoadedVersion> {
     let began = Instant::now();
-    let rows = batching.as_ref().map(|params| params.max_batch_size);
+    let rows = match &batching {
+        Batching::Asked(params) => Some(params.max_batch_size),
+        Batching::Off | Batching::Auto => None,
+    };
     let opened = chosen(spec, rows, server.max_tensor_bytes());
     let Choice { engine, evidence: choice } = opened.inspect_err(|_| server.count_failed_load(&spec.path))?;
     let fresh = Fresh {

@@ -33,7 +33,8 @@ pub struct LoadSpec {
     pub session: SessionOptions,
     /// Whether the caller runs the version's own requests before it serves. Nothing here acts on it.
     pub warm_up: WarmUp,
-    /// How the server gathers the version's requests; null runs each on its own. Nothing here acts on it.
+    /// How the server gathers the version's requests; null runs each on its own, `"auto"` finds out.
+    /// Nothing here acts on it.
     #[serde(deserialize_with = "Option::deserialize")]
     pub batching: Option<serde_json::Value>,
     /// Where a sample of its requests is logged, if it is; the server reads it.

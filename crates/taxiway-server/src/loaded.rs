@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use taxiway_engine::proto::SignatureDef;
 use taxiway_engine::{DType, Engine};
 
-use crate::batch::{BatchParams, Batcher};
+use crate::batch::{Batching, Gathering};
 use crate::execute::Pace;
 use crate::lease::Claims;
 use crate::metrics::VersionMetrics;
@@ -30,8 +30,8 @@ pub struct Fresh {
     pub choice: Value,
     /// How long the runtime took to load it.
     pub load_time: Duration,
-    /// How its requests are gathered; `None` runs each on its own.
-    pub batching: Option<BatchParams>,
+    /// How its requests are gathered.
+    pub batching: Batching,
     /// Where a sample of its requests is written; `None` writes none.
     pub request_log: Option<LogConfig>,
 }
@@ -45,7 +45,7 @@ impl Fresh {
             engine,
             choice: Value::Null,
             load_time: Duration::ZERO,
-            batching: None,
+            batching: Batching::Off,
             request_log: None,
         }
     }
@@ -56,7 +56,7 @@ pub(crate) struct Ready {
     pub(crate) metrics: Arc<VersionMetrics>,
     /// The median run of a warm-up request.
     pub(crate) run_time: Option<Duration>,
-    pub(crate) batcher: Option<Batcher>,
+    pub(crate) gathering: Gathering,
     pub(crate) log: Option<Arc<RequestLog>>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Loaded {
     pub(crate) version: i64,
     pub(crate) engine: Arc<dyn Engine>,
     /// What gathers its requests, if anything does.
-    pub(crate) batcher: Option<Batcher>,
+    pub(crate) gathering: Gathering,
     /// Where a sample of its requests goes, if anywhere.
     pub(crate) log: Option<Arc<RequestLog>>,
     /// The version's number as the header of an answer.
@@ -87,7 +87,7 @@ impl Loaded {
             name: fresh.name,
             version: fresh.version,
             engine: fresh.engine,
-            batcher: ready.batcher,
+            gathering: ready.gathering,
             log: ready.log,
             header: HeaderValue::from(fresh.version),
             metrics: ready.metrics,
@@ -163,7 +163,13 @@ impl Drop for LoadedVersion {
 }
 
 /// The description of a version: see the seam's `describe`.
-pub(crate) fn description(loaded: &Loaded, choice: &Value, load_time: Duration, warmed: &WarmedUp) -> Value {
+pub(crate) fn description(
+    loaded: &Loaded,
+    choice: &Value,
+    batching: &Value,
+    load_time: Duration,
+    warmed: &WarmedUp,
+) -> Value {
     let signatures = loaded.engine.signatures().definitions();
     let signatures: serde_json::Map<String, Value> =
         signatures.iter().map(|(name, definition)| (name.clone(), describe_signature(definition))).collect();
@@ -173,6 +179,7 @@ pub(crate) fn description(loaded: &Loaded, choice: &Value, load_time: Duration, 
         "version": loaded.version,
         "engine": loaded.engine.name(),
         "choice": choice,
+        "batching": batching,
         "load_ms": milliseconds(load_time),
         "warm_up_ms": milliseconds(warmed.time),
         "warm_up_requests": warmed.requests,

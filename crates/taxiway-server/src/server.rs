@@ -1,5 +1,6 @@
 //! The whole data plane: listeners, table, loaded versions.
 
+mod gathering;
 mod registry;
 
 use std::collections::BTreeMap;
@@ -17,12 +18,13 @@ use tokio::sync::{mpsc, watch};
 
 pub(crate) use registry::Registry;
 
-use crate::batch::{BatchThreads, Batcher, Ran};
+use crate::batch::{BatchThreads, Batcher, Batching, Gathering};
+use crate::choose::{Gathers, gathers};
 use crate::config::{Http2, Limits, Prometheus, ServerConfig};
 use crate::execute::Pool;
 use crate::loaded::{Fresh, LoadedVersion, Ready, description};
 use crate::metrics::Protocol;
-use crate::metrics::{Counted, Gauges, Metrics, VersionMetrics};
+use crate::metrics::{Counted, Gauges, Metrics};
 use crate::reload::{ReloadHandler, Reloads};
 use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
@@ -182,15 +184,29 @@ impl Server {
     /// Those of its warm-up requests.
     pub fn add(&self, mut fresh: Fresh, directory: &Path, options: WarmUpOptions) -> Result<LoadedVersion> {
         let graphs = Arc::clone(&self.core.metrics.graphs);
+        let bare = Arc::clone(&fresh.engine);
         fresh.engine = Arc::new(Counted { engine: fresh.engine, graphs });
         let (load_time, choice) = (fresh.load_time, std::mem::take(&mut fresh.choice));
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
-        let batcher = self.batcher(&fresh, &metrics)?;
-        let warmed = self.warmed(&fresh, batcher.as_ref(), directory, options)?;
+        let asked = match &fresh.batching {
+            Batching::Asked(params) => Some(self.asked(&fresh, params, &metrics)?),
+            Batching::Off | Batching::Auto => None,
+        };
+        let batcher = match &asked {
+            Some(Gathering::Asked(batcher)) => Some(batcher),
+            _ => None,
+        };
+        let warmed = self.warmed(&fresh, batcher, directory, options)?;
+        let Gathers { signatures, evidence } = match fresh.batching {
+            // Warm by now: what is measured is how it will serve.
+            Batching::Auto => gathers(bare.as_ref(), directory, options.max_tensor_bytes),
+            Batching::Off | Batching::Asked(_) => Gathers::default(),
+        };
+        let gathering = asked.unwrap_or_else(|| self.found(&signatures, &metrics));
         let log = fresh.request_log.clone().map(|config| self.request_log(config)).transpose()?;
-        let ready = Ready { metrics, run_time: warmed.run_time, batcher, log };
+        let ready = Ready { metrics, run_time: warmed.run_time, gathering, log };
         let loaded = self.core.registry.add(fresh, ready);
-        let description = description(&loaded, &choice, load_time, &warmed);
+        let description = description(&loaded, &choice, &evidence, load_time, &warmed);
         Ok(LoadedVersion::new(loaded, &self.core.registry, &description))
     }
 
@@ -229,22 +245,6 @@ impl Server {
         let log = Arc::new(RequestLog::start(config)?);
         logs.insert(prefix, Arc::downgrade(&log));
         Ok(log)
-    }
-
-    /// What gathers the requests of a version, when that is asked for. Its threads start with the first such version.
-    fn batcher(&self, fresh: &Fresh, metrics: &Arc<VersionMetrics>) -> Result<Option<Batcher>> {
-        let Some(params) = fresh.batching.clone() else { return Ok(None) };
-        let mut threads = self.batch_threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads = match threads.as_ref() {
-            Some(threads) => Arc::clone(threads),
-            None => Arc::clone(threads.insert(Arc::new(BatchThreads::start(self.config.batch_threads())?))),
-        };
-        let (metrics, all) = (Arc::clone(metrics), Arc::clone(&self.core.metrics));
-        let observer = Arc::new(move |ran: &Ran| {
-            metrics.batched(ran);
-            all.batching.batched(ran);
-        });
-        Batcher::new(threads, Arc::clone(&fresh.engine), params, observer).map(Some)
     }
 
     /// Lets `handler` answer HandleReloadConfigRequest, one call at a time; without one the call is not implemented.

@@ -173,11 +173,11 @@ def _show(document: dict[str, Any], max_ops: int | None) -> None:
 
 
 def _show_loaded(loaded: dict[str, Any]) -> None:
-    from taxiway.serve.engines import choice_lines
+    from taxiway.serve.engines import batching_lines, choice_lines
 
     run = f", {loaded['run_us']:,.0f} µs a run" if loaded["run_us"] is not None else ""
     output.print_line(f"here it runs on {loaded['engine']}: loaded in {loaded['load_ms']:,.0f} ms{run}")
-    for line in choice_lines(loaded["choice"]):
+    for line in choice_lines(loaded["choice"]) + batching_lines(loaded["batching"]):
         output.print_line(f"  {line}")
     output.print_line()
 

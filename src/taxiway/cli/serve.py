@@ -38,14 +38,15 @@ _MODELS_FIRST_SECONDS = 1.5
 @click.option("--config", metavar="FILE", help="A taxiway.toml.")
 @click.option("--state", metavar="DIRECTORY|URL", help="The server's own state.  [default: state/]")
 @click.option("--engine", type=click.Choice(["auto", "tensorflow", "litert"]), help="What runs the models.")
-def serve(paths: Sequence[str], config: str | None, engine: str | None, **options: Any) -> int:
+@click.option("--batching", type=click.Choice(["off", "auto"]), help="Whether requests share runs where that pays.")
+def serve(paths: Sequence[str], config: str | None, **options: Any) -> int:
     """Serve models over REST and gRPC.
 
     PATH is a directory of models, or one model (a directory with versions 1/, 2/, …); an s3:// or gs:// URL likewise. A
     new version takes over by itself when its files are whole; the one before goes on serving until then.
     """
     stop = _signals()
-    settings, watched = _read(paths, config, engine, {k: v for k, v in options.items() if v is not None})
+    settings, watched = _read(paths, config, {k: v for k, v in options.items() if v is not None})
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
     from taxiway.replay.live import LiveReplays
     from taxiway.rollout.controller import attach
@@ -83,13 +84,12 @@ def _signals() -> threading.Event:
     return stop
 
 
-def _read(
-    paths: Sequence[str], config: str | None, engine: str | None, server: dict[str, Any]
-) -> tuple[Settings, Watched]:
+def _read(paths: Sequence[str], config: str | None, options: dict[str, Any]) -> tuple[Settings, Watched]:
     from taxiway.serve.watching import Watched, sort_paths
     from taxiway.settings import ServerSettings, read_settings
 
-    settings = read_settings(config, server=server, defaults={"engine": engine} if engine else {})
+    of_models: dict[str, Any] = {name: options.pop(name) for name in ("engine", "batching") if name in options}
+    settings = read_settings(config, server=options, defaults=of_models)
     if not paths and not settings.models:
         raise click.UsageError("say what to serve: a PATH, NAME=PATH, or --config with [models.NAME]")
     models: dict[str, Place] = {}

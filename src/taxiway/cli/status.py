@@ -85,10 +85,10 @@ def _show(models: list[dict[str, Any]]) -> None:
 
 
 def _show_choices(versions: list[dict[str, Any]]) -> None:
-    from taxiway.serve.engines import choice_lines
+    from taxiway.serve.engines import batching_lines, choice_lines
 
     for one in versions:
-        for line in choice_lines(one.get("choice")):
+        for line in choice_lines(one.get("choice")) + batching_lines(one.get("batching")):
             output.print_line(f"version {one['version']}: {line}")
 
 

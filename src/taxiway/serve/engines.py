@@ -1,4 +1,6 @@
-"""Which engine a version is loaded with, and what measuring both found; the data plane measures (``choose``)."""
+"""Which engine a version is loaded with, whether its requests share runs, and what measuring found; the data plane
+measures (``choose``).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from taxiway.serve import tflite_file
 from taxiway.stores import read_manifest
 from taxiway.types import JsonObject
 
-__all__ = ["LITERT_FILE", "asked_engine", "choice_lines", "measured", "shown_by", "tell_loaded"]
+__all__ = ["LITERT_FILE", "asked_engine", "batching_lines", "choice_lines", "measured", "shown_by", "tell_loaded"]
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +62,17 @@ def measured(directory: str) -> dict[str, Any]:
     """Load a version on its engines as a server would, whatever its manifest says, and let it go again.
 
     Returns:
-        Its description: ``engine``, ``choice``, ``load_ms`` and what else there is.
+        Its description: ``engine``, ``choice``, ``batching``, ``load_ms`` and what else there is.
 
     Raises:
         TaxiwayError: no engine loads it, or a warm-up request fails.
     """
     from taxiway.serve.server import NativeDataPlane, load_spec
-    from taxiway.settings import ModelSettings, ServerSettings
+    from taxiway.settings import AUTO_BATCHED, ModelSettings, ServerSettings
 
     settings = ServerSettings(rest_port=-1, grpc_port=-1, admin_port=-1)
     plane = NativeDataPlane(settings)
-    spec = load_spec(settings)("model", 1, str(Path(directory).absolute()), ModelSettings())
+    spec = load_spec(settings)("model", 1, str(Path(directory).absolute()), ModelSettings(batching=AUTO_BATCHED))
     loaded = plane.load({**spec, "shown": []})
     try:
         return dict(loaded.describe())
@@ -82,7 +84,7 @@ def measured(directory: str) -> dict[str, Any]:
 def tell_loaded(model: str, version: int, described: JsonObject) -> None:
     """Write to the log that a version is loaded, and why on this engine."""
     log.info("%s: version %d is loaded", model, version)
-    for line in choice_lines(described.get("choice")):
+    for line in choice_lines(described.get("choice")) + batching_lines(described.get("batching")):
         log.info("%s: version %d: %s", model, version, line)
 
 
@@ -94,13 +96,28 @@ def choice_lines(choice: JsonObject | None) -> list[str]:
     return lines + [f"{name}: {one['engine']}: {_sentence(one)}" for name, one in choice["signatures"].items()]
 
 
+def batching_lines(batching: JsonObject | None) -> list[str]:
+    """Sentences on which signatures' requests share runs, and why; none where that was not to be found out."""
+    return [] if not batching else [_gathered(name, one) for name, one in batching["signatures"].items()]
+
+
+def _gathered(name: str, one: JsonObject) -> str:
+    what = f"batches of up to {one['rows']} rows" if one["rows"] else "no batches"
+    parts = [str(one["why"]), *_apart(one)]
+    if "batch_us" in one:
+        parts.append(f"one row {one['row_us']:,.0f} µs, {one['batch_rows']} rows {one['batch_us']:,.0f} µs")
+    return f"{name}: {what}: {'; '.join(parts)}"
+
+
+def _apart(one: JsonObject) -> list[str]:
+    if "largest_difference" not in one:
+        return []
+    far, allowed = one["largest_difference"], one["allowed_difference"]
+    return [f"{far:.1e} apart where {allowed:.1e} is rounding, in {one.get('requests', 0)} requests"]
+
+
 def _sentence(one: JsonObject) -> str:
-    parts = [str(one["why"])]
-    if "largest_difference" in one:
-        parts.append(
-            f"{one['largest_difference']:.1e} apart where {one['allowed_difference']:.1e} is rounding, "
-            f"in {one['requests']} requests"
-        )
+    parts = [str(one["why"]), *_apart(one)]
     for what, said in (("_batch_us", " a full batch"), ("_us", "")):
         times = [(name.removesuffix(what), one[name]) for name in one if name.endswith(what)]
         if what == "_us":

@@ -231,6 +231,7 @@ def _version(model: Model, version: int, waiting: str, now: float) -> JsonObject
         "error": {"kind": kind, "message": text},
         "engine": described.get("engine"),
         "choice": described.get("choice"),
+        "batching": described.get("batching"),
         "load_ms": described.get("load_ms"),
         "warm_up_ms": described.get("warm_up_ms"),
         "warm_up_requests": described.get("warm_up_requests"),

@@ -21,7 +21,7 @@ from taxiway.errors import (
     error_of_kind,
 )
 from taxiway.serve.engines import asked_engine
-from taxiway.settings import ModelSettings, ServerSettings, recordings
+from taxiway.settings import Batching, ModelSettings, ServerSettings, recordings
 from taxiway.types import JsonObject
 
 if TYPE_CHECKING:
@@ -284,12 +284,20 @@ def load_spec(
             "op_libraries": [str(Path(library).absolute()) for library in op_libraries],
             "session": session,
             "warm_up": {"enabled": model.warm_up, "iterations": model.warm_up_iterations},
-            "batching": dataclasses.asdict(model.batching) if model.batching.max_batch_size else None,
+            "batching": _batching(model.batching),
             "request_log": _recording(server, name, model) if model.record_rate else None,
             "faults": None,
         }
 
     return spec
+
+
+def _batching(batching: Batching) -> JsonObject | str | None:
+    if batching.auto:
+        return "auto"
+    values = dataclasses.asdict(batching)
+    del values["auto"]
+    return values if batching.max_batch_size else None
 
 
 def _recording(server: ServerSettings, name: str, model: ModelSettings) -> JsonObject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taxiway.settings.read import read_settings
 from taxiway.settings.table import (
+    AUTO_BATCHED,
     SECTIONS,
     Batching,
     ModelSettings,
@@ -16,6 +17,7 @@ from taxiway.settings.table import (
 )
 
 __all__ = [
+    "AUTO_BATCHED",
     "SECTIONS",
     "Batching",
     "ModelSettings",

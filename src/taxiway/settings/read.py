@@ -13,7 +13,9 @@ from typing import Any
 from taxiway.errors import InvalidArgument, NotFound
 from taxiway.settings.table import (
     AT_ONCE,
+    AUTO_BATCHED,
     LATEST,
+    NOT_BATCHED,
     Batching,
     ModelSettings,
     Policy,
@@ -193,9 +195,10 @@ def _policy(value: Any) -> Policy | None:
 def _batching(value: Any) -> Batching | None:
     if isinstance(value, Batching):
         return value
-    if value == "off":
-        return Batching()
-    if not isinstance(value, dict) or not set(value) <= {field.name for field in dataclasses.fields(Batching)}:
+    if value in ("off", "auto"):
+        return AUTO_BATCHED if value == "auto" else NOT_BATCHED
+    known = {field.name for field in dataclasses.fields(Batching)} - {"auto"}
+    if not isinstance(value, dict) or not set(value) <= known:
         return None
     sizes = value.get("allowed_batch_sizes", ())
     good = isinstance(sizes, (list, tuple)) and all(_is_int(size) and size > 0 for size in sizes)

@@ -71,9 +71,11 @@ LATEST = Policy()
 class Batching:
     """How a model's requests are gathered, in the names of TensorFlow Serving's BatchingParameters. Sizes are rows.
 
-    ``max_batch_size`` 0 is off: each request runs on its own.
+    ``max_batch_size`` 0 is off: each request runs on its own. With ``auto`` the server finds out at loading where
+    requests may share runs, and how many; the rest then says nothing.
     """
 
+    auto: bool = False
     max_batch_size: int = 0
     batch_timeout_micros: int = 0
     max_enqueued_batches: int = 10
@@ -84,6 +86,7 @@ class Batching:
 
 
 NOT_BATCHED = Batching()
+AUTO_BATCHED = Batching(auto=True)
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,9 @@ class ModelSettings:
     engine: str = row("auto", "What runs it.", choices=("auto", "tensorflow", "litert"))
     tags: tuple[str, ...] = row(("serve",), "The tags of the graph in the SavedModel.")
     batching: Batching = row(  # noqa: RUF009
-        NOT_BATCHED, 'How requests are gathered: "off", or { max_batch_size = 64, … } as in TensorFlow Serving.'
+        NOT_BATCHED,
+        'How requests are gathered: "off", "auto" (where rows are found to be independent, and a batch to pay), or '
+        "{ max_batch_size = 64, … } as in TensorFlow Serving.",
     )
     labels: Mapping[str, int] = row(None, "Names for versions, as { stable = 3 }; requests may ask for them.")
     warm_up: bool = row(True, "Whether a version's warm-up requests run before it serves.")

@@ -49,6 +49,7 @@ class FakeVersion:
             "version": version,
             "engine": "fake",
             "choice": None,
+            "batching": None,
             "load_ms": 1.0,
             "warm_up_ms": 0.5,
             "warm_up_requests": 1,

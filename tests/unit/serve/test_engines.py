@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from taxiway.serve.engines import asked_engine, choice_lines, shown_by
+from taxiway.serve.engines import asked_engine, batching_lines, choice_lines, shown_by
 from taxiway.serve.server import load_spec
-from taxiway.settings import ModelSettings, ServerSettings
+from taxiway.settings import AUTO_BATCHED, Batching, ModelSettings, ServerSettings
 from taxiway.testing import write_saved_model, write_tflite
 
 SHOWN = {"kept": True, "reason": "…", "tensorflow_us": 24.0, "litert_us": 12.0}
@@ -61,6 +61,30 @@ def test_what_publishing_showed_is_used_where_the_engine_is_open_and_there_is_a_
 def test_a_broken_file_beside_a_saved_model_is_never_opened(version: Path) -> None:
     (version / "model.tflite").write_bytes((version / "model.tflite").read_bytes()[:-8])
     assert asked_engine("auto", version) == ("prefer_tensorflow", [])
+
+
+def test_a_load_is_asked_to_find_out_about_batching_only_where_that_is_set(version: Path) -> None:
+    def asked(batching: Batching) -> object:
+        return load_spec(ServerSettings())("m", 1, str(version), ModelSettings(batching=batching))["batching"]
+
+    assert (asked(Batching()), asked(AUTO_BATCHED)) == (None, "auto")
+    said = asked(Batching(max_batch_size=8))
+    assert isinstance(said, dict)
+    assert (said["max_batch_size"], "auto" in said) == (8, False)
+
+
+def test_what_was_found_of_batching_reads_as_a_sentence_a_signature() -> None:
+    measured = {
+        "rows": 64, "why": "its rows answer alike", "requests": 284, "largest_difference": 3e-8,
+        "allowed_difference": 1e-5, "batch_rows": 64, "row_us": 40.2, "batch_us": 101.0,
+    }  # fmt: skip
+    other = {"rows": 0, "why": "there is no warm-up request of it to take rows from"}
+    assert batching_lines({"signatures": {"serving_default": measured, "classify": other}}) == [
+        "serving_default: batches of up to 64 rows: its rows answer alike; 3.0e-08 apart where 1.0e-05 is rounding, in "
+        "284 requests; one row 40 µs, 64 rows 101 µs",
+        "classify: no batches: there is no warm-up request of it to take rows from",
+    ]
+    assert batching_lines(None) == []
 
 
 def test_a_choice_reads_as_a_sentence_a_signature() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from taxiway.errors import InvalidArgument, NotFound
-from taxiway.settings import SECTIONS, read_settings, recordings, reference, rows
+from taxiway.settings import AUTO_BATCHED, SECTIONS, Batching, read_settings, recordings, reference, rows
 from taxiway.settings.table import Policy
 
 
@@ -41,6 +41,20 @@ def test_models_take_defaults_and_their_own(tmp_path: Path) -> None:
     assert (models["a"].versions, models["b"].versions) == (Policy(None, (3, 4)), Policy(2))
     assert (models["a"].source, models["b"].source) == (str(tmp_path / "m/a"), "/m/b")
     assert models["a"].labels == {"stable": 3}
+
+
+def test_batching_is_off_found_out_or_said(tmp_path: Path) -> None:
+    file = toml(
+        tmp_path,
+        '[defaults]\nbatching = "auto"\n[models.a]\nsource = "a"\n'
+        '[models.b]\nsource = "b"\nbatching = { max_batch_size = 8 }\n[models.c]\nsource = "c"\nbatching = "off"\n',
+    )
+    models = read_settings(file, environ={}).models
+    assert [models[name].batching for name in "abc"] == [AUTO_BATCHED, Batching(max_batch_size=8), Batching()]
+    assert read_settings(environ={"TAXIWAY_BATCHING": "auto"}).defaults.batching == AUTO_BATCHED
+    for wrong in ('"always"', "{ auto = true }", "{ auto = true, max_batch_size = 8 }"):
+        with pytest.raises(InvalidArgument, match="batching in"):
+            read_settings(toml(tmp_path, f"[defaults]\nbatching = {wrong}\n"), environ={})
 
 
 def test_what_the_file_calls_state_is_beside_the_file(tmp_path: Path) -> None:

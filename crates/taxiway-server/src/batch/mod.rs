@@ -4,9 +4,10 @@
 //! they are padded) one shape of row, so that an odd request never hurts another. While every thread is busy, requests
 //! gather; a thread that is free takes what has gathered, or waits for more when the parameters ask for it.
 
+mod gather;
 pub(crate) mod params;
 mod queue;
-mod rows;
+pub(crate) mod rows;
 mod run;
 mod task;
 mod threads;
@@ -18,6 +19,7 @@ use std::time::Instant;
 
 use taxiway_engine::{Engine, Error, Result, Signature, Tensor};
 
+pub(crate) use gather::{Gatherer, Pays};
 pub use params::BatchParams;
 pub use run::{Observer, Ran};
 pub use task::Reply;
@@ -25,6 +27,27 @@ pub use threads::BatchThreads;
 
 use run::Lane;
 use task::Task;
+
+/// How a version's requests are to be gathered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Batching {
+    /// Each runs on its own.
+    Off,
+    /// As these parameters say.
+    Asked(BatchParams),
+    /// Where rows are shown not to look at each other, and a batch to pay.
+    Auto,
+}
+
+/// What gathers a loaded version's requests.
+pub(crate) enum Gathering {
+    /// Nothing.
+    Off,
+    /// Queues with the parameters asked for.
+    Asked(Batcher),
+    /// Batches of those signatures for which they were found to pay.
+    Found(Gatherer),
+}
 
 /// One request, as batching takes it.
 pub struct Request {

@@ -9,7 +9,7 @@ use taxiway_engine::{DType, Error, ErrorKind, Result, Shape, Strings, StringsBui
 ///
 /// # Errors
 /// `InvalidArgument` with TensorFlow Serving's text when there is no input, a scalar, or the extents differ.
-pub(super) fn count(inputs: &[Tensor]) -> Result<usize> {
+pub(crate) fn count(inputs: &[Tensor]) -> Result<usize> {
     let mut rows = None;
     for input in inputs {
         let Some(&extent) = input.shape().first() else {
@@ -26,7 +26,7 @@ pub(super) fn count(inputs: &[Tensor]) -> Result<usize> {
 ///
 /// # Errors
 /// `InvalidArgument` when the tensor is a scalar or does not have these rows.
-pub(super) fn slice(tensor: &Tensor, start: usize, rows: usize) -> Result<Tensor> {
+pub(crate) fn slice(tensor: &Tensor, start: usize, rows: usize) -> Result<Tensor> {
     let total = tensor.shape().first().copied().unwrap_or(0);
     if start + rows > total {
         return Err(Error::invalid(format!("rows {start} to {} of a tensor with {total}", start + rows)));
@@ -47,7 +47,7 @@ pub(super) fn slice(tensor: &Tensor, start: usize, rows: usize) -> Result<Tensor
 ///
 /// # Errors
 /// `InvalidArgument` when the tensors are not of one type and, but for the first extent, one shape.
-pub(super) fn join(tensors: &[&Tensor], padded: usize) -> Result<Tensor> {
+pub(crate) fn join(tensors: &[&Tensor], padded: usize) -> Result<Tensor> {
     let last = *tensors.last().ok_or_else(|| Error::internal("a batch without requests"))?;
     if tensors.iter().any(|t| t.dtype() != last.dtype() || t.shape()[1..] != last.shape()[1..]) {
         return Err(Error::invalid("rows of different types or shapes cannot run together"));
@@ -150,7 +150,7 @@ fn places(shape: &[usize], target: &[usize]) -> Vec<(usize, usize, usize)> {
 ///
 /// # Errors
 /// `FailedPrecondition` with TensorFlow Serving's text when an output does not carry the batch.
-pub(super) fn check_outputs(outputs: &[Tensor], rows: usize) -> Result<()> {
+pub(crate) fn check_outputs(outputs: &[Tensor], rows: usize) -> Result<()> {
     for output in outputs {
         let message = match output.shape().first() {
             None => "Batched output tensor has 0 dimensions",

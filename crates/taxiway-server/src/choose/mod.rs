@@ -1,9 +1,11 @@
-//! Which of two engines answers a signature: the second where it is shown to answer like the first, and faster.
+//! What is chosen by measuring: which of two engines answers a signature, the second where it is shown to answer like the
+//! first, and faster; and (`gather`) whether its requests share runs.
 //!
 //! Nothing here knows which runtimes they are. What is measured is the version's own warm-up requests, on the thread that
 //! loads it; a signature without any stays with the first.
 
 mod alike;
+mod gather;
 mod split;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use crate::execute::guarded;
 use crate::proto::prediction_log::LogType;
 use crate::warm_up::records;
 use alike::{allowed, difference, hides_what_is_not_finite, nudged, repeated, spoilt};
+pub(crate) use gather::{Gathers, gathers};
 use split::Split;
 
 /// The most requests of a signature that are compared, and how long that may take.

@@ -1,5 +1,6 @@
 //! Running an engine: on this thread when that is quicker than going to another, else on the pool.
 
+mod gathered;
 mod pace;
 mod pool;
 
@@ -17,7 +18,7 @@ pub(crate) use pace::Pace;
 pub(crate) use pool::Pool;
 
 use crate::admit::{Deadline, timed_out};
-use crate::batch::{Batcher, Request};
+use crate::batch::Gathering;
 use crate::lease::Lease;
 use crate::loaded::Loaded;
 
@@ -40,8 +41,14 @@ pub(crate) struct Run {
 /// The engine's own; `DeadlineExceeded` when the time is up, before the work began or while it went on elsewhere;
 /// `Unavailable` when too many requests wait; `Internal` when the engine panicked.
 pub(crate) async fn execute(pool: &Pool, lease: &Lease, run: Run) -> Result<Vec<Tensor>> {
-    if let Some(batcher) = &lease.batcher {
-        return gathered(batcher, run).await;
+    match &lease.gathering {
+        Gathering::Asked(batcher) => return gathered::asked(batcher, run).await,
+        Gathering::Found(gatherer) => {
+            if let Some(rows) = gatherer.rows_of(&run.signature, &run.inputs) {
+                return gathered::found(pool, lease, gatherer, run, rows).await;
+            }
+        }
+        Gathering::Off => {}
     }
     let deadline = run.deadline;
     threaded(pool, lease, deadline, move |loaded| run_here(loaded, &run)).await
@@ -56,14 +63,14 @@ pub(crate) struct Together {
     pub(crate) deadline: Deadline,
 }
 
-/// Runs several signatures, in one run of the graph where the engine can. Batched ones run one after the other, each
-/// together with other requests for it.
+/// Runs several signatures, in one run of the graph where the engine can. Where batches are asked for they run one after
+/// the other, each together with other requests for it.
 ///
 /// # Errors
 /// Those of [`execute`].
 pub(crate) async fn execute_together(pool: &Pool, lease: &Lease, together: Together) -> Result<Vec<Vec<Tensor>>> {
     let Together { calls, inputs, deadline } = together;
-    if lease.batcher.is_none() {
+    if !matches!(lease.gathering, Gathering::Asked(_)) {
         return threaded(pool, lease, deadline, move |loaded| together_here(loaded, &calls, &inputs, deadline)).await;
     }
     let mut answers = Vec::with_capacity(calls.len());
@@ -99,25 +106,6 @@ async fn threaded<T: Send + 'static>(
     match deadline.bound(answer).await {
         Some(Ok(result)) => result,
         Some(Err(_)) => Err(Error::internal("a compute thread dropped the request")),
-        None => Err(timed_out()),
-    }
-}
-
-/// Runs a request together with others.
-async fn gathered(batcher: &Batcher, run: Run) -> Result<Vec<Tensor>> {
-    run.deadline.left()?;
-    let (reply, answer) = oneshot::channel();
-    let request = Request {
-        signature: run.signature,
-        inputs: run.inputs,
-        outputs: run.outputs.into_vec(),
-        deadline: run.deadline.at(),
-    };
-    // Nobody may wait any more when the answer comes: the client went away or its time was up.
-    batcher.submit(request, Box::new(move |outputs| drop(reply.send(outputs))));
-    match run.deadline.bound(answer).await {
-        Some(Ok(result)) => result,
-        Some(Err(_)) => Err(Error::internal("a batch thread dropped the request")),
         None => Err(timed_out()),
     }
 }

@@ -34,6 +34,11 @@ impl Pace {
         self.0.load(Ordering::Relaxed) < HOP_NS
     }
 
+    /// Whether a run takes less than `time`, as far as is known.
+    pub(crate) fn is_under(&self, time: Duration) -> bool {
+        self.0.load(Ordering::Relaxed) < nanoseconds(time)
+    }
+
     /// Learns from a run.
     pub(crate) fn learn(&self, run_time: Duration) {
         let (mean, now) = (self.0.load(Ordering::Relaxed), nanoseconds(run_time));

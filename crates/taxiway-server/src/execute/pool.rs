@@ -102,9 +102,7 @@ impl Pool {
         // A job that an idle thread is about to take does not wait. What is held back takes nobody else's place.
         let waiting = state.jobs.len() + if trial.is_some() { state.held_back.len() } else { 0 };
         if waiting >= self.queue.max_jobs + state.idle {
-            let waiting = self.queue.max_jobs;
-            let message = format!("the server is busy: {waiting} requests wait for a compute thread; try again later");
-            return Err(Error::new(ErrorKind::Unavailable, message));
+            return Err(self.is_busy());
         }
         state.jobs.push_back(Job { work: Box::new(work), trial });
         let watch = trial.is_some() && !std::mem::replace(&mut state.watched, true);
@@ -115,6 +113,18 @@ impl Pool {
             self.queue.lock().watched = false;
         }
         Ok(())
+    }
+
+    /// What a request is told that would be one too many to wait.
+    pub(crate) fn is_busy(&self) -> Error {
+        let waiting = self.queue.max_jobs;
+        let message = format!("the server is busy: {waiting} requests wait for a compute thread; try again later");
+        Error::new(ErrorKind::Unavailable, message)
+    }
+
+    /// How many may wait.
+    pub(crate) fn max_queued(&self) -> usize {
+        self.queue.max_jobs
     }
 
     /// How many jobs wait.

@@ -17,8 +17,10 @@ fn lease(answer: impl Fn() -> Result<Vec<Tensor>> + Send + Sync + 'static, run_t
     let definition = definition(&[], &[("y", DType::Float, None)]);
     let engine = FakeEngine::new([("serving_default".to_owned(), definition)].into(), move |_| answer());
     let fresh = Fresh::new("m", 1, Arc::new(engine));
-    let loaded = Registry::default()
-        .add(fresh, Ready { metrics: Metrics::default().version("m", 1), run_time, batcher: None, log: None });
+    let loaded = Registry::default().add(
+        fresh,
+        Ready { metrics: Metrics::default().version("m", 1), run_time, gathering: Gathering::Off, log: None },
+    );
     Lease::new(&loaded)
 }
 

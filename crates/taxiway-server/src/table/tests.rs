@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 use taxiway_engine::fake::FakeEngine;
 
 use super::*;
+use crate::batch::Gathering;
 use crate::loaded::{Fresh, Ready};
 use crate::metrics::Metrics;
 
@@ -13,7 +14,10 @@ fn registry() -> (Registry, u64, u64) {
         let engine = std::sync::Arc::new(FakeEngine::half_plus_two());
         let fresh = Fresh::new("m", version, engine);
         registry
-            .add(fresh, Ready { metrics: metrics.version("m", version), run_time: None, batcher: None, log: None })
+            .add(
+                fresh,
+                Ready { metrics: metrics.version("m", version), run_time: None, gathering: Gathering::Off, log: None },
+            )
             .id
     };
     let (one, two) = (add(1), add(2));

@@ -9,6 +9,7 @@ use taxiway_engine::fake::FakeEngine;
 use super::experiment::Unit;
 use super::unit::Key;
 use super::*;
+use crate::batch::Gathering;
 use crate::lease::Lease;
 use crate::loaded::{Fresh, Ready};
 use crate::metrics::Metrics;
@@ -21,7 +22,8 @@ fn versions() -> BTreeMap<i64, Lease> {
     let (registry, metrics) = (Registry::default(), Metrics::default());
     let lease = |version| {
         let fresh = Fresh::new("m", version, Arc::new(FakeEngine::half_plus_two()));
-        let ready = Ready { metrics: metrics.version("m", version), run_time: None, batcher: None, log: None };
+        let ready =
+            Ready { metrics: metrics.version("m", version), run_time: None, gathering: Gathering::Off, log: None };
         let id = registry.add(fresh, ready).id;
         registry.lease(id).unwrap()
     };

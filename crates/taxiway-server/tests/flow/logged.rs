@@ -9,7 +9,7 @@ use taxiway_engine::fake::{FakeEngine, definition};
 use taxiway_engine::proto::Example;
 use taxiway_engine::{DType, Tensor};
 use taxiway_server::Fresh;
-use taxiway_server::batch::BatchParams;
+use taxiway_server::batch::{BatchParams, Batching};
 use taxiway_server::proto::prediction_log::LogType;
 use taxiway_server::proto::{self, PredictionLog, input};
 use taxiway_server::request_log::LogConfig;
@@ -143,7 +143,7 @@ fn ask_both(serving: &Serving) -> proto::MultiInferenceResponse {
 
 #[test]
 fn tasks_are_one_run_and_in_batches_one_each_with_the_same_answers() {
-    let answers = [(None, 1), (Some(params()), 2)].map(|(batching, runs)| {
+    let answers = [(Batching::Off, 1), (Batching::Asked(params()), 2)].map(|(batching, runs)| {
         let serving = Serving::start(&json!({}));
         let version = serving.add_fresh(Fresh { batching, ..Fresh::new("m", 3, Arc::new(engine())) });
         serving.publish(&[&version]);
