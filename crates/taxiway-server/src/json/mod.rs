@@ -14,6 +14,7 @@ mod document;
 mod dump;
 mod exact;
 mod examples;
+mod lanes;
 mod longhand;
 mod number;
 mod predict;

@@ -3,6 +3,7 @@
 use taxiway_engine::{Element, TensorBuilder};
 
 use super::cursor::Cursor;
+use super::lanes::Stop;
 use super::number::{MOST_DIGITS, Short, TENS, all_digits, digit_count, eight_digits, nearest_float};
 
 /// The bytes that are looked at together; literals that may reach beyond take the longer way.
@@ -11,20 +12,35 @@ const WINDOW_BYTES: usize = 40;
 /// What begins lists of numbers, as far as it is looked at together.
 pub(super) type Window = [u8; WINDOW_BYTES];
 
-/// Reads elements up to the end of the list that the cursor stands in, and how many they were. `long` makes an element,
-/// and says how long it is, of the literals that are most common and longest, `convert` of most others; where neither
-/// does, `read` tries from the cursor. `None` when it fails too.
+/// How many elements are read one by one after `many` has read none, before it is tried again.
+const PATIENCE: usize = 8;
+
+/// Reads elements up to the end of the list that the cursor stands in, and how many they were. `many` reads as many as
+/// are plain. Of the others `long` makes an element, and says how long it is, of those that are most common and longest,
+/// `convert` of most others; where neither does, `read` tries from the cursor. `None` when it fails too.
 #[inline(always)]
 pub(super) fn read<T: Element>(
     cursor: &mut Cursor<'_>,
     values: &mut TensorBuilder<T>,
+    many: impl Fn(&[u8], &mut usize, &mut TensorBuilder<T>) -> Stop,
     long: impl Fn(&Window) -> Option<(T, usize)>,
     convert: impl Fn(&Short) -> Option<T>,
     read: impl Fn(&mut Cursor<'_>) -> Option<T>,
 ) -> Option<usize> {
     let before = values.len();
     let mut here = *cursor;
+    // A list of one element is not worth the preparations for many.
+    let mut patience = 1;
     loop {
+        if patience == 0 {
+            let started = here.at;
+            if many(here.text, &mut here.at, values) == Stop::End {
+                break;
+            }
+            here.space();
+            patience = if here.at == started { PATIENCE } else { 1 };
+        }
+        patience -= 1;
         let window = here.text.get(here.at..).and_then(<[u8]>::first_chunk::<WINDOW_BYTES>);
         let quick = window.and_then(|window| {
             long(window).or_else(|| {
@@ -39,10 +55,11 @@ pub(super) fn read<T: Element>(
             values.push(read(&mut here)?);
         }
         if !here.another_element().ok()? {
-            *cursor = here;
-            return Some(values.len() - before);
+            break;
         }
     }
+    *cursor = here;
+    Some(values.len() - before)
 }
 
 /// The float that begins a window, and its length, when it is one digit, a point and 16 digits or more, as languages

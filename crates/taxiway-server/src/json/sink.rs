@@ -1,11 +1,12 @@
 //! Where the elements of one tensor gather, in their own type.
 
-use taxiway_engine::{DType, Error, ErrorKind, Result, StringsBuilder, Tensor, TensorBuilder};
+use taxiway_engine::{DType, Element, Error, ErrorKind, Result, StringsBuilder, Tensor, TensorBuilder};
 
 use super::cursor::Cursor;
 use super::dump::{dump, kind};
+use super::lanes::Stop;
 use super::number::Short;
-use super::{number, rows, text};
+use super::{lanes, number, rows, text};
 
 /// The elements of one tensor so far.
 pub(super) struct Sink {
@@ -78,12 +79,15 @@ impl Sink {
     #[inline]
     pub(super) fn row(&mut self, cursor: &mut Cursor<'_>) -> Option<usize> {
         let count = match &mut self.values {
-            Values::Float(values) => rows::read(cursor, values, rows::long_float, Short::float, number::read_float),
-            Values::Double(values) => rows::read(cursor, values, |_| None, Short::double, number::read_double),
-            Values::Int32(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
+            Values::Float(values) => {
+                rows::read(cursor, values, lanes::floats, rows::long_float, Short::float, number::read_float)
+            }
+            Values::Double(values) => rows::read(cursor, values, none, |_| None, Short::double, number::read_double),
+            Values::Int32(values) => rows::read(cursor, values, many, |_| None, narrow, read_wide),
             Values::Int16(values) => rows::read(
                 cursor,
                 values,
+                none,
                 |_| None,
                 |short| narrow::<i32>(short).map(|value| value as i16),
                 |cursor| read_i32(cursor).map(|value| value as i16),
@@ -91,6 +95,7 @@ impl Sink {
             Values::Int8(values) => rows::read(
                 cursor,
                 values,
+                none,
                 |_| None,
                 |short| narrow::<i32>(short).map(|value| value as i8),
                 |cursor| read_i32(cursor).map(|value| value as i8),
@@ -98,15 +103,16 @@ impl Sink {
             Values::Uint8(values) => rows::read(
                 cursor,
                 values,
+                none,
                 |_| None,
                 |short| narrow::<i32>(short).map(|value| value as u8),
                 |cursor| read_i32(cursor).map(|value| value as u8),
             ),
-            Values::Int64(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
-            Values::Uint32(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
-            Values::Uint64(values) => rows::read(cursor, values, |_| None, narrow, read_wide),
+            Values::Int64(values) => rows::read(cursor, values, many, |_| None, narrow, read_wide),
+            Values::Uint32(values) => rows::read(cursor, values, many, |_| None, narrow, read_wide),
+            Values::Uint64(values) => rows::read(cursor, values, many, |_| None, narrow, read_wide),
             Values::Bool(values) => {
-                rows::read(cursor, values, |_| None, |_| None, |cursor| read_bool(cursor).map(u8::from))
+                rows::read(cursor, values, none, |_| None, |_| None, |cursor| read_bool(cursor).map(u8::from))
             }
             Values::Strings(_) => self.string_row(cursor),
             Values::Other => None,
@@ -211,6 +217,16 @@ impl Sink {
 
 /// What a string costs beside its bytes.
 const STRING_COST: usize = size_of::<usize>();
+
+/// Reads nothing: lists of this type are read one by one.
+fn none<T: Element>(_: &[u8], _: &mut usize, _: &mut TensorBuilder<T>) -> Stop {
+    Stop::Before
+}
+
+/// Reads integers of a type, as far as they fit it.
+fn many<T: Element + TryFrom<i32>>(text: &[u8], at: &mut usize, values: &mut TensorBuilder<T>) -> Stop {
+    lanes::integers(text, at, values, |value| T::try_from(value).ok())
+}
 
 /// An integer literal as one of a type that it fits.
 #[inline(always)]

@@ -3,6 +3,7 @@
 mod answers;
 mod examples;
 mod hostile;
+mod lanes;
 mod properties;
 mod requests;
 mod syntax;
