@@ -87,17 +87,23 @@ fn judged(
     }
 }
 
-/// That every input takes any number of rows, as far as the signature says.
+/// That every input takes any number of rows, and rows of one shape only: those of another would not have been tried.
 fn takes_rows(signature: &Signature) -> Result<(), String> {
     let is_open = |shape: &Option<Vec<Option<usize>>>| match shape {
         Some(extents) => extents.first() == Some(&None),
         None => true, // only running it shows
+    };
+    let has_one_shape = |shape: &Option<Vec<Option<usize>>>| {
+        shape.as_ref().is_some_and(|extents| extents.iter().skip(1).all(Option::is_some))
     };
     if signature.inputs.is_empty() {
         return Err("it has no input".to_owned());
     }
     if let Some(port) = signature.inputs.iter().find(|port| !is_open(&port.shape.0)) {
         return Err(format!("its input \"{}\" does not take any number of rows", port.name));
+    }
+    if let Some(port) = signature.inputs.iter().find(|port| !has_one_shape(&port.shape.0)) {
+        return Err(format!("rows of its input \"{}\" may have any shape, and one cannot be tried for all", port.name));
     }
     let is_fixed = |shape: &Option<Vec<Option<usize>>>| shape.is_some() && !is_open(shape);
     match signature.outputs.iter().find(|port| is_fixed(&port.shape.0)) {

@@ -219,3 +219,18 @@ fn a_quick_model_is_measured_within_the_budget() {
     found(&engine(Cost(20, 1), each), &[request(&[[1.0, 0.25]])]);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
+
+#[test]
+fn rows_whose_shape_is_open_are_not_gathered() {
+    for shape in [Some(&[-1, -1][..]), None] {
+        let definition = definition(&[("x", DType::Float, shape)], &[("y", DType::Float, Some(&[-1]))]);
+        let engine = FakeEngine::new([("serving_default".to_owned(), definition)].into(), |call| {
+            let values = call.inputs[0].values::<f32>().unwrap();
+            let answers: Vec<f32> = values.chunks(2).map(|row| 3.0 * row[0] - row[1]).collect();
+            Ok(vec![Tensor::from_values([answers.len()], &answers)?])
+        });
+        let (pays, evidence) = found(&engine, &[request(&[[1.0, 0.25]])]);
+        assert!(pays.is_none());
+        assert_eq!(evidence["why"], "rows of its input \"x\" may have any shape, and one cannot be tried for all");
+    }
+}
