@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from taxiway.settings import Batching
+from taxiway.settings import AUTO_BATCHED, Batching
 
 __all__ = ["Candidate", "engines_and_batching", "threads"]
 
@@ -50,16 +50,16 @@ class Candidate:
 
     def all_model(self) -> dict[str, Any]:
         """What is tried of ``[models.NAME]``, defaults included."""
-        if self.batching == _OFF:
-            return {"engine": self.engine, "batching": "off"}
+        if self.batching in (_OFF, AUTO_BATCHED):
+            return {"engine": self.engine, "batching": self.batching_text}
         changed = {name: value for name, value in asdict(self.batching).items() if value != getattr(_OFF, name)}
         return {"engine": self.engine, "batching": changed}
 
     @property
     def batching_text(self) -> str:
-        """For people: ``off``, ``32 rows``, ``32 rows, 1 ms``."""
-        if self.batching == _OFF:
-            return "off"
+        """For people: ``off``, ``auto``, ``32 rows``, ``32 rows, 1 ms``."""
+        if self.batching in (_OFF, AUTO_BATCHED):
+            return "off" if self.batching == _OFF else "auto"
         waited = self.batching.batch_timeout_micros
         return f"{self.batching.max_batch_size} rows" + (f", {waited / 1000:g} ms" if waited else "")
 
@@ -84,7 +84,8 @@ def engines_and_batching(engines: Sequence[str], takes_rows: bool) -> list[Candi
     plain = [Candidate(engine) for engine in engines]
     if not takes_rows:
         return plain
-    kinds = [Batching(max_batch_size=rows, batch_timeout_micros=micros) for rows, micros in _BATCHES]
+    sized = [Batching(max_batch_size=rows, batch_timeout_micros=micros) for rows, micros in _BATCHES]
+    kinds = [AUTO_BATCHED, *sized]
     return [*plain, *(replace(one, batching=kind) for one in plain for kind in kinds)]
 
 

@@ -31,7 +31,8 @@ def test_every_engine_is_tried_with_every_batching_the_plain_ones_first() -> Non
     assert [one.title for one in found[:2]] == [
         "tensorflow, batching off, threads default", "litert, batching off, threads default",
     ]  # fmt: skip
-    assert len(found) == len({one.title for one in found}) == 10
+    assert len(found) == len({one.title for one in found}) == 12
+    assert found[2].all_model() == {"engine": "tensorflow", "batching": "auto"}
     assert engines_and_batching(["litert"], False) == [Candidate("litert")]
 
 

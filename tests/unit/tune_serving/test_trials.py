@@ -76,8 +76,8 @@ def test_threads_are_tried_on_the_best_and_the_best_few_again_in_turns(
     world = World(lambda one: 100 + one.batching.max_batch_size + 50 * (one.io_threads == 1) - 20 * one.compute_threads)
     trials = search(world, monkeypatch, tmp_path)
     tried = [one.candidate for one in trials.done]
-    assert [one.threads_text for one in tried[:5]] == ["default"] * 5
-    assert {one.batching.max_batch_size for one in tried[5:]} == {128} and len(tried) == 10
+    assert [one.threads_text for one in tried[:6]] == ["default"] * 6
+    assert {one.batching.max_batch_size for one in tried[6:]} == {128} and len(tried) == 11
     finals = [title for title, running in world.measured if running > 1]
     assert len(finals) == 16 and finals[:4] == finals[7:3:-1] == finals[8:12]
     best = choose(trials.done, Options().target).best
@@ -87,7 +87,7 @@ def test_threads_are_tried_on_the_best_and_the_best_few_again_in_turns(
 
 def test_when_the_time_is_up_no_new_candidate_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     trials = search(World(lambda _: 100), monkeypatch, tmp_path, budget_seconds=1.0, concurrency=(1,))
-    assert 1 < len(trials.done) < 10 and len(trials.done) + trials.skipped == 10
+    assert 1 < len(trials.done) < 11 and len(trials.done) + trials.skipped == 11
 
 
 def test_engines_that_fail_or_answer_otherwise_are_told_and_not_measured(
