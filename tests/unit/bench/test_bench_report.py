@@ -53,7 +53,7 @@ def test_page_gives_ratios_at_each_concurrency(document: dict[str, Any]) -> None
 def test_limits_compare_with_both_floors(document: dict[str, Any]) -> None:
     text = "\n".join(report.limits(document["scenarios"][0]))
     # 1 ÷ (100 µs + 50 µs) = 6,667 a second allowed, 6,000 reached; (150 - 100) ÷ 50 = 1.
-    assert "allow 6,667 requests/s; Taxiway reaches 0.90" in text
+    assert "allow 6,667 requests/s, a run for each; Taxiway reaches 0.90" in text
     assert "is 1.00 times" in text
 
 
@@ -106,3 +106,7 @@ def test_parts_of_several_runs_are_put_together_and_the_newest_counts(tmp_path: 
 
 def test_the_summary_compares_the_best_of_each(document: dict[str, Any]) -> None:
     assert "| a <digit>, 16 connections | 6,000 | 4.5 ms | Rival 12.0 |" in report.summary(document)
+    scenario = document["scenarios"][0]
+    scenario["participants"].insert(1, _participant("taxiway-auto", (5000, 9000)))
+    assert "| a <digit>, 16 connections | 9,000 | 4.5 ms | Rival 18.0 |" in report.summary(document)
+    assert "reaches 0.90 of that. With batching auto, which shares runs, it reaches 1.35." in report.page(document)
