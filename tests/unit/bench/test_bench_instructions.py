@@ -15,8 +15,8 @@ def test_a_count_near_what_is_held_is_right(counted: int) -> None:
 
 
 def test_more_instructions_are_a_problem_with_both_numbers_and_what_to_do() -> None:
-    assert instructions.problem("encode", 10_510, 10_000) == (
-        "encode: 10,510 instructions, +5.1% against 10,000 in bench/instructions.toml. "
+    assert instructions.problem("encode", 11_010, 10_000) == (
+        "encode: 11,010 instructions, +10.1% against 10,000 in bench/instructions.toml. "
         "Find what costs them; if it is worth that, raise the number and say why in the commit."
     )
 
