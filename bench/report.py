@@ -220,10 +220,15 @@ def summary(document: Mapping[str, Any]) -> list[str]:
     for scenario in document["scenarios"]:
         ours = [one for one in scenario["participants"] if one["name"] in OURS]
         others = [one for one in scenario["participants"] if one not in ours]
-        best = max((entry for one in ours for entry in one["loads"]), key=_rate)
-        ratios = [f"{one['title']} {_rate(best) / max(map(_rate, one['loads'])):.1f}" for one in others]
+        loads = [(one["title"], load) for one in ours for load in one["loads"]]
+        setting, best = max(loads, key=lambda of: _rate(of[1]))
+        ratios = [
+            f"{one['title'].removeprefix('TensorFlow, ')} {_rate(best) / max(map(_rate, one['loads'])):.1f}"
+            for one in others
+        ]
+        what = ", ".join([scenario["title"], *setting.split(", ")[1:]])
         lines.append(
-            f"| {scenario['title']}, {best['connections']} connections | {_rate(best):,.0f} | "
+            f"| {what}, {best['connections']} connections | {_rate(best):,.0f} | "
             f"{best['p99_us'] / 1000:.1f} ms | {', '.join(ratios)} |"
         )
     return lines

@@ -107,6 +107,6 @@ def test_parts_of_several_runs_are_put_together_and_the_newest_counts(tmp_path: 
 def test_the_summary_compares_the_best_of_each(document: dict[str, Any]) -> None:
     assert "| a <digit>, 16 connections | 6,000 | 4.5 ms | Rival 12.0 |" in report.summary(document)
     scenario = document["scenarios"][0]
-    scenario["participants"].insert(1, _participant("taxiway-auto", (5000, 9000)))
-    assert "| a <digit>, 16 connections | 9,000 | 4.5 ms | Rival 18.0 |" in report.summary(document)
+    scenario["participants"].insert(1, _participant("taxiway-auto", (5000, 9000)) | {"title": "Taxiway, batching auto"})
+    assert "| a <digit>, batching auto, 16 connections | 9,000 | 4.5 ms | Rival 18.0 |" in report.summary(document)
     assert "reaches 0.90 of that. With batching auto, which shares runs, it reaches 1.35." in report.page(document)
