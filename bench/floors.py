@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from bench import cases
+from bench import cases, crates
 from bench.load import Target, framed, pinned
 from bench.models import Built
-from bench.participants import ROOT
 from bench.process import SERVER_CORE
+from bench.report import BARE
 from taxiway.wire import message
 
 STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -30,10 +29,8 @@ def engine(built: Built, rows: int, seconds: float, name: str = "tensorflow") ->
     Raises:
         subprocess.CalledProcessError: it did not build or did not run.
     """
-    build = ["cargo", "build", "--release", "--quiet", "-p", "taxiway-runtimes", "--example", "floor"]
-    subprocess.run(build, cwd=ROOT, check=True, stdout=sys.stderr)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    argv = [str(target / "release" / "examples" / "floor"), "--engine", name, str(built.version)]
+    program = crates.built(["-p", "taxiway-runtimes", "--example", "floor"], "examples/floor")
+    argv = [str(program), "--engine", name, str(built.version)]
     argv += ["--rows", str(rows), "--seconds", f"{seconds:g}"]
     environment = {**os.environ, "TAXIWAY_SITE_PACKAGES": sysconfig.get_path("platlib"), "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = pinned(argv, SERVER_CORE)
@@ -45,19 +42,19 @@ def engine(built: Built, rows: int, seconds: float, name: str = "tensorflow") ->
 
 
 def transport(built: Built, request: Target, address: str, scratch: Path) -> dict[str, Target]:
-    """Requests to a running Taxiway that run no model, both for the status of the model.
+    """Requests to a running Taxiway that run no model, by the names of their loads in the document.
 
-    ``same_bytes`` brings as many bytes as the scenario's request, in the same form, and they are read to their end:
+    ``transport`` asks for the model's status and brings as many bytes as the scenario's request, read to their end:
     over gRPC a field that the message does not know, which protobuf steps over; over REST a body that the route has no
-    use for. ``no_bytes`` brings nothing.
+    use for. :data:`bench.report.BARE` brings nothing.
     """
     if request.protocol == "rest":
         url = f"http://{address}/v1/models/{built.name}"
-        return {"same_bytes": Target(url, "rest", request.body, method="GET"), "no_bytes": _healthz(address)}
+        return {"transport": Target(url, "rest", request.body, method="GET"), BARE: _healthz(address)}
     assert request.body is not None
     return {
-        "same_bytes": _status(built, address, scratch / "status.grpc", request.body.stat().st_size),
-        "no_bytes": _status(built, address, scratch / "status-bare.grpc", 0),
+        "transport": _status(built, address, scratch / "status.grpc", request.body.stat().st_size),
+        BARE: _status(built, address, scratch / "status-bare.grpc", 0),
     }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import crates
 from bench.participants import ROOT
 
 if sys.version_info >= (3, 11):
@@ -62,8 +62,7 @@ def build() -> Path:
         subprocess.CalledProcessError: it did not build.
     """
     packages = ["-p", "taxiway-count", "-p", "taxiway-python"]
-    _run(["cargo", "build", "--locked", "--release", "--quiet", *packages, "--bin", "taxiway-count"])
-    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "taxiway-count"
+    return crates.built([*packages, "--bin", "taxiway-count"], "taxiway-count")
 
 
 def count(program: Path, name: str) -> int:

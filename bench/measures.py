@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import taxiway
-from bench import cases, load, models, participants, process, startup, windows
+from bench import cases, crates, load, models, participants, process, startup, windows
 from bench.participants import OURS, ROOT
 
 _MODEL = "digits-mlp"
@@ -125,14 +125,10 @@ def _swapping(version: Path, store: Path) -> Iterator[None]:
 
 def decoding(build: Path) -> dict[str, Any]:
     """The time to make a tensor of 784 numbers in JSON, as a part of that of orjson and numpy; the worst of several."""
-    subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "-p", "taxiway-server", "--example", "json_speed"],
-        cwd=ROOT, check=True, stdout=sys.stderr,
-    )  # fmt: skip
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    program = crates.built(["-p", "taxiway-server", "--example", "json_speed"], "examples/json_speed")
     python = participants.ensure_environment("tensorflow", build / "venvs") / "bin" / "python"
     script = ROOT / "crates" / "taxiway-server" / "examples" / "json_speed.py"
-    argv = [str(python), str(script), str(target / "release" / "examples" / "json_speed")]
+    argv = [str(python), str(script), str(program)]
     printed = subprocess.run(
         load.pinned(argv, process.SERVER_CORE), check=True, capture_output=True, text=True, timeout=300
     )

@@ -7,15 +7,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import participants
 from taxiway.load.svg import Bar, bars
 
 RESULTS = Path(__file__).parent / "results"
 
 # Our own server with each setting that is measured; the faster is held to peers and floors.
-OURS = ("taxiway", "taxiway-auto")
+OURS = (participants.OURS, "taxiway-auto")
 
 # The floor of requests that run no model and bring nothing; beside "transport", whose bring the scenario's bytes.
 BARE = "transport_no_bytes"
+
+# What the loads without a model are called, in samples.json and in the report.
+FLOORS = {
+    "transport": ("no model", "no model, as many bytes"),
+    BARE: ("no model, no bytes", "no model, no bytes"),
+}
 
 
 def write(document: dict[str, Any], folder: Path = RESULTS) -> None:
@@ -187,10 +194,7 @@ def limits(scenario: dict[str, Any]) -> list[str]:
 def bare(scenario: Mapping[str, Any]) -> list[tuple[str, str, list[dict[str, Any]]]]:
     """The loads of our own server without a model: the name in samples.json, what the report calls it, the loads."""
     floors = scenario["floors"]
-    found = [("no model", "no model, as many bytes", floors["transport"])]
-    if BARE in floors:
-        found.append(("no model, no bytes", "no model, no bytes", floors[BARE]))
-    return found
+    return [(*names, floors[key]) for key, names in FLOORS.items() if key in floors]
 
 
 def allowed(scenario: Mapping[str, Any], floor: str = "transport") -> float:

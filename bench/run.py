@@ -13,9 +13,6 @@ from bench.participants import OURS, Participant
 from bench.scenario import Scenario
 from taxiway.wire.saved_model import LITERT_FILE
 
-# Under which name the document keeps a transport floor.
-FLOORS = {"same_bytes": "transport", "no_bytes": report.BARE}
-
 # What ``taxiway serve`` prints of a version that it serves.
 _ENGINE = re.compile(r": version \d+ \((\w+), loaded")
 
@@ -109,9 +106,8 @@ class _Session:
 
     def _floors(self, targets: dict[str, load.Target]) -> dict[str, Any]:
         """What our own server makes of requests that run no model."""
-        words = {"same_bytes": "no model", "no_bytes": "no model, no bytes"}
         return {
-            FLOORS[key]: [self._load(target, count, f", {words[key]}") for count in self.scenario.connections]
+            key: [self._load(target, count, f", {report.FLOORS[key][0]}") for count in self.scenario.connections]
             for key, target in targets.items()
         }
 

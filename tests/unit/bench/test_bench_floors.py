@@ -8,6 +8,7 @@ import pytest
 
 from bench import floors, models
 from bench.load import Target
+from bench.report import BARE
 from taxiway.wire import message
 
 
@@ -31,6 +32,6 @@ def test_the_rest_floor_asks_for_the_status_with_the_requests_own_body(tmp_path:
     built = models.Built.__new__(models.Built)
     object.__setattr__(built, "name", "digits")
     found = floors.transport(built, Target("http://h:1/v1/models/digits:predict", "rest", body), "h:1", tmp_path)
-    same = found["same_bytes"]
+    same = found["transport"]
     assert (same.url, same.method, same.body) == ("http://h:1/v1/models/digits", "GET", body)
-    assert found["no_bytes"].body is None and found["no_bytes"].method == "GET"
+    assert found[BARE].body is None and found[BARE].method == "GET"
