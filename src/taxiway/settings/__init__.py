@@ -5,6 +5,8 @@ from __future__ import annotations
 from taxiway.settings.read import read_settings
 from taxiway.settings.table import (
     AUTO_BATCHED,
+    BATCHING_WORDS,
+    NOT_BATCHED,
     SECTIONS,
     Batching,
     ModelSettings,
@@ -18,6 +20,8 @@ from taxiway.settings.table import (
 
 __all__ = [
     "AUTO_BATCHED",
+    "BATCHING_WORDS",
+    "NOT_BATCHED",
     "SECTIONS",
     "Batching",
     "ModelSettings",

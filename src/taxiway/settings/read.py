@@ -13,9 +13,8 @@ from typing import Any
 from taxiway.errors import InvalidArgument, NotFound
 from taxiway.settings.table import (
     AT_ONCE,
-    AUTO_BATCHED,
+    BATCHING_WORDS,
     LATEST,
-    NOT_BATCHED,
     Batching,
     ModelSettings,
     Policy,
@@ -195,8 +194,8 @@ def _policy(value: Any) -> Policy | None:
 def _batching(value: Any) -> Batching | None:
     if isinstance(value, Batching):
         return value
-    if value in ("off", "auto"):
-        return AUTO_BATCHED if value == "auto" else NOT_BATCHED
+    if isinstance(value, str):
+        return BATCHING_WORDS.get(value)
     known = {field.name for field in dataclasses.fields(Batching)} - {"auto"}
     if not isinstance(value, dict) or not set(value) <= known:
         return None

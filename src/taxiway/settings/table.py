@@ -87,6 +87,7 @@ class Batching:
 
 NOT_BATCHED = Batching()
 AUTO_BATCHED = Batching(auto=True)
+BATCHING_WORDS = {"off": NOT_BATCHED, "auto": AUTO_BATCHED}
 
 
 @dataclass(frozen=True)

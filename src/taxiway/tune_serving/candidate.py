@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from taxiway.settings import AUTO_BATCHED, Batching
+from taxiway.settings import AUTO_BATCHED, BATCHING_WORDS, NOT_BATCHED, Batching
 
 __all__ = ["Candidate", "engines_and_batching", "threads"]
 
-_OFF = Batching()
+_WORDS = {batching: word for word, batching in BATCHING_WORDS.items()}
 # Rows, and microseconds to wait for them.
 _BATCHES = ((8, 0), (32, 0), (32, 1_000), (128, 2_000))
 
@@ -26,7 +26,7 @@ class Candidate:
     """
 
     engine: str
-    batching: Batching = _OFF
+    batching: Batching = NOT_BATCHED
     io_threads: int = 0
     compute_threads: int = 0
     intra_op_threads: int = 0
@@ -50,16 +50,16 @@ class Candidate:
 
     def all_model(self) -> dict[str, Any]:
         """What is tried of ``[models.NAME]``, defaults included."""
-        if self.batching in (_OFF, AUTO_BATCHED):
-            return {"engine": self.engine, "batching": self.batching_text}
-        changed = {name: value for name, value in asdict(self.batching).items() if value != getattr(_OFF, name)}
+        if word := _WORDS.get(self.batching):
+            return {"engine": self.engine, "batching": word}
+        changed = {name: value for name, value in asdict(self.batching).items() if value != getattr(NOT_BATCHED, name)}
         return {"engine": self.engine, "batching": changed}
 
     @property
     def batching_text(self) -> str:
         """For people: ``off``, ``auto``, ``32 rows``, ``32 rows, 1 ms``."""
-        if self.batching in (_OFF, AUTO_BATCHED):
-            return "off" if self.batching == _OFF else "auto"
+        if word := _WORDS.get(self.batching):
+            return word
         waited = self.batching.batch_timeout_micros
         return f"{self.batching.max_batch_size} rows" + (f", {waited / 1000:g} ms" if waited else "")
 
