@@ -188,21 +188,17 @@ impl Server {
         fresh.engine = Arc::new(Counted { engine: fresh.engine, graphs });
         let (load_time, choice) = (fresh.load_time, std::mem::take(&mut fresh.choice));
         let metrics = self.core.metrics.version(&fresh.name, fresh.version);
-        let asked = match &fresh.batching {
-            Batching::Asked(params) => Some(self.asked(&fresh, params, &metrics)?),
+        let batcher = match &fresh.batching {
+            Batching::Asked(params) => Some(self.batcher(&fresh, params, &metrics)?),
             Batching::Off | Batching::Auto => None,
         };
-        let batcher = match &asked {
-            Some(Gathering::Asked(batcher)) => Some(batcher),
-            _ => None,
-        };
-        let warmed = self.warmed(&fresh, batcher, directory, options)?;
+        let warmed = self.warmed(&fresh, batcher.as_ref(), directory, options)?;
         let Gathers { signatures, evidence } = match fresh.batching {
             // Warm by now: what is measured is how it will serve.
             Batching::Auto => gathers(bare.as_ref(), directory, options.max_tensor_bytes),
             Batching::Off | Batching::Asked(_) => Gathers::default(),
         };
-        let gathering = asked.unwrap_or_else(|| self.found(&signatures, &metrics));
+        let gathering = batcher.map_or_else(|| self.found(&signatures, &metrics), Gathering::Asked);
         let log = fresh.request_log.clone().map(|config| self.request_log(config)).transpose()?;
         let ready = Ready { metrics, run_time: warmed.run_time, gathering, log };
         let loaded = self.core.registry.add(fresh, ready);

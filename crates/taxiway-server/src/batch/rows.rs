@@ -26,7 +26,7 @@ pub(crate) fn count(inputs: &[Tensor]) -> Result<usize> {
 ///
 /// # Errors
 /// `InvalidArgument` when the tensor is a scalar or does not have these rows.
-pub(crate) fn slice(tensor: &Tensor, start: usize, rows: usize) -> Result<Tensor> {
+fn slice(tensor: &Tensor, start: usize, rows: usize) -> Result<Tensor> {
     let total = tensor.shape().first().copied().unwrap_or(0);
     if start + rows > total {
         return Err(Error::invalid(format!("rows {start} to {} of a tensor with {total}", start + rows)));
@@ -41,6 +41,14 @@ pub(crate) fn slice(tensor: &Tensor, start: usize, rows: usize) -> Result<Tensor
         }
         None => Tensor::from_strings(&shape, strings_of(tensor, start * width, rows * width)),
     }
+}
+
+/// Rows `start .. start + rows` of several tensors.
+///
+/// # Errors
+/// As [`slice`].
+pub(crate) fn slices(tensors: &[Tensor], start: usize, rows: usize) -> Result<Vec<Tensor>> {
+    tensors.iter().map(|tensor| slice(tensor, start, rows)).collect()
 }
 
 /// One tensor of the rows of all, filled up to `padded` rows with copies of the last tensor's first row.

@@ -68,7 +68,7 @@ impl Task {
         if cuts.len() <= 1 {
             return vec![self];
         }
-        let cut = |&(start, rows): &(usize, usize)| self.inputs.iter().map(|i| rows::slice(i, start, rows)).collect();
+        let cut = |&(start, rows): &(usize, usize)| rows::slices(&self.inputs, start, rows);
         let inputs: Vec<Vec<Tensor>> = match cuts.iter().map(cut).collect::<Result<_>>() {
             Ok(inputs) => inputs,
             Err(error) => {

@@ -12,19 +12,19 @@ use crate::metrics::VersionMetrics;
 
 impl Server {
     /// Queues with these parameters. Their threads start with the first such version.
-    pub(super) fn asked(
+    pub(super) fn batcher(
         &self,
         fresh: &Fresh,
         params: &BatchParams,
         metrics: &Arc<VersionMetrics>,
-    ) -> Result<Gathering> {
+    ) -> Result<Batcher> {
         let mut threads = self.batch_threads.lock().unwrap_or_else(PoisonError::into_inner);
         let threads = match threads.as_ref() {
             Some(threads) => Arc::clone(threads),
             None => Arc::clone(threads.insert(Arc::new(BatchThreads::start(self.config.batch_threads())?))),
         };
         let engine = Arc::clone(&fresh.engine);
-        Batcher::new(threads, engine, params.clone(), self.observer(metrics)).map(Gathering::Asked)
+        Batcher::new(threads, engine, params.clone(), self.observer(metrics))
     }
 
     /// Batches of the signatures for which they pay.

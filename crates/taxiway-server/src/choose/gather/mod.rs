@@ -223,8 +223,7 @@ impl Alone<'_> {
             return Err(format!("a batch of {size} rows is not answered with as many"));
         }
         for (at, &row) in order.iter().enumerate() {
-            let own: Result<Vec<Tensor>> = tensors.iter().map(|tensor| batch::slice(tensor, at, 1)).collect();
-            let own = own.map_err(|error| error.to_string())?;
+            let own = batch::slices(&tensors, at, 1).map_err(|error| error.to_string())?;
             answers.compare(row, &own, &format!("a row among {size} is"))?;
         }
         Ok(())

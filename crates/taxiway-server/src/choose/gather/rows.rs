@@ -28,8 +28,7 @@ pub(super) fn rows_of(requests: &[Vec<Tensor>]) -> Result<Rows, String> {
     for request in requests {
         let count = batch::count(request).map_err(|_| "its requests are not made of rows".to_owned())?;
         for at in 0..count.min(MOST) {
-            let row = request.iter().map(|tensor| batch::slice(tensor, at, 1)).collect::<Result<Row, _>>();
-            add(&mut all, row.map_err(|error| error.to_string())?);
+            add(&mut all, batch::slices(request, at, 1).map_err(|error| error.to_string())?);
         }
     }
     let Some(first) = all.first().cloned() else { return Err("its requests have no rows".to_owned()) };
