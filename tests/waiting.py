@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
+import random
 import socket
 import threading
 import time
@@ -16,11 +20,22 @@ __all__ = ["PATIENCE_SECONDS", "Crowd", "eventually", "free_port"]
 PATIENCE_SECONDS = 60
 
 
+# Below the range that Linux gives to sockets which ask for none: a port from there may be someone else's in the second
+# that a server takes to start. Each worker of pytest has its own part; a start by chance keeps two suites apart.
+_LOWEST, _HIGHEST, _WORKERS = 20_000, 32_000, 8
+_PART = (_HIGHEST - _LOWEST) // _WORKERS
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+_ports = itertools.count(random.SystemRandom().randrange(_PART))
+
+
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port of the loopback address that nobody listens on, and that this process was not given before."""
+    for number in itertools.islice(_ports, _PART):
+        port = _LOWEST + _WORKER * _PART + number % _PART
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def eventually(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:

@@ -49,7 +49,7 @@ def test_what_vanishes_is_unloaded(models: Path, tmp_path: Path, start: Callable
     policy = "model_version_policy { latest { num_versions: 2 } }"
     config = models_config(tmp_path / "models.config", half=f'"{base}" {policy}')
     server = start(f"--model_config_file={config}")
-    assert server.states("half") == {3: "AVAILABLE", 2: "AVAILABLE"}
+    eventually(lambda: server.states("half") == {3: "AVAILABLE", 2: "AVAILABLE"})
     shutil.rmtree(base / "3")
     eventually(lambda: server.states("half") == {3: "END", 2: "AVAILABLE", 1: "AVAILABLE"})
     assert server.predicted("half", 2.0) == [3.0]

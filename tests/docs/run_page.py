@@ -13,7 +13,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.docs.blocks import Block, blocks, commands
+from tests.waiting import free_port
 
 READY_SECONDS = 60
 COMMAND_SECONDS = 120
@@ -72,7 +72,7 @@ class Console:
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
-        self._rest, self._grpc = free_ports()
+        self._rest, self._grpc = rest_port(), free_port()
         self._environment = {
             **os.environ,
             "TAXIWAY_SERVER": f"http://127.0.0.1:{self._rest}",
@@ -130,17 +130,12 @@ class Console:
             self._server = None
 
 
-def free_ports() -> tuple[int, int]:
-    """A port for REST, whose next one, the admin API's, is free too; and one for gRPC."""
+def rest_port() -> int:
+    """A free port for REST, whose next one, the admin API's, is free too."""
     while True:
-        with socket.socket() as rest, socket.socket() as admin, socket.socket() as grpc:
-            rest.bind(("127.0.0.1", 0))
-            try:
-                admin.bind(("127.0.0.1", rest.getsockname()[1] + 1))
-            except (OSError, OverflowError):
-                continue
-            grpc.bind(("127.0.0.1", 0))
-            return rest.getsockname()[1], grpc.getsockname()[1]
+        rest = free_port()
+        if free_port() == rest + 1:
+            return rest
 
 
 def run_block(block: Block, names: dict[str, Any], console: Console) -> None:

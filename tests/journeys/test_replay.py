@@ -106,6 +106,8 @@ def test_a_request_that_says_so_is_kept_out_of_the_recording(exported: Path, tmp
             request = urllib.request.Request(f"{server.url}/v1/models/half:predict", b'{"instances": [0]}', about)
             with urllib.request.urlopen(request, timeout=30) as answer:
                 assert answer.status == 200
+    # Stopping completes the file, although the server is still held here and its versions with it.
+    assert [file.name[0] for file in (state / "recordings" / "half").iterdir()] == ["h"]
     there = list(Recording(state / "recordings" / "half"))
     assert len(there) == 2
     with taxiway.serve(base, state=str(state), record_rate=1.0, quiet_seconds=0.0, **socket) as server:

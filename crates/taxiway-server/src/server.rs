@@ -330,7 +330,8 @@ impl Server {
             let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
             logs.values().filter_map(Weak::upgrade).collect()
         };
-        logs.iter().for_each(|log| log.flush());
+        // Whoever still holds a version must not keep its file half named.
+        logs.iter().for_each(|log| log.complete());
         finished
     }
 }

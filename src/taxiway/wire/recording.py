@@ -68,11 +68,20 @@ class Recording:
                 continue  # It was the oldest of a running server, and a new one took its place.
 
     def _records(self, file: Path) -> Iterator[Recorded]:
+        # Its name once it is complete, which it may have got since the directory was listed.
+        complete = file.with_name(file.name.lstrip("."))
+        try:
+            yield from self._read(file, complete.name)
+        except FileNotFoundError:
+            if complete == file:
+                raise
+            yield from self._read(complete, complete.name)
+
+    def _read(self, file: Path, name: str) -> Iterator[Recorded]:
         for number, data in enumerate(read_records(file)):
             log = messages.PredictionLog.FromString(data)
             kind = log.WhichOneof("log_type")
             if kind is None:
                 self.skipped += 1
                 continue
-            # By the name that the file has once it is complete.
-            yield Recorded(file.name.lstrip("."), number, kind, getattr(log, kind).request)
+            yield Recorded(name, number, kind, getattr(log, kind).request)

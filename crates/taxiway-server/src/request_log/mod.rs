@@ -20,8 +20,8 @@ pub(crate) mod record;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -81,12 +81,12 @@ impl Sampled<'_> {
     }
 }
 
-/// A running log. Dropping it writes what is queued and completes the file.
+/// A running log. Dropping it completes it.
 #[derive(Debug)]
 pub struct RequestLog {
     sampling_rate: f64,
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl RequestLog {
             .name("request-log".to_owned())
             .spawn(move || write(&of_writer, Files::new(config)))
             .map_err(|error| Error::new(ErrorKind::ResourceExhausted, format!("no thread to log requests: {error}")))?;
-        Ok(RequestLog { sampling_rate, shared, writer: Some(writer) })
+        Ok(RequestLog { sampling_rate, shared, writer: Mutex::new(Some(writer)) })
     }
 
     /// Whether a request is in the sample. It is asked before the request is run, as only then it need be kept.
@@ -136,8 +136,17 @@ impl RequestLog {
     }
 
     /// Waits until everything offered so far is in a file, or lost to the disk.
-    pub fn flush(&self) {
+    #[cfg(test)]
+    pub(crate) fn flush(&self) {
         self.shared.queue.wait_until_idle();
+    }
+
+    /// Writes what is queued, completes the file and ends: records that come after it are dropped.
+    pub fn complete(&self) {
+        self.shared.queue.close();
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // A writer that panicked has nothing more to write.
+        let _ = writer.take().map(JoinHandle::join);
     }
 
     /// What became of the records.
@@ -150,9 +159,7 @@ impl RequestLog {
 
 impl Drop for RequestLog {
     fn drop(&mut self) {
-        self.shared.queue.close();
-        // A writer that panicked has nothing more to write.
-        let _ = self.writer.take().map(JoinHandle::join);
+        self.complete();
     }
 }
 

@@ -101,6 +101,21 @@ fn the_current_file_has_a_dot_and_is_whole_and_dropping_the_log_completes_it() {
 }
 
 #[test]
+fn a_completed_log_takes_no_more_whoever_holds_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Clock::new().log(config(directory.path()));
+    offer(&log, || record("one"));
+    log.complete();
+    let complete = "digits-20261125T092640-000.tfrecord";
+    assert_eq!(listed(directory.path()), [complete]);
+    offer(&log, || panic!("there is no room for it"));
+    log.complete();
+    log.flush();
+    assert_eq!(models(directory.path(), complete), ["one"]);
+    assert_eq!((log.counts().logged, log.counts().dropped), (1, 1));
+}
+
+#[test]
 fn what_is_not_in_the_sample_is_not_made() {
     let directory = tempfile::tempdir().unwrap();
     let log = Clock::new().log(LogConfig { sampling_rate: 0.25, ..config(directory.path()) });
