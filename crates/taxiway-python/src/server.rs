@@ -5,10 +5,10 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use taxiway_engine::{Error, ErrorKind, Result};
-use taxiway_runtimes::LoadSpec;
+use taxiway_runtimes::{Candidates, LoadSpec, Threads, candidates};
 use taxiway_server::batch::Batching;
 use taxiway_server::request_log::LogConfig;
-use taxiway_server::{Choice, Contenders, Fresh, WarmUpOptions, choose};
+use taxiway_server::{Choice, Contenders, Fresh, Priority, WarmUpOptions, choose};
 
 use crate::errors::{lowered, raise, read, seconds};
 use crate::loaded::LoadedVersion;
@@ -86,9 +86,23 @@ fn reload(handler: &Py<PyAny>, request: &[u8]) -> Result<Vec<u8>> {
     answer.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the interpreter is ending")))
 }
 
+/// What may run a version. Threads that a runtime begins for requests get the caller's priority all the same.
+fn opened(spec: &LoadSpec, priority: Priority) -> Result<Candidates> {
+    if priority == Priority::Low
+        && let Some(found) = priority.run(|| candidates(spec, Threads::None))?
+    {
+        return Ok(found);
+    }
+    candidates(spec, Threads::Any)?.ok_or_else(|| Error::internal("a load that may begin any thread was not done"))
+}
+
 /// The engine that runs a version, and why; found out where that is open.
-fn chosen(spec: &LoadSpec, batch_rows: Option<usize>, max_tensor_bytes: usize) -> Result<Choice> {
-    let candidates = taxiway_runtimes::candidates(spec)?;
+fn chosen(
+    spec: &LoadSpec,
+    candidates: Candidates,
+    batch_rows: Option<usize>,
+    max_tensor_bytes: usize,
+) -> Result<Choice> {
     let mut choice = match candidates.litert {
         Some(second) => {
             let first = candidates.engine;
@@ -117,7 +131,9 @@ fn load(
         Batching::Asked(params) => Some(params.max_batch_size),
         Batching::Off | Batching::Auto => None,
     };
-    let opened = chosen(spec, rows, server.max_tensor_bytes());
+    let priority = server.load_priority();
+    let opened = opened(spec, priority)
+        .and_then(|candidates| priority.run(|| chosen(spec, candidates, rows, server.max_tensor_bytes())));
     let Choice { engine, evidence: choice } = opened.inspect_err(|_| server.count_failed_load(&spec.path))?;
     let fresh = Fresh {
         name: spec.name.clone(),
@@ -127,6 +143,7 @@ fn load(
         load_time: began.elapsed(),
         batching,
         request_log,
+        priority,
     };
     let warm_up = WarmUpOptions {
         enabled: spec.warm_up.enabled,

@@ -15,5 +15,5 @@ mod tensorflow;
 
 pub use faulty::Faults;
 pub use memory::give_back;
-pub use open::{Candidates, candidates, open, with_faults};
+pub use open::{Candidates, Threads, candidates, open, with_faults};
 pub use spec::{EngineChoice, Libraries, LoadSpec, SessionOptions, TensorFlowLibraries, WarmUp};

@@ -46,32 +46,53 @@ impl Candidates {
     }
 }
 
+/// Threads that loading may begin. They keep the priority of the thread that loads, whatever they do later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// Whatever a runtime begins.
+    Any,
+    /// None that requests would be run on.
+    None,
+}
+
 /// Loads a version on every runtime that may come to run it: two with [`EngineChoice::Auto`] where there are files and
 /// libraries for both. TensorFlow is left alone when publishing has shown that LiteRT does all that it would do.
 ///
+/// `None` when it would begin other threads than it may: TensorFlow those of the process with the first model, LiteRT
+/// those of each model that is to use several.
+///
 /// # Errors
 /// As [`open`]. A `model.tflite` that LiteRT refuses is none, where there is a SavedModel.
-pub fn candidates(spec: &LoadSpec) -> Result<Candidates> {
-    let has_both = tensorflow::holds_saved_model(&spec.path) && spec.path.join(litert::MODEL_FILE).is_file();
+pub fn candidates(spec: &LoadSpec, threads: Threads) -> Result<Option<Candidates>> {
+    let saved_model = tensorflow::holds_saved_model(&spec.path);
+    let begins_tensorflow = threads == Threads::None && saved_model && !tensorflow::has_threads();
+    let begins_litert = threads == Threads::None && spec.session.intra_op_threads > 1;
+    let has_both = saved_model && spec.path.join(litert::MODEL_FILE).is_file();
+    if begins_litert && spec.engine != EngineChoice::TensorFlow {
+        return Ok(None);
+    }
     if spec.engine != EngineChoice::Auto || !has_both {
-        return Ok(Candidates::one(open_sound(spec)?, ""));
+        let begins = begins_tensorflow && spec.engine != EngineChoice::LiteRt;
+        return if begins { Ok(None) } else { Ok(Some(Candidates::one(open_sound(spec)?, ""))) };
     }
     let lite = installed_litert(spec).and_then(|library| litert::open(spec, library, Naming::Signatures));
     let files = installed_tensorflow(spec);
-    match (files, lite) {
+    let found = match (files, lite) {
         (_, Ok(lite)) if does_all(spec, lite.as_ref()) => {
-            Ok(Candidates::one(lite, "publishing found that LiteRT answers alike, and faster"))
+            Candidates::one(lite, "publishing found that LiteRT answers alike, and faster")
         }
+        (Ok(_), _) if begins_tensorflow => return Ok(None),
         (Ok(files), Ok(lite)) => {
-            Ok(Candidates { engine: tensorflow::open(spec, files)?, litert: Some(lite), why: String::new() })
+            Candidates { engine: tensorflow::open(spec, files)?, litert: Some(lite), why: String::new() }
         }
         (Ok(files), Err(error)) => {
-            Ok(Candidates::one(tensorflow::open(spec, files)?, format!("LiteRT cannot run it: {}", error.message)))
+            Candidates::one(tensorflow::open(spec, files)?, format!("LiteRT cannot run it: {}", error.message))
         }
-        (Err(_), Ok(lite)) => Ok(Candidates::one(lite, "TensorFlow is not installed")),
+        (Err(_), Ok(lite)) => Candidates::one(lite, "TensorFlow is not installed"),
         // The reason why it is not TensorFlow is only of interest when it cannot be LiteRT either.
-        (Err(missing), Err(_)) => Err(missing),
-    }
+        (Err(missing), Err(_)) => return Err(missing),
+    };
+    Ok(Some(found))
 }
 
 /// Whether publishing has shown that LiteRT is to run every signature that the SavedModel has for callers.

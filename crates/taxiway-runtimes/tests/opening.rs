@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use fixtures::fixtures;
 use taxiway_engine::{Error, ErrorKind};
-use taxiway_runtimes::{Candidates, EngineChoice, Libraries, LoadSpec, TensorFlowLibraries, candidates, open};
+use taxiway_runtimes::{Candidates, EngineChoice, Libraries, LoadSpec, TensorFlowLibraries, Threads, candidates, open};
 
 fn refusal(spec: &LoadSpec) -> Error {
     open(spec).err().unwrap_or_else(|| panic!("{} was loaded", spec.path.display()))
@@ -36,7 +36,7 @@ fn both_engines_are_candidates_where_there_are_files_for_both_and_nothing_is_sho
     let found = |model, engine, change: fn(&mut LoadSpec)| {
         let mut spec = fixtures.spec(model, engine);
         change(&mut spec);
-        let Candidates { engine, litert, why } = candidates(&spec).unwrap();
+        let Candidates { engine, litert, why } = candidates(&spec, Threads::Any).unwrap().unwrap();
         (engine.name(), litert.map(|litert| litert.name()), why)
     };
     let nothing = |_: &mut LoadSpec| ();

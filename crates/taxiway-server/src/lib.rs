@@ -22,6 +22,7 @@ pub mod json;
 mod lease;
 mod loaded;
 mod metrics;
+mod priority;
 mod profile;
 mod reload;
 mod render;
@@ -69,6 +70,7 @@ pub mod profile_proto {
 pub use choose::{Choice, Contenders, choose};
 pub use config::{Endpoint, Http2, Limits, Prometheus, ServerConfig, TlsConfig, TrafficConfig};
 pub use loaded::{Fresh, LoadedVersion};
+pub use priority::Priority;
 pub use reload::ReloadHandler;
 pub use server::{Addresses, Server};
 pub use warm_up::WarmUpOptions;

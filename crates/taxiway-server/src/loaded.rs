@@ -13,6 +13,7 @@ use crate::batch::{Batching, Gathering};
 use crate::execute::Pace;
 use crate::lease::Claims;
 use crate::metrics::VersionMetrics;
+use crate::priority::Priority;
 use crate::request_log::{LogConfig, RequestLog, Sampled};
 use crate::server::Registry;
 use crate::traffic::Caller;
@@ -34,6 +35,8 @@ pub struct Fresh {
     pub batching: Batching,
     /// Where a sample of its requests is written; `None` writes none.
     pub request_log: Option<LogConfig>,
+    /// How it is warmed up and measured.
+    pub priority: Priority,
 }
 
 impl Fresh {
@@ -47,6 +50,7 @@ impl Fresh {
             load_time: Duration::ZERO,
             batching: Batching::Off,
             request_log: None,
+            priority: Priority::Usual,
         }
     }
 }

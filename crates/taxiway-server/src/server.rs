@@ -25,6 +25,7 @@ use crate::execute::Pool;
 use crate::loaded::{Fresh, LoadedVersion, Ready, description};
 use crate::metrics::Protocol;
 use crate::metrics::{Counted, Gauges, Metrics};
+use crate::priority::Priority;
 use crate::reload::{ReloadHandler, Reloads};
 use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
@@ -173,6 +174,11 @@ impl Server {
         Ok(addresses)
     }
 
+    /// How to load a version now: beside those that may be asked meanwhile, or at full speed when there is none.
+    pub fn load_priority(&self) -> Priority {
+        if self.core.registry.is_empty() { Priority::Usual } else { Priority::Low }
+    }
+
     fn door(&self, protocol: Protocol) -> Result<Door> {
         let tls = self.config.tls.as_ref().map(|tls| acceptor(tls, protocol)).transpose()?;
         Ok(Door { protocol, file: false, tls })
@@ -195,7 +201,7 @@ impl Server {
         let warmed = self.warmed(&fresh, batcher.as_ref(), directory, options)?;
         let Gathers { signatures, evidence } = match fresh.batching {
             // Warm by now: what is measured is how it will serve.
-            Batching::Auto => gathers(bare.as_ref(), directory, options.max_tensor_bytes),
+            Batching::Auto => fresh.priority.run(|| Ok(gathers(bare.as_ref(), directory, options.max_tensor_bytes)))?,
             Batching::Off | Batching::Asked(_) => Gathers::default(),
         };
         let gathering = batcher.map_or_else(|| self.found(&signatures, &metrics), Gathering::Asked);
@@ -222,7 +228,7 @@ impl Server {
         let path = directory.to_string_lossy();
         loads.attempted(&path, Some(fresh.load_time));
         let began = Instant::now();
-        let warmed = warm_up(fresh.engine.as_ref(), batcher, directory, options);
+        let warmed = fresh.priority.run(|| warm_up(fresh.engine.as_ref(), batcher, directory, options));
         let records = warmed.as_ref().map(|warmed| warmed.requests);
         if options.enabled && records != Ok(0) {
             loads.warmed(&path, began.elapsed(), records);

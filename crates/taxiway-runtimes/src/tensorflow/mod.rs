@@ -12,3 +12,4 @@ mod tensor;
 mod variables;
 
 pub(crate) use engine::{holds_saved_model, no_saved_model, open};
+pub(crate) use session::has_threads;

@@ -4,6 +4,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use smallvec::SmallVec;
 use taxiway_engine::{Error, Result};
@@ -14,6 +15,14 @@ use super::tensor::Handle;
 
 /// Tensors of one run.
 pub(crate) type Handles = SmallVec<[Handle; 4]>;
+
+/// Whether a session was made in this process. TensorFlow's pools are made with the first one.
+static MADE: AtomicBool = AtomicBool::new(false);
+
+/// Whether TensorFlow has begun the threads that all its sessions share.
+pub(crate) fn has_threads() -> bool {
+    MADE.load(Ordering::Relaxed)
+}
 
 /// A SavedModel in a session, its variables restored and its initialisers run.
 pub(crate) struct Session {
@@ -61,6 +70,7 @@ impl Session {
             Session { functions, graph, session }
         };
         status.check()?;
+        MADE.store(true, Ordering::Relaxed);
         Ok((session, meta_graph))
     }
 

@@ -136,8 +136,7 @@ impl RequestLog {
     }
 
     /// Waits until everything offered so far is in a file, or lost to the disk.
-    #[cfg(test)]
-    pub(crate) fn flush(&self) {
+    pub fn flush(&self) {
         self.shared.queue.wait_until_idle();
     }
 

@@ -37,6 +37,11 @@ impl Registry {
         self.entries().loaded.remove(&id);
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries().loaded.is_empty()
+    }
+
     /// All of them, by id.
     pub(crate) fn all(&self) -> Vec<Arc<Loaded>> {
         self.entries().loaded.values().cloned().collect()

@@ -73,9 +73,15 @@ fn judged(
     let measured = alone.measured(&rows, &mut answers, limits, began, &mut found);
     found.insert("largest_difference".to_owned(), answers.largest.into());
     found.insert("allowed_difference".to_owned(), answers.allowed().into());
-    let pays = measured.and_then(|steps| {
+    let pays = measured.and_then(|mut steps| {
         // What it remembers would show by now.
         answers.compare(0, &alone.run(&rows[0])?, "one row after others is")?;
+        if limits.is_quick() && time::chosen(&steps, limits, &mut Found::new()).is_err() {
+            // What else the machine does makes runs longer, never shorter: a second look is cheap, and a server that
+            // gathers nothing for as long as it serves is dear.
+            let again = alone.measured(&rows, &mut answers, limits, began, &mut found)?;
+            steps = time::shorter(steps, again);
+        }
         time::chosen(&steps, limits, &mut found)
     });
     match pays {

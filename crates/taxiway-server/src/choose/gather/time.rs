@@ -76,7 +76,8 @@ impl Limits {
         last.all > self.longest || spent + last.spent * 2 > self.budget || elapsed > LARGEST_BUDGET
     }
 
-    fn is_quick(&self) -> bool {
+    /// Whether the model is, so that looking at it again costs little.
+    pub(super) fn is_quick(&self) -> bool {
         self.budget == BUDGET
     }
 }
@@ -113,6 +114,15 @@ pub(super) fn took<T>(run: impl FnOnce() -> Result<T, String>) -> Result<(Durati
     let began = Instant::now();
     let answer = run()?;
     Ok((began.elapsed(), answer))
+}
+
+/// The shortest runs of two looks at the same sizes; one may have got further than the other.
+pub(super) fn shorter(one: Vec<Step>, other: Vec<Step>) -> Vec<Step> {
+    let (mut longer, other) = if one.len() >= other.len() { (one, other) } else { (other, one) };
+    for (step, again) in longer.iter_mut().zip(other) {
+        (step.one, step.all) = (step.one.min(again.one), step.all.min(again.all));
+    }
+    longer
 }
 
 /// The largest size that still pays: no row costs more than in a smaller batch, and the batch is over in time.
@@ -171,6 +181,18 @@ mod tests {
             (40, &[79], None),
         ] {
             assert_eq!(rows(one, all), wanted, "{one} {all:?}");
+        }
+    }
+
+    #[test]
+    fn the_shorter_runs_of_two_looks_count() {
+        let (disturbed, cut_short) = (steps(40, &[90, 48, 52, 60, 75, 400]), steps(60, &[45, 70, 52]));
+        let limits = Limits::of(Duration::from_micros(40));
+        assert!(chosen(&disturbed, limits, &mut Found::new()).is_err());
+        for (one, other) in [(disturbed.clone(), cut_short.clone()), (cut_short, disturbed)] {
+            let both = shorter(one, other);
+            assert_eq!(both.iter().map(|step| step.all.as_micros()).collect::<Vec<_>>(), [45, 48, 52, 60, 75, 400]);
+            assert_eq!(chosen(&both, limits, &mut Found::new()).unwrap().rows, 32);
         }
     }
 

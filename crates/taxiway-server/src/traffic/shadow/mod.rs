@@ -5,7 +5,6 @@
 
 mod compare;
 mod counts;
-mod low_priority;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -101,7 +100,7 @@ impl Shadows {
         let taken = self.pool.submit(None, move || {
             let _room = room;
             if !stopped.load(Relaxed) {
-                low_priority::lower();
+                crate::priority::lower();
                 run(&asked, &answer, took, &memory);
             }
         });

@@ -1,0 +1,77 @@
+"""Loading beside requests: at a low priority, which no thread that serves takes over."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.conftest import put
+from tests.journeys.test_published_files import path_of
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.litert,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone"),
+]
+
+# Serves what is there, puts versions there one by one, and prints what was seen of threads: of the one that loads
+# while it does, and of all others when all is served.
+SERVE = """
+import json, sys, threading, time
+from pathlib import Path
+import taxiway
+
+def threads():
+    found = {}
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            name, stat = (task / "comm").read_text().strip(), (task / "stat").read_text()
+        except OSError:
+            continue  # it has ended
+        found[task.name] = name, int(stat.rpartition(")")[2].split()[16])
+    return found
+
+store, waiting = Path(sys.argv[1]), Path(sys.argv[2])
+seen, ended = {"first": [], "second": []}, threading.Event()
+
+def watch(what):
+    while not ended.is_set():
+        seen[what] += [nice for name, nice in threads().values() if name == "taxiway-aside"]
+        time.sleep(0.001)
+
+with taxiway.serve(store, quiet_seconds=0.0, poll_seconds=0.05, batching={"max_batch_size": 4}) as server:
+    server.wait_ready(60)
+    before = {nice for _, nice in threads().values()}
+    for version, what in ((1, "first"), (2, "second")):
+        (store / "half").mkdir(exist_ok=True)
+        ended.clear()
+        watching = threading.Thread(target=watch, args=(what,))
+        watching.start()
+        (waiting / str(version)).rename(store / "half" / str(version))
+        assert server.wait_default("half", version, 60)
+        ended.set()
+        watching.join()
+    after = sorted({(name, nice) for name, nice in threads().values()})
+print(json.dumps({"before": sorted(before), "after": after, "second": sorted(set(seen["second"]))}))
+"""
+
+
+def test_threads_that_serve_keep_their_priority(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "models" / "eyes" / "1").mkdir(parents=True)
+    (tmp_path / "models" / "eyes" / "1" / "model.tflite").write_bytes(path_of("iris").read_bytes())
+    waiting = put(exported, tmp_path / "waiting", 1, 2)
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE, str(tmp_path / "models"), str(waiting)],
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    [usual] = told["before"]
+    # TensorFlow's pools begin with the first version of "half", and those of batches too.
+    assert {nice for _, nice in told["after"]} == {usual}, told["after"]
+    assert told["second"] == [max(10, usual)]
