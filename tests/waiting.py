@@ -29,7 +29,7 @@ _ports = itertools.count(random.SystemRandom().randrange(_PART))
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on, and that this process was not given before."""
+    """A port of the loopback address that nobody listens on, and that this process was not given just before."""
     for number in itertools.islice(_ports, _PART):
         port = _LOWEST + _WORKER * _PART + number % _PART
         with contextlib.suppress(OSError), socket.socket() as one:

@@ -86,14 +86,17 @@ fn reload(handler: &Py<PyAny>, request: &[u8]) -> Result<Vec<u8>> {
     answer.unwrap_or_else(|| Err(Error::new(ErrorKind::Unavailable, "the interpreter is ending")))
 }
 
-/// What may run a version. Threads that a runtime begins for requests get the caller's priority all the same.
-fn opened(spec: &LoadSpec, priority: Priority) -> Result<Candidates> {
+/// What may run a version, and how to go on. Threads that a runtime begins for requests must not have a low priority: a
+/// load that begins some is one of the usual, to its end.
+fn opened(spec: &LoadSpec, priority: Priority) -> Result<(Candidates, Priority)> {
     if priority == Priority::Low
         && let Some(found) = priority.run(|| candidates(spec, Threads::None))?
     {
-        return Ok(found);
+        return Ok((found, priority));
     }
-    candidates(spec, Threads::Any)?.ok_or_else(|| Error::internal("a load that may begin any thread was not done"))
+    let found = candidates(spec, Threads::Any)?;
+    let found = found.ok_or_else(|| Error::internal("a load that may begin any thread was not done"))?;
+    Ok((found, Priority::Usual))
 }
 
 /// The engine that runs a version, and why; found out where that is open.
@@ -131,10 +134,12 @@ fn load(
         Batching::Asked(params) => Some(params.max_batch_size),
         Batching::Off | Batching::Auto => None,
     };
-    let priority = server.load_priority();
-    let opened = opened(spec, priority)
-        .and_then(|candidates| priority.run(|| chosen(spec, candidates, rows, server.max_tensor_bytes())));
-    let Choice { engine, evidence: choice } = opened.inspect_err(|_| server.count_failed_load(&spec.path))?;
+    let opened = opened(spec, if spec.urgent { Priority::Usual } else { server.load_priority() });
+    let opened = opened.and_then(|(candidates, priority)| {
+        Ok((priority.run(|| chosen(spec, candidates, rows, server.max_tensor_bytes()))?, priority))
+    });
+    let (Choice { engine, evidence: choice }, priority) =
+        opened.inspect_err(|_| server.count_failed_load(&spec.path))?;
     let fresh = Fresh {
         name: spec.name.clone(),
         version: spec.version,

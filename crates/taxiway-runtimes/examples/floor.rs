@@ -95,6 +95,7 @@ fn spec(arguments: &Arguments) -> LoadSpec {
         batching: None,
         request_log: None,
         faults: None,
+        urgent: false,
     }
 }
 

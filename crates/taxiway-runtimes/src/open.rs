@@ -66,8 +66,9 @@ pub enum Threads {
 pub fn candidates(spec: &LoadSpec, threads: Threads) -> Result<Option<Candidates>> {
     let saved_model = tensorflow::holds_saved_model(&spec.path);
     let begins_tensorflow = threads == Threads::None && saved_model && !tensorflow::has_threads();
-    let begins_litert = threads == Threads::None && spec.session.intra_op_threads > 1;
-    let has_both = saved_model && spec.path.join(litert::MODEL_FILE).is_file();
+    let flat_model = spec.path.join(litert::MODEL_FILE).is_file();
+    let begins_litert = threads == Threads::None && flat_model && spec.session.intra_op_threads > 1;
+    let has_both = saved_model && flat_model;
     if begins_litert && spec.engine != EngineChoice::TensorFlow {
         return Ok(None);
     }

@@ -42,6 +42,8 @@ pub struct LoadSpec {
     /// What goes wrong on purpose, in a drill; null for nothing.
     #[serde(deserialize_with = "Option::deserialize")]
     pub faults: Option<Faults>,
+    /// Whether it is loaded at full speed, whatever other versions serve meanwhile. Nothing here acts on it.
+    pub urgent: bool,
 }
 
 /// Which runtime is to run a version.
@@ -124,7 +126,7 @@ mod tests {
         "session": {"intra_op_threads": 0, "inter_op_threads": 0, "gpu_memory_fraction": 0, "gpu_allow_growth": false,
                     "allow_soft_placement": true},
         "warm_up": {"enabled": true, "iterations": 1}, "batching": null, "request_log": null,
-        "faults": null}"#;
+        "faults": null, "urgent": false}"#;
 
     #[test]
     fn the_document_is_read() {

@@ -4,7 +4,8 @@ use std::panic::resume_unwind;
 
 use taxiway_engine::{Error, ErrorKind, Result};
 
-/// How nice a thread of low priority is; 19 is the nicest. Of a core that others want all of, it gets a tenth.
+/// How nice a thread of low priority is; 19 is the nicest. It gets a tenth of a core that one other thread wants all of,
+/// and less beside several.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 

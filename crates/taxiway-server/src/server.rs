@@ -228,7 +228,9 @@ impl Server {
         let path = directory.to_string_lossy();
         loads.attempted(&path, Some(fresh.load_time));
         let began = Instant::now();
-        let warmed = fresh.priority.run(|| warm_up(fresh.engine.as_ref(), batcher, directory, options));
+        // Batches run on their own threads, which a slow hand must not keep waiting.
+        let priority = if batcher.is_some() { Priority::Usual } else { fresh.priority };
+        let warmed = priority.run(|| warm_up(fresh.engine.as_ref(), batcher, directory, options));
         let records = warmed.as_ref().map(|warmed| warmed.requests);
         if options.enabled && records != Ok(0) {
             loads.warmed(&path, began.elapsed(), records);

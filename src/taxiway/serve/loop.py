@@ -302,7 +302,8 @@ class Loop(Inbox):
         around, settings = self._around, model.settings
 
         def load() -> Loaded:
-            return around.plane.load(around.spec(model.name, version, around.local(action.path), settings))
+            spec = around.spec(model.name, version, around.local(action.path), settings)
+            return around.plane.load({**spec, "urgent": action.urgent})
 
         future = around.loads.submit(load)
         future.add_done_callback(lambda done: self.post(lambda: self._loaded(model, version, done)))

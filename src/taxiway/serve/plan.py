@@ -63,10 +63,11 @@ class View:
 
 @dataclass(frozen=True)
 class Load:
-    """Begin to load a version."""
+    """Begin to load a version; ``urgent`` when an operator waits for it, whatever that costs the requests meanwhile."""
 
     version: int
     path: str
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,8 @@ def _load(view: View, version: int, now: float) -> Load | None:
     path = next(f.path for f in view.found if f.version == version)
     record = view.records.get(version)
     due = record is not None and record.state is State.START and record.retry_at <= now
-    return Load(version, path) if due or _fresh(record) else None
+    pin = view.state.pin
+    return Load(version, path, pin is not None and version == pin.version) if due or _fresh(record) else None
 
 
 def _leaving(view: View, want: set[int], now: float) -> list[int]:

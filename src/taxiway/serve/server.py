@@ -287,6 +287,7 @@ def load_spec(
             "batching": _batching(model.batching),
             "request_log": _recording(server, name, model) if model.record_rate else None,
             "faults": None,
+            "urgent": False,
         }
 
     return spec

@@ -252,6 +252,8 @@ def test_rollback_loads_what_is_gone_while_the_current_one_serves(world: World) 
     rollback(world)
     assert world.plane.default("m") == 1
     assert world.plane.tables[tables]["models"]["m"]["default"] == 2
+    # What an operator waits for is not loaded at leisure.
+    assert [spec["urgent"] for spec in world.plane.specs] == [False, False, True]
     assert all(t["models"]["m"]["default"] for t in world.plane.tables[tables:])
 
 

@@ -105,9 +105,9 @@ def load(version: int) -> Load:
             [],
         ),
         (
-            "a rollback loads its target and leaves the rest",
+            "a rollback loads its target, and at once, and leaves the rest",
             View(LATEST, found(1, 2, 3), records(v3=UP), ModelState(frozenset({3}), Pin(1, 3)), default=3),
-            [load(1)],
+            [Load(1, "/m/1", urgent=True)],
         ),
         (
             "a version newer than the rollback is loaded, its target stays",

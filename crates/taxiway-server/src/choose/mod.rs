@@ -33,6 +33,7 @@ const SEVERAL_ROWS: usize = 32;
 
 /// The most runs of each engine that are timed, in turns, and how long that may take.
 const MAX_TIMED_RUNS: usize = 25;
+const LEAST_TIMED_RUNS: usize = 3;
 const TIMING_BUDGET: Duration = Duration::from_millis(200);
 
 /// The second engine must need at most this part of the first one's time: two equal ones differ by a few percent.
@@ -209,7 +210,7 @@ impl Pair<'_> {
     fn time(&self, found: &mut Found, inputs: &[Tensor], what: &str) -> Result<(), String> {
         let began = Instant::now();
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        while first.len() < MAX_TIMED_RUNS && (first.len() < 2 || began.elapsed() < TIMING_BUDGET) {
+        while first.len() < MAX_TIMED_RUNS && (first.len() < LEAST_TIMED_RUNS || began.elapsed() < TIMING_BUDGET) {
             first.push(took(|| self.on_first(inputs))?);
             second.push(took(|| self.on_second(inputs))?);
         }

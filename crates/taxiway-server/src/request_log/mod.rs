@@ -61,7 +61,7 @@ pub struct LogCounts {
     pub logged: u64,
     /// Not in the sample.
     pub sampled_out: u64,
-    /// In the sample, but the queue was full.
+    /// In the sample, but the queue was full, or the log was complete.
     pub dropped: u64,
     /// Lost to the disk.
     pub errors: u64,
