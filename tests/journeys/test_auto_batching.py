@@ -21,7 +21,7 @@ from taxiway.wire import message
 from taxiway.wire.records import write_records
 
 CALLERS = 8
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 def write_warm_up(version: Path, name: str, row: Any) -> None:
@@ -67,6 +67,13 @@ def test_rows_share_runs_where_they_are_independent_and_nowhere_else(real_models
         together = threading.Barrier(CALLERS)
 
         def call(at: int) -> None:
+            try:
+                turns(at)
+            except BaseException:
+                together.abort()  # the others need not wait for this one
+                raise
+
+        def turns(at: int) -> None:
             for turn in range(5):
                 together.wait(PATIENCE_SECONDS)
                 row = (at + turn) % len(digits["image"])
@@ -76,7 +83,10 @@ def test_rows_share_runs_where_they_are_independent_and_nowhere_else(real_models
                 np.testing.assert_allclose(ask(handle.url, "normed", np.array([at, 2.0])), [at, 2.0], atol=1e-5)
 
         with ThreadPoolExecutor(CALLERS) as pool:
-            list(pool.map(call, range(CALLERS)))
+            calls = [pool.submit(call, at) for at in range(CALLERS)]
+        errors = [error for one in calls if (error := one.exception()) is not None]
+        # Of those that failed, the one that the others failed for.
+        assert not errors, next((one for one in errors if not isinstance(one, threading.BrokenBarrierError)), errors)
         with urllib.request.urlopen(f"{handle.url}/metrics", timeout=PATIENCE_SECONDS) as page:
             text = page.read().decode()
     batches = [line for line in text.splitlines() if line.startswith("taxiway_batches_total{")]
