@@ -87,10 +87,10 @@ def _swaps(build: Path, protocol: str) -> dict[str, Any]:
         rate = load.window(running.target, _PACED_CONNECTIONS, 3.0, build).throughput / 2
         for pair in range(_PAIRS):
             p99 = {}
-            for swaps in (False, True) if pair % 2 else (True, False):
-                with _swapping(built.version, store) if swaps else nullcontext():
+            for is_swapped in (False, True) if pair % 2 else (True, False):
+                with _swapping(built.version, store) if is_swapped else nullcontext():
                     window = load.paced(running.target, _PACED_CONNECTIONS, rate, _SWAP_SECONDS, build)
-                p99[swaps] = window.percentile(99)
+                p99[is_swapped] = window.percentile(99)
             pairs.append((p99[False], p99[True]))
             served = _served(running.rest)
             if served != pair + 2:

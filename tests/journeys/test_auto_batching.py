@@ -19,9 +19,9 @@ import pytest
 
 from taxiway.wire import message
 from taxiway.wire.records import write_records
+from tests.waiting import PATIENCE_SECONDS
 
 CALLERS = 8
-PATIENCE_SECONDS = 60
 
 
 def write_warm_up(version: Path, name: str, row: Any) -> None:

@@ -20,8 +20,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone"),
 ]
 
-# Serves what is there, puts versions there one by one, and prints what was seen of threads: of the one that loads
-# while it does, and of all others when all is served.
+# Serves what is there, puts versions there one by one, and prints the niceness of threads: of all before, of the one
+# that loads the second version of a model while it does, and of all when everything is served.
 SERVE = """
 import json, sys, threading, time
 from pathlib import Path
@@ -38,32 +38,34 @@ def threads():
     return found
 
 store, waiting = Path(sys.argv[1]), Path(sys.argv[2])
-seen, ended = {"first": {}, "second": {}}, threading.Event()
+loading, ended = {}, threading.Event()
 
-def watch(what):
+def watch():
+    global loading
     while not ended.is_set():
         # By thread, the last that was seen: it has its name a moment before its priority.
-        seen[what] |= {task: nice for task, (name, nice) in threads().items() if name == "taxiway-aside"}
+        loading |= {task: nice for task, (name, nice) in threads().items() if name == "taxiway-aside"}
         time.sleep(0.001)
+
+def put(name, model, version):
+    (waiting / name).rename(store / model / str(version))
+    assert server.wait_default(model, version, 60)
 
 options = {"batching": {"max_batch_size": 4}, "intra_op_threads": 2}
 with taxiway.serve(store, quiet_seconds=0.0, poll_seconds=0.05, **options) as server:
     server.wait_ready(60)
     before = {nice for _, nice in threads().values()}
-    for version, what in ((1, "first"), (2, "second")):
-        (store / "half").mkdir(exist_ok=True)
-        ended.clear()
-        watching = threading.Thread(target=watch, args=(what,))
-        watching.start()
-        (waiting / str(version)).rename(store / "half" / str(version))
-        assert server.wait_default("half", version, 60)
-        ended.set()
-        watching.join()
+    (store / "half").mkdir()
+    put("1", "half", 1)
+    watching = threading.Thread(target=watch)
+    watching.start()
+    put("2", "half", 2)
+    ended.set()
+    watching.join()
     # LiteRT begins a thread more for each model when two are asked for.
-    (waiting / "eyes").rename(store / "eyes" / "2")
-    assert server.wait_default("eyes", 2, 60)
+    put("eyes", "eyes", 2)
     after = sorted({(name, nice) for name, nice in threads().values()})
-print(json.dumps({"before": sorted(before), "after": after, "second": sorted(set(seen["second"].values()))}))
+print(json.dumps({"before": sorted(before), "after": after, "loading": sorted(set(loading.values()))}))
 """
 
 
@@ -81,4 +83,4 @@ def test_threads_that_serve_keep_their_priority(exported: Path, tmp_path: Path) 
     [usual] = told["before"]
     # TensorFlow's pools begin with the first version of "half", and those of batches too.
     assert {nice for _, nice in told["after"]} == {usual}, told["after"]
-    assert told["second"] == [max(10, usual)]
+    assert told["loading"] == [max(10, usual)]

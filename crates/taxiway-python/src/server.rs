@@ -134,12 +134,13 @@ fn load(
         Batching::Asked(params) => Some(params.max_batch_size),
         Batching::Off | Batching::Auto => None,
     };
-    let opened = opened(spec, if spec.urgent { Priority::Usual } else { server.load_priority() });
-    let opened = opened.and_then(|(candidates, priority)| {
-        Ok((priority.run(|| chosen(spec, candidates, rows, server.max_tensor_bytes()))?, priority))
+    let wanted = if spec.urgent { Priority::Usual } else { server.load_priority() };
+    let found = opened(spec, wanted).and_then(|(candidates, priority)| {
+        let choice = priority.run(|| chosen(spec, candidates, rows, server.max_tensor_bytes()))?;
+        Ok((choice, priority))
     });
     let (Choice { engine, evidence: choice }, priority) =
-        opened.inspect_err(|_| server.count_failed_load(&spec.path))?;
+        found.inspect_err(|_| server.count_failed_load(&spec.path))?;
     let fresh = Fresh {
         name: spec.name.clone(),
         version: spec.version,

@@ -65,16 +65,18 @@ pub enum Threads {
 /// As [`open`]. A `model.tflite` that LiteRT refuses is none, where there is a SavedModel.
 pub fn candidates(spec: &LoadSpec, threads: Threads) -> Result<Option<Candidates>> {
     let saved_model = tensorflow::holds_saved_model(&spec.path);
-    let begins_tensorflow = threads == Threads::None && saved_model && !tensorflow::has_threads();
     let flat_model = spec.path.join(litert::MODEL_FILE).is_file();
-    let begins_litert = threads == Threads::None && flat_model && spec.session.intra_op_threads > 1;
-    let has_both = saved_model && flat_model;
+    let is_forbidden = threads == Threads::None;
+    let begins_tensorflow = is_forbidden && saved_model && !tensorflow::has_threads();
+    let begins_litert = is_forbidden && flat_model && spec.session.intra_op_threads > 1;
     if begins_litert && spec.engine != EngineChoice::TensorFlow {
         return Ok(None);
     }
-    if spec.engine != EngineChoice::Auto || !has_both {
-        let begins = begins_tensorflow && spec.engine != EngineChoice::LiteRt;
-        return if begins { Ok(None) } else { Ok(Some(Candidates::one(open_sound(spec)?, ""))) };
+    if spec.engine != EngineChoice::Auto || !(saved_model && flat_model) {
+        if begins_tensorflow && spec.engine != EngineChoice::LiteRt {
+            return Ok(None);
+        }
+        return Ok(Some(Candidates::one(open_sound(spec)?, "")));
     }
     let lite = installed_litert(spec).and_then(|library| litert::open(spec, library, Naming::Signatures));
     let files = installed_tensorflow(spec);

@@ -135,11 +135,6 @@ impl RequestLog {
         None
     }
 
-    /// Waits until everything offered so far is in a file, or lost to the disk.
-    pub fn flush(&self) {
-        self.shared.queue.wait_until_idle();
-    }
-
     /// Writes what is queued, completes the file and ends: records that come after it are dropped.
     pub fn complete(&self) {
         self.shared.queue.close();
@@ -180,7 +175,6 @@ fn write(shared: &Shared, mut files: Files) {
         let written = files.append(&framed(&record.encode_to_vec()), (shared.outside.now)());
         let counter = if written { &shared.logged } else { &shared.errors };
         counter.fetch_add(1, Relaxed);
-        shared.queue.done();
     }
     files.complete();
 }

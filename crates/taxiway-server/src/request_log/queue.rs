@@ -15,14 +15,12 @@ struct State<T> {
     waiting: VecDeque<T>,
     /// Rooms promised to writers that are making their value.
     promised: usize,
-    /// Whether the reader is at work on a value.
-    is_busy: bool,
     is_closed: bool,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(limit: usize) -> Queue<T> {
-        let state = State { waiting: VecDeque::new(), promised: 0, is_busy: false, is_closed: false };
+        let state = State { waiting: VecDeque::new(), promised: 0, is_closed: false };
         Queue { limit, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -41,12 +39,11 @@ impl<T> Queue<T> {
         true
     }
 
-    /// The next value, once there is one; `None` when the queue is closed and empty. [`Queue::done`] comes after it.
+    /// The next value, once there is one; `None` when the queue is closed and empty.
     pub(super) fn pop(&self) -> Option<T> {
         let mut state = self.lock();
         loop {
             if let Some(value) = state.waiting.pop_front() {
-                state.is_busy = true;
                 return Some(value);
             }
             if state.is_closed && state.promised == 0 {
@@ -54,17 +51,6 @@ impl<T> Queue<T> {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    /// Says that the value popped last is dealt with.
-    pub(super) fn done(&self) {
-        self.lock().is_busy = false;
-        self.changed.notify_all();
-    }
-
-    pub(super) fn wait_until_idle(&self) {
-        let is_at_work = |state: &mut State<T>| !state.waiting.is_empty() || state.promised > 0 || state.is_busy;
-        let _idle = self.changed.wait_while(self.lock(), is_at_work).unwrap_or_else(PoisonError::into_inner);
     }
 
     /// Takes no more values; those that wait are still read.

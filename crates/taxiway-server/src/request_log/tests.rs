@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
 use crate::proto::{ModelSpec, PredictLog, PredictRequest, prediction_log::LogType};
@@ -82,6 +82,19 @@ fn offer(log: &RequestLog, record: impl FnOnce() -> PredictionLog) {
     }
 }
 
+/// Waits until so many records are in a file, or lost to the disk.
+fn settle(log: &RequestLog, records: u64) {
+    let began = Instant::now();
+    while settled(log) < records {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", log.counts());
+        std::thread::yield_now();
+    }
+}
+
+fn settled(log: &RequestLog) -> u64 {
+    log.counts().logged + log.counts().errors
+}
+
 #[test]
 fn the_current_file_has_a_dot_and_is_whole_and_dropping_the_log_completes_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -90,7 +103,7 @@ fn the_current_file_has_a_dot_and_is_whole_and_dropping_the_log_completes_it() {
     for name in ["one", "two"] {
         offer(&log, || record(name));
     }
-    log.flush();
+    settle(&log, 2);
     let current = ".digits-20261125T092640-000.tfrecord";
     assert_eq!(listed(directory.path()), [current]);
     assert_eq!(models(directory.path(), current), ["one", "two"]);
@@ -110,7 +123,6 @@ fn a_completed_log_takes_no_more_whoever_holds_it() {
     assert_eq!(listed(directory.path()), [complete]);
     offer(&log, || panic!("there is no room for it"));
     log.complete();
-    log.flush();
     assert_eq!(models(directory.path(), complete), ["one"]);
     assert_eq!((log.counts().logged, log.counts().dropped), (1, 1));
 }
@@ -126,7 +138,7 @@ fn what_is_not_in_the_sample_is_not_made() {
             record("m")
         });
     }
-    log.flush();
+    settle(&log, 6);
     assert_eq!(log.counts(), LogCounts { logged: 6, sampled_out: 14, dropped: 0, errors: 0 });
     assert_eq!(made.load(Relaxed), 6);
 }
@@ -140,7 +152,7 @@ fn files_are_rotated_and_the_oldest_removed() {
     for name in ["a", "b", "c", "d", "longer than a file may be, by far and wide", "f"] {
         offer(&log, || record(name));
     }
-    log.flush();
+    settle(&log, 6);
     let names = listed(directory.path());
     let expected = [".digits-20261125T092640-003", "digits-20261125T092640-001", "digits-20261125T092640-002"];
     assert_eq!(names, expected.map(|name| format!("{name}.tfrecord")));
@@ -180,7 +192,7 @@ fn a_full_queue_drops_and_counts_and_never_waits() {
     }
     assert_eq!(log.counts(), LogCounts { dropped: 3, ..LogCounts::default() });
     drop(go_on);
-    log.flush();
+    settle(&log, 3);
     assert_eq!(log.counts(), LogCounts { logged: 3, dropped: 3, ..LogCounts::default() });
 }
 
@@ -192,8 +204,9 @@ fn a_disk_that_refuses_costs_records_and_is_asked_again_later() {
     let in_the_way = directory.path().join("logs");
     fs::write(&in_the_way, "a file where the directory is to be").unwrap();
     let offer = |name: &str| {
+        let before = settled(&log);
         offer(&log, || record(name));
-        log.flush();
+        settle(&log, before + 1);
         log.counts()
     };
     assert_eq!(offer("lost"), LogCounts { errors: 1, ..LogCounts::default() });
@@ -217,7 +230,7 @@ fn what_a_killed_process_left_is_cut_to_whole_records_and_completed() {
     }
     let log = Clock::new().log(config(directory.path()));
     offer(&log, || record("new"));
-    log.flush();
+    settle(&log, 1);
     let expected = [
         ".digits-20261125T092640-000.tfrecord",
         ".other-20261125T092500-000.tfrecord",
