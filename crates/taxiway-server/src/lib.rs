@@ -29,6 +29,7 @@ mod render;
 pub mod request_log;
 mod server;
 mod table;
+mod threads;
 mod traffic;
 mod transport;
 mod warm_up;

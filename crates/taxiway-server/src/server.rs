@@ -29,6 +29,7 @@ use crate::priority::Priority;
 use crate::reload::{ReloadHandler, Reloads};
 use crate::request_log::{LogConfig, RequestLog};
 use crate::table::Table;
+use crate::threads::LAST_RUNS;
 use crate::traffic::{Experiments, Memory, Shadows};
 use crate::transport::{Checked, Door, Listener, RequestIds, Scope, SocketFile, acceptor, serve_unix};
 use crate::warm_up::{WarmUpOptions, WarmedUp, warm_up};
@@ -323,13 +324,15 @@ impl Server {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.core.serving.send_replace(false);
         let Some(Running { runtime, socket_file, mut connections }) = running else { return true };
+        let began = Instant::now();
         drop(socket_file); // nobody new comes in
         self.core.stop.send_replace(true);
-        let finished = runtime.block_on(async { tokio::time::timeout(drain, connections.recv()).await.is_ok() });
+        let mut finished = runtime.block_on(async { tokio::time::timeout(drain, connections.recv()).await.is_ok() });
         self.core.pool.close();
         self.core.shadows.stop();
         if finished {
-            self.core.pool.join();
+            // Nobody waits for an answer any more, but a run may go on whose caller left.
+            finished = self.core.pool.join(drain.saturating_sub(began.elapsed()).max(LAST_RUNS));
         }
         // Not waiting for what is left: a run that never ends must not keep the process.
         runtime.shutdown_background();

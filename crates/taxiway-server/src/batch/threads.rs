@@ -11,6 +11,7 @@ use taxiway_engine::{Error, ErrorKind, Result};
 use super::queue::{Batch, Queue};
 use super::run::Lane;
 use super::task::Task;
+use crate::threads::{LAST_RUNS, join_within};
 
 /// What requests must share to run together, within one loaded version.
 pub(super) type Key = (u64, Arc<str>);
@@ -88,9 +89,8 @@ impl Drop for BatchThreads {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         self.shared.changed.notify_all();
-        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _ = thread.join(); // a panic was already answered to its callers
-        }
+        let threads = std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
+        join_within(threads, LAST_RUNS);
     }
 }
 

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use taxiway_engine::{Error, ErrorKind, Result};
 
+use crate::threads::join_within;
+
 /// How long a run of a version on trial may hold a thread before another stands in.
 const HANGS_AFTER: Duration = Duration::from_secs(1);
 
@@ -140,13 +142,10 @@ impl Pool {
         self.queue.tried.notify_all();
     }
 
-    /// Waits for the threads of a closed pool.
-    pub(crate) fn join(&self) {
-        let threads: Vec<_> = self.queue.handles.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
-        for thread in threads {
-            let ended = thread.join();
-            debug_assert!(ended.is_ok(), "a compute thread panicked outside of a job");
-        }
+    /// Waits for the threads of a closed pool, and returns whether they ended in time.
+    pub(crate) fn join(&self, time: Duration) -> bool {
+        let threads = std::mem::take(&mut *self.queue.handles.lock().unwrap_or_else(PoisonError::into_inner));
+        join_within(threads, time)
     }
 }
 
@@ -270,6 +269,8 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     #[test]
     fn the_queue_is_bounded_and_the_pool_survives_a_panic() {
         let pool = Pool::start("test", 1, 1).unwrap();
@@ -291,7 +292,7 @@ mod tests {
         assert_eq!((refused.kind, pool.queued()), (ErrorKind::Unavailable, 1));
         drop(gate);
         pool.close();
-        pool.join();
+        assert!(pool.join(LONG));
         assert_eq!(pool.queued(), 0);
         assert_eq!(pool.submit(None, || ()).unwrap_err().kind, ErrorKind::Unavailable);
     }
@@ -335,7 +336,7 @@ mod tests {
             std::thread::yield_now();
         }
         pool.close();
-        pool.join();
+        assert!(pool.join(LONG));
         assert_eq!((pool.queued(), pool.queue.lock().threads), (0, 0));
     }
 
@@ -354,7 +355,8 @@ mod tests {
 
     #[test]
     fn runs_on_trial_that_do_not_hang_are_like_all_others() {
-        let pool = Pool::start("test", 2, 3).unwrap();
+        // For an hour none hangs, however long the machine takes.
+        let pool = Pool::start_with("test", 2, 3, Duration::from_secs(3600)).unwrap();
         let running: Vec<_> = (0..2).map(|_| held(&pool, Some(2))).collect();
         running.iter().for_each(|(started, _)| started.recv().unwrap());
         let next = held(&pool, None);

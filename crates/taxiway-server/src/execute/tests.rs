@@ -113,6 +113,6 @@ fn a_request_given_up_while_it_waits_is_never_run() {
     assert_eq!(wait(execute(&pool, &lease, run(&lease, soon))).unwrap_err(), timed_out());
     drop(gate);
     pool.close();
-    pool.join();
+    assert!(pool.join(Duration::from_secs(60)));
     assert_eq!((RUNS.load(Ordering::Relaxed), lease.claims.count()), (0, 1));
 }

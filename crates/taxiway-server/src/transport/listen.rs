@@ -139,7 +139,7 @@ fn admit(stream: impl Wire, scope: &Scope, door: &Door) {
         metrics.refused_connections().fetch_add(1, Ordering::Relaxed);
         return;
     }
-    let open = Open { metrics, protocol: door.protocol };
+    let open = Open { metrics, protocol: door.protocol, _counted: scope.open.clone() };
     open.metrics.open_connections(door.protocol).fetch_add(1, Ordering::Relaxed);
     let (scope, door) = (scope.clone(), door.clone());
     tokio::spawn(async move {
@@ -174,6 +174,8 @@ async fn converse(stream: impl Wire, scope: Scope, (protocol, file): (Protocol, 
 struct Open {
     metrics: Arc<crate::metrics::Metrics>,
     protocol: Protocol,
+    /// The server has not stopped before it is counted as closed.
+    _counted: mpsc::Sender<()>,
 }
 
 impl Drop for Open {

@@ -79,6 +79,19 @@ fn a_run_that_does_not_end_does_not_keep_the_server() {
 }
 
 #[test]
+fn a_run_whose_caller_left_does_not_keep_the_server() {
+    let (serving, engine, version) = gated();
+    let mut http = serving.http();
+    http.send(format!("POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{ONE}", ONE.len()));
+    engine.wait_for(1);
+    drop(http);
+    serving.wait_for_stat("connections", 0);
+    assert!(!serving.server.stop(Duration::from_millis(20)), "the run goes on");
+    engine.open();
+    assert!(version.release(LONG), "the lease was not returned");
+}
+
+#[test]
 fn a_server_starts_once_and_stops_as_often_as_one_likes() {
     let (serving, _version) = Serving::half_plus_two(&json!({}));
     assert!(serving.server.start().is_err());
