@@ -28,7 +28,8 @@ def listens(address: str) -> bool:
     """Whether something accepts connections at ``host:port``."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS) as probe:
+            # One that was given the very port it asks for, of the range for those who ask for none, answers itself.
+            return bool(probe.getsockname() != probe.getpeername())
     except OSError:
         return False
-    return True

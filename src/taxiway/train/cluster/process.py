@@ -19,7 +19,8 @@ __all__ = ["RankProcess"]
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_ERROR_CHARACTERS = 2000
-_DRAIN_SECONDS = 2.0
+# Its group is killed by then, so the pipe ends with its last line; only a child that left the group holds it.
+_DRAIN_SECONDS = 15.0
 
 
 class RankProcess:
