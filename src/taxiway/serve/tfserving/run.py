@@ -49,8 +49,10 @@ def _run(options: ServerOptions, ended: threading.Event) -> int:
         try:
             server.start()
         except Exception as error:  # noqa: BLE001 - raised again in the main thread
-            failures.append(error)
-            ended.set()
+            # What is ended while it starts may fail to start for that; it ends as asked.
+            if not ended.is_set():
+                failures.append(error)
+                ended.set()
 
     # In a thread of its own: models may take for ever to come, and a signal must end the process all the same.
     threading.Thread(target=start, name="taxiway-start", daemon=True).start()
