@@ -35,7 +35,7 @@ def in_use(model: Model) -> frozenset[int]:
 
 
 class Marks:
-    """One server's marks, a document in each model's place. Called from one thread.
+    """One server's marks, a document in each model's place; once they are taken away there are none again.
 
     A directory that Taxiway never published to is not written to. A store that may only be read is served from all the
     same; that is said once.
@@ -47,35 +47,45 @@ class Marks:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        # A look may be under way while the server stops: what it marked late, nobody would take away.
+        self._marking = threading.Lock()
+        self._over = False
         self._uses: dict[str, Use] = {}
         self._not_before: dict[str, float] = {}
 
     def renew(self, used: Mapping[str, frozenset[int]]) -> None:
         """Mark, at each source, the versions in use."""
         for source, versions in used.items():
-            if self._clock.monotonic() < self._not_before.get(source, 0.0) or not _is_ours(source):
-                continue
-            try:
-                if source not in self._uses:
-                    self._uses[source] = Use(Shelf(open_store(source, self._clock), ""), self._holder, self._clock)
-                self._uses[source].mark(versions)
-            except TaxiwayError as error:
-                away = error.kind == "UNAVAILABLE"
-                self._not_before[source] = self._clock.monotonic() + _AGAIN_SECONDS if away else float("inf")
-                log.info("Use cannot be marked, so pruning may remove what serves: %s", error.message)
+            with self._marking:
+                if not self._over:
+                    self._mark(source, versions)
+
+    def _mark(self, source: str, versions: frozenset[int]) -> None:
+        if self._clock.monotonic() < self._not_before.get(source, 0.0) or not _is_ours(source):
+            return
+        try:
+            if source not in self._uses:
+                self._uses[source] = Use(Shelf(open_store(source, self._clock), ""), self._holder, self._clock)
+            self._uses[source].mark(versions)
+        except TaxiwayError as error:
+            away = error.kind == "UNAVAILABLE"
+            self._not_before[source] = self._clock.monotonic() + _AGAIN_SECONDS if away else float("inf")
+            log.info("Use cannot be marked, so pruning may remove what serves: %s", error.message)
 
     def clear(self) -> None:
         """Take the marks away; a store that does not answer is not waited for long: its mark grows old by itself."""
+        self._over = True
         thread = threading.Thread(target=self._clear, name="taxiway-marks", daemon=True)
         thread.start()
         thread.join(_CLEAR_SECONDS)
 
     def _clear(self) -> None:
-        for use in self._uses.values():
-            try:
-                use.clear()
-            except TaxiwayError as error:
-                log.info("A mark of use stays until its time is over: %s", error.message)
+        with self._marking:
+            for use in self._uses.values():
+                try:
+                    use.clear()
+                except TaxiwayError as error:
+                    log.info("A mark of use stays until its time is over: %s", error.message)
 
 
 class Holding:
