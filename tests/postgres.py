@@ -16,9 +16,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.waiting import eventually, free_port
+from taxiway.journal.postgres import PostgresJournal
+from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
-__all__ = ["PASSWORD", "Cluster", "cluster"]
+__all__ = ["PASSWORD", "Cluster", "cluster", "patient_journals"]
 
 PASSWORD = "hush hush@/:%"
 _QUOTED = "hush%20hush%40%2F%3A%25"
@@ -104,6 +105,13 @@ class Cluster:
             return True
 
         eventually(gone)
+
+
+def patient_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have journals wait for the database of a busy machine, where a test gives no time of its own."""
+    given = {"answer_seconds": float(PATIENCE_SECONDS), "clock": None}
+    monkeypatch.setattr(PostgresJournal.__init__, "__kwdefaults__", given)
+    monkeypatch.setattr("taxiway.journal.postgres._CONNECT_SECONDS", PATIENCE_SECONDS)
 
 
 @contextlib.contextmanager

@@ -38,12 +38,14 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-def eventually(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
-    """Ask again and again until the answer is truthy."""
+def eventually(
+    what: Callable[[], Any], seconds: float = PATIENCE_SECONDS, *, instead: Callable[[], object] | None = None
+) -> Any:
+    """Ask again and again until the answer is truthy; a failure says what is there ``instead``."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not (answer := what()):
-        assert time.monotonic() < deadline, "waited too long"
+        assert time.monotonic() < deadline, f"waited too long; there is {instead() if instead else answer!r}"
         pause.wait(0.02)
     return answer
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.running import ROOT, Server
+from tests.waiting import PATIENCE_SECONDS
 
 HERE = Path(__file__).parent
 
@@ -60,7 +61,7 @@ def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
     )
     server = Server(
-        folder, f"--model_config_file={folder / 'models.config'}", "--rest_api_timeout_in_ms=5000",
+        folder, f"--model_config_file={folder / 'models.config'}", f"--rest_api_timeout_in_ms={PATIENCE_SECONDS * 1000}",
         f"--monitoring_config_file={folder / 'monitoring.config'}",
     )  # fmt: skip
     yield server

@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def spec_is(spec: Any, signature: str) -> None:

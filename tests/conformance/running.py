@@ -23,6 +23,8 @@ from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "taxiway.cli.model_server")
 PACKAGE = "tensorflow.serving"
+# Models of every kind are loaded first, each with TensorFlow.
+START_SECONDS = 180
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -79,7 +81,7 @@ class Server:
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.grpc_port}", [("grpc.max_receive_message_length", -1)])
         if ready:
             try:
-                eventually(self.answers)
+                eventually(self.answers, START_SECONDS)
             except BaseException:
                 self.kill()
                 raise
@@ -100,7 +102,7 @@ class Server:
     def post(self, path: str, body: Any, **more: Any) -> requests.Response:
         """POST under ``/v1/models/``: JSON of ``body``, or ``body`` itself when it is text or bytes."""
         given = {"data": body} if isinstance(body, str | bytes) else {"json": body}
-        return self.session.post(self.url(f"/v1/models/{path}"), timeout=PATIENCE_SECONDS, **given, **more)
+        return self.session.post(self.url(f"/v1/models/{path}"), **{"timeout": PATIENCE_SECONDS, **given, **more})
 
     def predicted(self, model: str, *rows: Any, signature: str = "") -> Any:
         """The predictions for rows; an error's text when there are none."""

@@ -72,7 +72,8 @@ def test_what_is_printed_and_how_it_ends() -> None:
 def test_without_a_rest_port_there_is_grpc_alone_on_every_address(models: Path, start: Callable[..., Server]) -> None:
     server = start("--model_name=half", f"--model_base_path={models / 'half_plus_two'}", rest=False)
     assert list(server.predict("half", x=[2.0]).outputs["y"].float_val) == [3.0]
-    assert server.logged(rf"Running gRPC ModelServer at 0\.0\.0\.0:{server.grpc_port} \.\.\.")
+    # Said when the port is open, which a client may find out before.
+    assert eventually(lambda: server.logged(rf"Running gRPC ModelServer at 0\.0\.0\.0:{server.grpc_port} \.\.\."))
     assert not server.logged("Exporting HTTP")
     socket.create_connection(("127.1.2.3", server.grpc_port), PATIENCE_SECONDS).close()
     quiet = start("--model_name=half", f"--model_base_path={models / 'half_plus_two'}", TF_CPP_MIN_LOG_LEVEL="2")

@@ -14,6 +14,9 @@ from taxiway.wire import message
 from tests.conformance.running import Refusal, Server, models_config, put
 from tests.waiting import eventually
 
+# A run of some seconds, on a busy machine of a minute.
+SPIN_SECONDS = 300
+
 
 def broken(base: Path, version: int) -> None:
     """A version whose graph cannot be read."""
@@ -80,10 +83,10 @@ def test_a_request_that_runs_while_its_version_leaves_is_answered(
     models: Path, tmp_path: Path, start: Callable[..., Server]
 ) -> None:
     base = put(models, "functions", 1, tmp_path / "spin", 1)
-    server = start("--model_name=spin", f"--model_base_path={base}", "--rest_api_timeout_in_ms=60000")
+    server = start("--model_name=spin", f"--model_base_path={base}", f"--rest_api_timeout_in_ms={SPIN_SECONDS * 1000}")
     body = {"signature_name": "spin", "instances": [3e6]}
     with ThreadPoolExecutor(2) as pool:
-        running = pool.submit(server.post, "spin:predict", body)
+        running = pool.submit(server.post, "spin:predict", body, timeout=SPIN_SECONDS)
         put(models, "functions", 1, base, 2)
         eventually(lambda: server.states("spin").get(2) == "AVAILABLE")
         assert running.result().json() == {"predictions": [3000000.0]}
@@ -105,6 +108,7 @@ def test_no_request_fails_while_versions_replace_each_other(
 
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask)
+        eventually(lambda: answers)
         for number in (2, 3, 4):
             put(models, "half_plus_three" if number == 4 else "half_plus_two", 123, base, number)
             eventually(lambda number=number: server.states("half").get(number) == "AVAILABLE")  # type: ignore[misc]

@@ -25,8 +25,8 @@ from typing import Any
 from tests.docs.blocks import Block, blocks, commands
 from tests.waiting import free_port
 
-READY_SECONDS = 60
-COMMAND_SECONDS = 120
+READY_SECONDS = 120
+COMMAND_SECONDS = 240
 SERVES = re.compile(r"^(taxiway serve|taxiway-model-server)\b")
 
 

@@ -21,7 +21,7 @@ def runnable(page: Path) -> bool:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=lambda page: page.stem)
 def test_a_page_does_what_it_shows(page: Path, tmp_path: Path) -> None:
     run = subprocess.run(
@@ -30,7 +30,7 @@ def test_a_page_does_what_it_shows(page: Path, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=290,
+        timeout=580,
     )
     assert run.returncode == 0, run.stderr
 

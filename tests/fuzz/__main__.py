@@ -57,7 +57,7 @@ def write_models(folder: Path) -> Path:
     """Write the models in a process of its own."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "tests.fuzz.models", str(folder)]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=300, capture_output=True)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=900, capture_output=True)
     return folder
 
 

@@ -22,10 +22,10 @@ UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 # What says that there was no answer, rather than one.
 SILENT = ("Deadline Exceeded", "Socket closed", "Connection reset", "failed to connect", "GOAWAY", "Broken pipe")
 
-# Reloads wait for their turn, and for a model that loads.
-RELOAD_SECONDS = 60
+# Reloads wait for their turn, and for models that load.
+RELOAD_SECONDS = 300
 # A profile lasts as long as its message says, which may be for ever when it was spoilt: its caller gives up.
-PROFILE_SECONDS = 0.5
+PROFILE_SECONDS = 3
 
 Making = Callable[[Method], bytes]
 

@@ -36,7 +36,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with versions 1, 2 and 3 of a model; the answer to 0 is the version."""
     root = tmp_path_factory.mktemp("exported")
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    subprocess.run([sys.executable, "-c", EXPORT, str(root)], check=True, timeout=120, env=environment)
+    subprocess.run([sys.executable, "-c", EXPORT, str(root)], check=True, timeout=240, env=environment)
     return root
 
 
@@ -58,7 +58,7 @@ def real_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real-models")
     subprocess.run(
         [sys.executable, "-m", "tests.journeys.models", str(folder)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=120,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=240,
     )  # fmt: skip
     return folder
 

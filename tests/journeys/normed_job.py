@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from examples.digits.job import datasets
+from tests.journeys.gates import callbacks
 
-__all__ = ["build_model", "datasets"]
+__all__ = ["build_model", "callbacks", "datasets"]
 
 
 def build_model(params: Mapping[str, Any]) -> keras.Model:

@@ -8,10 +8,14 @@ import urllib.request
 from email.message import Message
 from pathlib import Path
 
+import pytest
+
 import taxiway
 from taxiway.stores import Made, Shelf, add_artifacts, open_store, set_label
 from taxiway.testing.stores import write_files
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def fetched(url: str, **headers: str) -> tuple[int, bytes, Message]:
@@ -59,7 +63,9 @@ def test_a_device_fetches_stable(tmp_path: Path, exported: Path) -> None:
         stored.write_bytes(b"sec0nd")
         status, body, _ = fetched(url)
         assert status == 500 and "is not what the manifest lists, and is not sent" in json.loads(body)["error"]
-        stored.write_bytes(b"second")
+        # Another file: two changes of one within a tick of the clock of files look like one.
+        (tmp_path / "sound").write_bytes(b"second")
+        (tmp_path / "sound").rename(stored)
         assert fetched(url)[:2] == (200, b"second")
         listed = json.loads(fetched(f"{model}/labels/stable/artifacts")[1])
         assert [(one["name"], one["contract"]) for one in listed["artifacts"]] == [

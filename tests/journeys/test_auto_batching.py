@@ -21,6 +21,7 @@ from taxiway.wire import message
 from taxiway.wire.records import write_records
 from tests.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.timeout(300)
 CALLERS = 8
 
 
@@ -58,6 +59,7 @@ def test_rows_share_runs_where_they_are_independent_and_nowhere_else(real_models
     write_warm_up(tmp_path / "digits" / "1", "image", digits["image"][0])
     write_warm_up(tmp_path / "normed" / "1", "x", np.array([1.0, 0.25]))
     with taxiway.serve(tmp_path, engine="tensorflow", batching="auto") as handle:
+        handle.wait_ready(120)
         assert found(handle, "digits")["largest_difference"] <= found(handle, "digits")["allowed_difference"]
         assert (found(handle, "normed")["rows"], found(handle, "normed")["why"]) == (
             0, "a row among 2 is answered otherwise"

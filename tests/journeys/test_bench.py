@@ -18,7 +18,7 @@ from tests.unit.serve.certificates import Authority
 if TYPE_CHECKING:
     from taxiway.serve.api import ServeHandle
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 
 
@@ -27,7 +27,8 @@ def test_a_running_server_is_measured(
 ) -> None:
     rows = tmp_path / "rows.npz"
     np.savez(rows, image=digits_cases["image"])
-    short = ["--seconds", "0.3", "--concurrency", "1,3"]
+    # Of a shorter window, a machine with too much to do may not answer anything.
+    short = ["--seconds", "2", "--concurrency", "1,3"]
     assert main(["bench", server.grpc_url, "digits", *short, "--data", str(rows), "--output", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "digits version 1, serving_default: 12 requests of 1 row" in shown and "CONNECTIONS" in shown
@@ -39,9 +40,9 @@ def test_a_running_server_is_measured(
 
     assert main(["bench", server.url, "half_plus_two", *short, "--rate", "50", "--json"]) == 0
     (first, _) = json.loads(capsys.readouterr().out)["windows"]
-    assert first["rate"] == 50 and first["answers"] + first["unsent"] == 15
+    assert first["rate"] == 50 and first["answers"] + first["unsent"] == 100
 
-    report = taxiway.bench(server.url, "digits", digits_cases["image"], rows=5, seconds=0.2, concurrency=(2,))
+    report = taxiway.bench(server.url, "digits", digits_cases["image"], rows=5, seconds=2, concurrency=(2,))
     assert report.best.throughput > 0 and report.requests == "2 requests of 5 rows"
 
     # What the server refuses is counted; that nothing at all was answered fails the command.
@@ -61,7 +62,7 @@ def test_over_tls_and_over_a_socket_too(store: Path, tmp_path: Path) -> None:
         authority.sign(name)
     cert, key, ca = map(authority.path, ("server.pem", "server.key", "ca.pem"))
     tls = Tls(ca, *map(authority.path, ("client.pem", "client.key")))
-    short: dict[str, Any] = {"seconds": 0.2, "concurrency": (2,)}
+    short: dict[str, Any] = {"seconds": 2, "concurrency": (2,)}
     models = {"half": store / "half_plus_two"}
     with taxiway.serve(
         models, quiet_seconds=0.0, tls_cert_file=cert, tls_key_file=key, tls_client_ca_file=ca

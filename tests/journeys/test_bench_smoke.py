@@ -12,7 +12,7 @@ from bench import load
 from bench.__main__ import main
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(bool(load.missing_tools()), reason="wrk, h2load or taskset is not installed")
 @pytest.mark.skipif(
     any(find_spec(name) is None for name in ("taxiway._server", "tensorflow", "sklearn")),

@@ -74,7 +74,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeHandle]:
     store = tmp_path_factory.mktemp("client") / "models"
     path = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     subprocess.run(
-        [sys.executable, "-c", MAKE, str(store)], env={**os.environ, "PYTHONPATH": path}, check=True, timeout=110
+        [sys.executable, "-c", MAKE, str(store)], env={**os.environ, "PYTHONPATH": path}, check=True, timeout=240
     )
     with taxiway.serve(store, poll_seconds=0.05) as handle:
         yield handle

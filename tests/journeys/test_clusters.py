@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,8 @@ import pytest
 from taxiway.train import Run
 from taxiway.train.checkpoints import Checkpoint, newest
 from taxiway.train.cluster.ports import free_addresses
-from tests.waiting import eventually
+from tests.journeys import gates
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 # Each process imports TensorFlow, which takes half a minute on a busy machine of two cores.
 pytestmark = [
@@ -97,8 +99,11 @@ def command(*arguments: str | Path, environment: Mapping[str, str] | None = None
 
 
 def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for path in listed for child in path.read_text().split()]
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            found += map(int, path.read_text().split())
+    return found
 
 
 def told(pid: int) -> str:
@@ -106,13 +111,15 @@ def told(pid: int) -> str:
     return next((one.decode() for one in variables if one.startswith(b"TF_CONFIG=")), "")
 
 
-def all_end(command: Command, then: Callable[[], object]) -> None:
-    """No rank of the command outlives what ``then`` makes of it."""
-    watched = [os.pidfd_open(pid) for pid in children(command.process.pid)]
-    assert watched
-    then()
-    for one in watched:
-        assert select.select([one], [], [], 30)[0]
+def watched(command: Command) -> list[int]:
+    """The two ranks of the command, as what can be waited for also when they have ended."""
+    eventually(lambda: len(children(command.process.pid)) == 2, SECONDS, instead=lambda: command.lines)
+    return [os.pidfd_open(pid) for pid in children(command.process.pid)]
+
+
+def all_end(ranks: list[int]) -> None:
+    for one in ranks:
+        assert select.select([one], [], [], PATIENCE_SECONDS)[0]
         os.close(one)
 
 
@@ -135,6 +142,14 @@ def steps(run_dir: Path, epoch: int) -> int:
     number, found = next((n, one) for n, one in enumerate(described) if one["path"].endswith("/iteration"))
     with np.load(path / "variables.npz") as file:
         return int(np.frombuffer(file[str(number)].tobytes(), found["dtype"])[0])
+
+
+def newest_steps(run_dir: Path) -> tuple[int, int]:
+    """The epoch of the newest checkpoint, and the steps in it; the next one may take its place while it is read."""
+    while True:
+        epoch = checkpoint(run_dir).epoch
+        with contextlib.suppress(FileNotFoundError):
+            return epoch, steps(run_dir, epoch)
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +182,12 @@ def test_a_platform_starts_the_processes_and_each_trains_as_its_rank(by_platform
 @pytest.mark.strategy("multi-worker", "resumes")
 def test_a_killed_worker_costs_time_and_nothing_else(by_platform: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    train = command(*DIGITS, "multi-worker", "--workers", "3", "--run-dir", run_dir)
+    gate, param = gates.shut(tmp_path / "gates", 1, 2), f'gates="{tmp_path / "gates"}"'
+    job = ("tests/journeys/gated_digits.py", *DIGITS[1:])
+    train = command(*job, "multi-worker", "--workers", "3", "--param", param, "--run-dir", run_dir)
     train.read(until="epoch 1/2")
     os.kill(train.rank("worker 1"), signal.SIGKILL)
+    gate.unlink()
     output = train.read()
     assert train.process.returncode == 0, output
     assert "worker 1 was killed by SIGKILL. All start again from the last checkpoint (1 of 3)." in output
@@ -178,31 +196,35 @@ def test_a_killed_worker_costs_time_and_nothing_else(by_platform: Path, tmp_path
     assert weights(run_dir) == weights(by_platform)
 
 
+# So many that none of the kills comes when all is done.
+EPOCHS = 16
+
+
 @pytest.mark.strategy("parameter-server", "exports")
 def test_parameter_servers_outlive_a_worker_and_resume_without_a_server(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     train = command(
         "examples/digits:job", "--strategy", "parameter-server", "--workers", "2", "--parameter-servers", "1",
-        "--global-batch", "10", "--epochs", "4", "--run-dir", run_dir,
+        "--global-batch", "10", "--epochs", f"{EPOCHS}", "--run-dir", run_dir,
     )  # fmt: skip
-    train.read(until="epoch 1/4")
+    train.read(until=f"epoch 1/{EPOCHS}")
     os.kill(train.rank("ps 0"), signal.SIGKILL)
     train.read(until=r"resumes after epoch \d")
     resumed = int(train.lines[-1].split()[-1])
-    train.read(until=f"epoch {resumed + 2}/4" if resumed < 3 else "epoch 4/4")
-    done = checkpoint(run_dir).epoch
-    per_epoch = steps(run_dir, done) // done
+    train.read(until=f"epoch {min(resumed + 2, EPOCHS)}/{EPOCHS}")
+    done, counted = newest_steps(run_dir)
+    per_epoch = counted // done
     # Two workers counted at once, and not one step is lost.
-    assert steps(run_dir, done) == done * per_epoch and per_epoch >= 100
+    assert counted == done * per_epoch and per_epoch >= 100
     os.kill(train.rank("worker 1"), signal.SIGKILL)
     output = train.read()
     assert train.process.returncode == 0, output
     assert "ps 0 was killed by SIGKILL. All start again from the last checkpoint (1 of 3)." in output
     assert "worker 1 was killed by SIGKILL. It starts again; the others go on." in output
     run = Run(run_dir)
-    assert run.status == "finished" and len(run.history) == 4
+    assert run.status == "finished" and len(run.history) == EPOCHS
     # The step that the killed worker had begun may have been counted before another worker did it.
-    assert 0 <= steps(run_dir, 4) - 4 * per_epoch <= 1
+    assert 0 <= steps(run_dir, EPOCHS) - EPOCHS * per_epoch <= 1
     assert run.metrics["val_accuracy"] > 0.9
     assert (run.model_path / "saved_model.pb").is_file()
 
@@ -210,12 +232,14 @@ def test_parameter_servers_outlive_a_worker_and_resume_without_a_server(tmp_path
 def test_an_error_in_one_rank_is_said_once_with_its_log(tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text(RAISES)
     train = command(tmp_path / "job.py", "--strategy", "multi-worker", "--workers", "2", "--run-dir", tmp_path / "run")
+    ranks = watched(train)
     train.read(until=r"\[worker 1\] error: .*datasets raised: ValueError")
     # Within seconds: no restart, and a grace of five of them for the rank that waits for the other.
-    stop = threading.Timer(60, train.process.kill)
+    stop = threading.Timer(2 * PATIENCE_SECONDS, train.process.kill)
     stop.start()
-    all_end(train, train.read)
+    train.read()
     stop.cancel()
+    all_end(ranks)
     assert train.process.returncode == 1
     said = [line for line in train.lines if line.startswith(("error: ", "hint: "))]
     log = tmp_path / "run" / "logs" / "worker-1.log"
@@ -232,18 +256,17 @@ def test_ranks_that_never_start_are_ended(tmp_path: Path, interrupted: bool) -> 
     (tmp_path / "job.py").write_text(NEVER_STARTS)
     train = command(
         tmp_path / "job.py", "--strategy", "multi-worker", "--workers", "2", "--run-dir", tmp_path / "run",
-        "--start-seconds", "300" if interrupted else "3",
+        "--start-seconds", "300" if interrupted else "10",
     )  # fmt: skip
+    ranks = watched(train)
     if interrupted:
         train.read(until=r"worker \d\] stuck")
-        all_end(train, lambda: train.process.send_signal(signal.SIGINT))
-    else:
-        eventually(lambda: len(children(train.process.pid)) == 2)
-        all_end(train, train.read)
+        train.process.send_signal(signal.SIGINT)
     output = train.read()
+    all_end(ranks)
     assert train.process.returncode not in (0, 2)
     if not interrupted:
-        assert "error: worker 0 and worker 1 did not start within 3 seconds" in output
+        assert "error: worker 0 and worker 1 did not start within 10 seconds" in output
         assert f"hint: See what it printed in {tmp_path}/run/logs/worker-0.log" in output
 
 

@@ -10,7 +10,7 @@ pytest.importorskip("taxiway._server", reason="the data plane is not built: make
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_five_times_the_errors_are_rolled_back_after_some_hundred_requests(real_models: Path, tmp_path: Path) -> None:
     from tests.detections import BAD, SAME, decide, serve
 

@@ -13,7 +13,7 @@ from taxiway.drill import Faults, drill
 from taxiway.errors import NotFound
 from tests.journeys.conftest import put
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 
 

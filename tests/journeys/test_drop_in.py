@@ -28,6 +28,8 @@ from tests.journeys.conftest import put
 from tests.unit.serve.certificates import Authority
 from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
+# Each test starts processes, some of which take half a minute on a busy machine of two cores.
+pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 
 
@@ -121,10 +123,11 @@ def test_the_images_entry_point_serves_what_the_environment_names(
         MODEL_BASE_PATH=str(tmp_path / "models"),
     )
     assert server.version_of("half") == 1
-    assert server.logged(f"Exporting HTTP/REST API at:localhost:{server.rest} ...")
+    # The ports answer a moment before it is said.
+    eventually(lambda: server.logged(f"Exporting HTTP/REST API at:localhost:{server.rest} ..."))
     assert server.logged(f"Running gRPC ModelServer at 127.0.0.1:{server.grpc} ...")
     probe = [sys.executable, str(ROOT / "docker" / "healthcheck.py")]
-    subprocess.run(probe, env={"TAXIWAY_HEALTH_PORT": str(server.rest)}, timeout=30, check=True)
+    subprocess.run(probe, env={"TAXIWAY_HEALTH_PORT": str(server.rest)}, timeout=60, check=True)
     assert server.end() == 0
 
 

@@ -49,7 +49,7 @@ sys.exit(main(["publish", f"{folder}/model.keras", "risk", *to, "--labels", "no,
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("keras")
     folder = tmp_path_factory.mktemp("keras-file")
-    ran = subprocess.run([sys.executable, "-c", MAKE, str(folder)], capture_output=True, text=True, timeout=110)
+    ran = subprocess.run([sys.executable, "-c", MAKE, str(folder)], capture_output=True, text=True, timeout=240)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert "serving_default: largest difference from predict: risk" in ran.stdout
     return folder
@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[ServeHandle]:
     with taxiway.serve(folder / "models") as handle:
-        handle.wait_ready(timeout_seconds=60)
+        handle.wait_ready(timeout_seconds=120)
         yield handle
 
 

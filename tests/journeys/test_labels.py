@@ -12,6 +12,8 @@ import taxiway
 from taxiway.cli.main import main
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_requests_follow_the_labels_of_the_store(
     tmp_path: Path, exported: Path, capsys: pytest.CaptureFixture[str]

@@ -21,7 +21,7 @@ from taxiway.train.cluster.supervise import Policy
 from taxiway.train.ray_cluster import launch_on_ray
 from taxiway.train.request import TrainRequest, write_request
 from taxiway.tune import open_study
-from tests.journeys import test_tune
+from tests.journeys import gates, test_tune
 from tests.waiting import eventually
 
 # Each rank imports TensorFlow, which takes half a minute on a busy machine of two cores.
@@ -46,7 +46,7 @@ def cluster() -> Iterator[str]:
     assert address, "Ray is not installed, or did not start"
     yield address
     process.stdin.close()
-    assert process.wait(60) == 0
+    assert process.wait(180) == 0
     process.stdout.close()
 
 
@@ -72,7 +72,8 @@ def on_ray(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         cwd=ROOT, env={**os.environ, **HERE, "TAXIWAY_TEST_MARK": mark}, capture_output=True, text=True, timeout=SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert [pid for pid in processes() if mark.encode() in environment_of(pid)] == []
+    # Ray kills what it started and does not wait for all of it: a process can outlive the command by an instant.
+    eventually(lambda: not marked(mark), instead=lambda: marked(mark))
     return run_dir, done.stderr
 
 
@@ -128,9 +129,15 @@ def test_two_ranks_train_as_one_process_does(alone: Path, on_ray: tuple[Path, st
 
 @pytest.mark.strategy("multi-worker", "resumes")
 def test_a_killed_rank_ends_in_the_same_weights(on_ray: tuple[Path, str], cluster: str, tmp_path: Path) -> None:
-    run_dir = tmp_path / "run"
-    request = asked(run_dir, strategy="multi-worker", workers=2)
-    lines = Lines(r"\[worker 0\] epoch 1/2", lambda them: os.kill(them.process(1), signal.SIGKILL))
+    run_dir, gate = tmp_path / "run", gates.shut(tmp_path / "gates", 1, 2)
+    params = {"gates": str(tmp_path / "gates")}
+    request = asked(run_dir, "tests/journeys/gated_digits.py", strategy="multi-worker", workers=2, params=params)
+
+    def kill(lines: Lines) -> None:
+        os.kill(lines.process(1), signal.SIGKILL)
+        gate.unlink()
+
+    lines = Lines(r"\[worker 0\] epoch 1/2", kill)
     report = launch_on_ray(run_dir, request, address=cluster, write=lines, policy=PATIENT)
     assert report.attempts == 2
     assert any("All start again from the last checkpoint (1 of 3)." in line for line in lines.all)
@@ -144,7 +151,7 @@ def test_too_few_cpus_are_refused_in_seconds(cluster: str, tmp_path: Path) -> No
     began = time.monotonic()
     with pytest.raises(FailedPrecondition, match=r"3 workers need 3 CPUs; the cluster has 2\."):
         launch_on_ray(tmp_path / "run", request, address=cluster, write=print, policy=PATIENT)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < PATIENT.start_seconds / 2
 
 
 JOB = """
@@ -200,6 +207,11 @@ def environment_of(pid: str) -> bytes:
         return Path("/proc", pid, "environ").read_bytes()
     except OSError:
         return b""
+
+
+def marked(mark: str) -> dict[str, bytes]:
+    """What runs with the mark in its environment: the processes and their titles."""
+    return {pid: title_of(pid) for pid in processes() if mark.encode() in environment_of(pid)}
 
 
 def title_of(pid: str) -> bytes:

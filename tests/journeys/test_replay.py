@@ -20,9 +20,9 @@ from taxiway.replay import Replay
 from taxiway.settings import recordings
 from taxiway.wire.recording import Recording
 from tests.journeys.conftest import put
-from tests.waiting import Crowd, eventually
+from tests.waiting import PATIENCE_SECONDS, Crowd, eventually
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 ROWS = 3
 
@@ -39,7 +39,8 @@ def world(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                     client.predict("half", np.full(ROWS, number, np.float32))
                 with pytest.raises(InvalidArgument):
                     client.predict("half", {"x": np.zeros((1, 1), np.float32), "z": np.zeros(1, np.float32)})
-        eventually(lambda: len(list(Recording(recordings(str(folder / "state"), "half")))) == 8)
+    # Stopping completes the recording.
+    assert len(list(Recording(recordings(str(folder / "state"), "half")))) == 8
     put(exported, base, 2)
     return folder
 
@@ -136,25 +137,26 @@ def test_a_plan_has_a_wrong_version_refused_before_any_user_sees_it(
 ) -> None:
     base = put(exported, tmp_path / "half", 1)
     shutil.copytree(world / "state" / "recordings", tmp_path / "state" / "recordings")
-    plan: dict[str, Any] = {"steps": [50], "step_duration": "1h", "measure": "1s", "guards": ["errors=x3,20pt"],
-                            "max_duration": "10h", "replay": {"requests": 8, "max_slowdown": 100}}  # fmt: skip
+    plan: dict[str, Any] = {"steps": [50], "step_duration": "1h", "measure": "1m", "guards": ["errors=x3,20pt"],
+                            "max_duration": "10h", "replay": {"requests": 8, "max_slowdown": 10_000},
+                            "wait_seconds": 200}  # fmt: skip
     settings: dict[str, Any] = {"rollout": "manual", "quiet_seconds": 0.0, "poll_seconds": 0.1}
     with (
         taxiway.serve(base, state=str(tmp_path / "state"), record_rate=1.0, **settings) as server,
         Asking(server.grpc_url) as user,
     ):
-        server.loop.wait_until(lambda models: models["half"].state.live == 1, 30)
+        assert server.loop.wait_until(lambda models: models["half"].state.live == 1, PATIENCE_SECONDS)
         put(exported, base, 2)
         shutil.copytree(exported / "1", tmp_path / "staged")
         (tmp_path / "staged").rename(base / "3")
-        server.loop.wait_until(lambda models: models["half"].whole() == {1, 2, 3}, 30)
+        assert server.loop.wait_until(lambda models: models["half"].whole() == {1, 2, 3}, PATIENCE_SECONDS)
         with pytest.raises(FailedPrecondition, match="are recorded in .*, and the replay is to ask 100000") as refused:
             server.rollout("half", to=2, **{**plan, "replay": "requests=100000"})
         assert "requests=" in str(refused.value.hint)
 
         with pytest.raises(FailedPrecondition, match="version 2 was refused: 0 % agree, 98 % demanded; worst: request"):
             server.rollout("half", to=2, **plan)
-        assert server.wait_default("half", 1, 10) and server.status("half")[0]["held"] == [2]
+        assert server.wait_default("half", 1) and server.status("half")[0]["held"] == [2]
         found = server.rollouts.status("half")
         assert (found["rule"], found["replay"]["agreement"], found["replay"]["largest"]) == ("REPLAY", 0.0, 1.0)
 

@@ -6,7 +6,6 @@ import http.client
 import json
 import random
 import shutil
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 
 import taxiway
 from taxiway.types import JsonObject
-from tests.waiting import Crowd
+from tests.waiting import PATIENCE_SECONDS, Crowd
 
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 pytestmark = pytest.mark.tensorflow
@@ -26,8 +25,9 @@ PLAN: dict[str, Any] = {
     "steps": [20, 50],
     "step_duration": "1s",
     "step_units": 50,
-    "measure": "1s",
-    "max_duration": "2m",
+    # A thousand answers end it sooner; a machine with too much to do may give none within a second.
+    "measure": "1m",
+    "max_duration": "10m",
     "guards": ["errors=x3,2pt"],
 }
 
@@ -73,18 +73,18 @@ def _serve(store: Path, tmp_path: Path) -> Any:
 def publish(real_models: Path, store: Path, server: Any, version: int) -> None:
     shutil.copytree(real_models / "shaky" / str(version), store / "shaky" / f".{version}")
     (store / "shaky" / f".{version}").rename(store / "shaky" / str(version))
-    assert server.loop.wait_until(lambda models: version in models["shaky"].whole(), 30)
+    assert server.loop.wait_until(lambda models: version in models["shaky"].whole(), PATIENCE_SECONDS)
 
 
 def brought(server: Any, to: int, *ends: str) -> JsonObject:
     """The rollout when it has come to one of these ends."""
     server.rollout("shaky", to=to, **PLAN)
-    assert server.loop.wait_until(lambda models: models["shaky"].state.rollout.state in ends, 90)
+    assert server.loop.wait_until(lambda models: models["shaky"].state.rollout.state in ends, 200)
     status: JsonObject = server.rollouts.status("shaky")
     return status
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_bad_version_goes_back_and_a_good_one_is_promoted(
     real_models: Path, store: Path, tmp_path: Path, server: Any
 ) -> None:
@@ -103,12 +103,12 @@ def test_a_bad_version_goes_back_and_a_good_one_is_promoted(
         assert status["state"] == "live", status
         assert server.status("shaky")[0]["default"] == 2
 
-        began = time.monotonic()
+        loaded = set(server.stats()["leases"])
         done = server.rollback("shaky")
         assert (done["from"], done["to"], done["done"]) == (2, 1, True)
-        assert time.monotonic() - began < 1
+        assert set(server.stats()["leases"]) <= loaded  # it was there still: nothing had to be loaded
         answered = people.answered
-        assert server.wait_default("shaky", 1, 10)
+        assert server.wait_default("shaky", 1)
     assert people.answered >= answered > 1000 and people.failed == 0
     kinds = [event["kind"] for event in server.operator.history(1000)]
     assert kinds.count("rollout-started") == 2 and kinds[0] == "rollback"

@@ -19,7 +19,7 @@ from taxiway.drill.faults import Faults
 from taxiway.errors import FailedPrecondition, NotFound
 from taxiway.types import JsonObject
 from tests.journeys.conftest import put
-from tests.waiting import Crowd
+from tests.waiting import PATIENCE_SECONDS, Crowd
 
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 pytestmark = pytest.mark.tensorflow
@@ -51,12 +51,12 @@ class Visitors(Crowd):
 
 
 def _ended(server: Any, model: str, *states: str) -> JsonObject:
-    assert server.loop.wait_until(lambda models: models[model].state.rollout.state in states, 60)
+    assert server.loop.wait_until(lambda models: models[model].state.rollout.state in states, 200)
     status: JsonObject = server.rollouts.status(model)
     return status
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_the_arm_that_is_right_more_often_is_promoted_by_itself(exported: Path, tmp_path: Path) -> None:
     """Three versions, each right as often as RIGHT says; of each answer it is said whether it was."""
     right = {1: 0.6, 2: 0.9, 3: 0.6}
@@ -67,26 +67,28 @@ def test_the_arm_that_is_right_more_often_is_promoted_by_itself(exported: Path, 
     base = put(exported, tmp_path / "models" / "half", 1)
     with taxiway.serve(tmp_path / "models", **SERVING) as server:
         put(exported, base, 2, 3)
-        assert server.loop.wait_until(lambda models: models["half"].whole() == {1, 2, 3}, 30)
+        assert server.loop.wait_until(lambda models: models["half"].whole() == {1, 2, 3}, PATIENCE_SECONDS)
         visitors = Visitors(server.grpc_url, "half", lambda draw: {"x": np.array([draw.random()], np.float32)}, say)
         with visitors:
             plan: dict[str, Any] = {
                 "goal": "right",
                 "guards": ["errors=x10,20pt"],
                 "promote": "by itself",
-                "measure": "1s",
+                # A thousand answers end it sooner; a machine with too much to do may give none within a second.
+                "measure": "1m",
             }
-            plan |= {"step_duration": "1s", "step_units": 100, "max_duration": "5m"}
+            plan |= {"step_duration": "1s", "step_units": 100, "max_duration": "10m"}
             server.rollout("half", arms=["b=2:30", "c=3:30"], **plan)
             status = _ended(server, "half", "live", "rolled back", "failed")
         assert (status["state"], status["to"], status["because"]) == ("live", 2, "b is better"), status
-        assert server.wait_default("half", 2, 10)
+        assert server.wait_default("half", 2)
         kept = [event for event in server.operator.history(100) if event["data"].get("change") == "PROMOTE"]
         assert kept[0]["who"] == "rollout"
-    assert all(visitors.met[version] > 100 for version in right), visitors.met
+    # A decision takes a hundred users of each arm; what three of them got last they may not have been told.
+    assert all(visitors.met[version] > 90 for version in right), visitors.met
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("fault", "rules"),
     [(Faults(wrong=0.5), {"HARM"}), (Faults(errors=0.3), {"BRAKE", "HARM"})],
@@ -104,12 +106,12 @@ def test_a_version_that_is_bad_in_shadow_never_reaches_a_user(
     with _serve_with_fault(tmp_path, fault) as server:
         shutil.copytree(real_models / "digits" / "1", tmp_path / ".2")
         (tmp_path / ".2").rename(tmp_path / "models" / "digits" / "2")
-        assert server.loop.wait_until(lambda models: models["digits"].whole() == {1, 2}, 30)
+        assert server.loop.wait_until(lambda models: models["digits"].whole() == {1, 2}, PATIENCE_SECONDS)
         visitors = Visitors(server.grpc_url, "digits", lambda draw: {"image": images}, say)
         with visitors:
             server.rollout(
                 "digits", to=2, shadow=100, steps=[50], guards=["errors=x10,20pt", "accuracy=5pt"],
-                step_duration="20s", measure="1s", max_duration="5m",
+                step_duration="5m", measure="1m", max_duration="1h",
             )  # fmt: skip
             status = _ended(server, "digits", "live", "canary", "rolled back", "failed")
         assert status["state"] == "rolled back" and status["rule"] in rules, status

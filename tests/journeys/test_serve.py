@@ -26,6 +26,8 @@ import taxiway
 from taxiway.cli.main import main
 from tests.waiting import Crowd
 
+pytestmark = pytest.mark.timeout(300)
+
 MAKE_MODELS = """
 import sys
 import tensorflow as tf

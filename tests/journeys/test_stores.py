@@ -23,12 +23,13 @@ from tests.unit.stores.clouds import gcs, gcs_server, s3, s3_server  # noqa: F40
 from tests.unit.stores.gcs import GcsStandIn
 from tests.waiting import eventually, free_port
 
+pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 
 
 def taxiway_command(*arguments: str) -> str:
     command = [sys.executable, "-m", "taxiway", *arguments]
-    run = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from taxiway.train.runs import Run
+from tests.journeys import gates
 
 # Each process imports TensorFlow, which takes half a minute on a busy machine of two cores.
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
@@ -121,7 +122,11 @@ def test_two_devices_train_as_one_does(together: Path) -> None:
 @pytest.mark.strategy("central-storage", "resumes")
 def test_a_killed_run_of_two_devices_ends_in_the_same_weights(together: Path, tmp_path: Path) -> None:
     names = ("mirrored", "central-storage")
-    options = {name: (JOB, "--strategy", name, *BOTH, *OPTIONS, "--run-dir", str(tmp_path / name)) for name in names}
+    gate, param = gates.shut(tmp_path / "gates", 0, 2), f'gates="{tmp_path / "gates"}"'
+    options = {
+        name: (JOB, "--strategy", name, *BOTH, *OPTIONS, "--param", param, "--run-dir", str(tmp_path / name))
+        for name in names
+    }
 
     def kill(process: subprocess.Popen[str]) -> None:
         told(process, "^epoch 1/2")
@@ -130,10 +135,11 @@ def test_a_killed_run_of_two_devices_ends_in_the_same_weights(together: Path, tm
     # Each at its own moment: while one is waited for, the other may end.
     with train(*options["mirrored"]) as one, train(*options["central-storage"]) as other, ThreadPoolExecutor(2) as pool:
         list(pool.map(kill, (one, other)))
+    gate.unlink()
     with train("--resume", str(tmp_path / names[0])) as first, train("--resume", str(tmp_path / names[1])) as second:
         outs = [process.communicate(timeout=SECONDS)[0] for process in (first, second)]
     for name, out in zip(names, outs, strict=True):
-        assert "runtime: logical_cpus 2" in out and re.search("resumes after epoch [12]$", out, re.MULTILINE)
+        assert "runtime: logical_cpus 2" in out and re.search("resumes after epoch 1$", out, re.MULTILINE)
         assert weights(tmp_path / name) == weights(together / name)
         assert figures(tmp_path / name) == figures(together / name)
 
@@ -182,5 +188,5 @@ def test_devices_that_are_not_there_are_named_at_once(tmp_path: Path) -> None:
     assert found["central-storage"][0] == "There is no device GPU:0, GPU:1."
     assert found["multi-worker"][0] == "There is no GPU:1 on this machine; it has CPU:0."
     assert found["tpu"][0].startswith("There is no TPU here: ")
-    # The first of them imports TensorFlow.
-    assert all(seconds < 10 for _, _, seconds in list(found.values())[1:])
+    # The first of them imports TensorFlow. Processes that wait for each other would take minutes.
+    assert all(seconds < 60 for _, _, seconds in list(found.values())[1:])

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from taxiway.serve.server import installed_op_libraries
 from tests.journeys.test_drop_in import Process, serve
 
 __all__ = ["serve"]  # the fixture
+pytestmark = pytest.mark.timeout(300)
 
 MAKE = """
 import sys

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from taxiway.train.request import TrainRequest, write_request
+from tests.journeys import gates
 
 # Each process imports TensorFlow, which takes half a minute on a busy machine of two cores.
 pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
@@ -20,9 +21,9 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 280
 
 
-def asked(run_dir: Path, **request: Any) -> Path:
+def asked(run_dir: Path, job: str = "examples/digits:job", **request: Any) -> Path:
     given: dict[str, Any] = {"epochs": 2, "global_batch": 96, "seed": 3, **request}
-    write_request(run_dir, TrainRequest(job="examples/digits:job", directory=str(ROOT), **given))
+    write_request(run_dir, TrainRequest(job=job, directory=str(ROOT), **given))
     return run_dir
 
 
@@ -130,12 +131,14 @@ def test_tensorboard_reads_each_epoch_and_the_profile(alone: Path) -> None:
 
 @pytest.mark.strategy("one-device", "resumes")
 def test_a_killed_run_ends_in_the_same_weights(alone: Path, tmp_path: Path) -> None:
-    run_dir = asked(tmp_path / "run", strategy="one-device")
+    gate, params = gates.shut(tmp_path / "gates", 0, 2), {"gates": str(tmp_path / "gates")}
+    run_dir = asked(tmp_path / "run", "tests/journeys/gated_digits.py", strategy="one-device", params=params)
     process = started(run_dir)
     assert process.stdout is not None
     line = process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    gate.unlink()
     assert line.startswith("epoch 1/2") and len(history(run_dir)) == 1
     finished(started(run_dir))
     assert weights(run_dir) == weights(alone)

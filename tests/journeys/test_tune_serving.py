@@ -12,7 +12,7 @@ import pytest
 from taxiway.cli.main import main
 from taxiway.settings import read_settings
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.timeout(600)]
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 
 

@@ -16,13 +16,13 @@ from typing import Any
 
 from taxiway.journal import Event
 from taxiway.journal.sqlite import SqliteJournal
-from tests.waiting import Crowd, eventually, free_port
+from tests.waiting import PATIENCE_SECONDS, Crowd, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 MODEL = "half_plus_two"
 # What version 1 and 2 answer to 0.
 Y = {1: 2.0, 2: 3.0}
-_CALL_SECONDS = 20
+_CALL_SECONDS = PATIENCE_SECONDS
 
 
 class Served:

@@ -122,6 +122,6 @@ def test_the_entry_points_command(
     answer = subprocess.run(
         [ROOT / "docker" / "entrypoint.sh", *arguments],
         env=clean | environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True, text=True, check=True, timeout=10,
+        capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert answer.stdout.splitlines() == ["--port=8500", "--rest_api_port=8501", *expected]

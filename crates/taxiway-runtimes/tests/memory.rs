@@ -36,8 +36,12 @@ fn runs_and_loads_leak_nothing() {
         }
     };
     (0..1_000).for_each(round);
-    let before = resident_kib();
-    (0..10_000).for_each(round);
-    let growth = resident_kib().saturating_sub(before);
-    assert!(growth < GROWTH_KIB, "10,000 runs took {growth} KiB more");
+    let grown = |_| {
+        let before = resident_kib();
+        (0..10_000).for_each(round);
+        resident_kib().saturating_sub(before)
+    };
+    // What leaks does so each time. What wanders, as when the system makes huge pages of an allocator's, has wandered.
+    let growths: Vec<u64> = (0..3).map(grown).take_while(|&growth| growth >= GROWTH_KIB).collect();
+    assert!(growths.len() < 3, "10,000 runs took {growths:?} KiB more");
 }

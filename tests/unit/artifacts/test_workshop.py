@@ -14,6 +14,7 @@ import pytest
 
 from taxiway.artifacts import Died, Workshop, worker
 from taxiway.errors import FailedPrecondition, TaxiwayError, Unavailable
+from tests.waiting import PATIENCE_SECONDS
 
 JOBS = '''\
 import os, signal, sys, time
@@ -28,7 +29,7 @@ def run(**asked):
     if "exits" in asked:
         os._exit(asked["exits"])
     if asked.get("hangs"):
-        time.sleep(60)
+        time.sleep(600)
     print("chatter", flush=True)
     return {"pid": os.getpid(), "gpu": os.environ["CUDA_VISIBLE_DEVICES"], **asked}
 '''
@@ -45,7 +46,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worksh
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path}/main.py "$3"\n')
     python.chmod(0o755)
     monkeypatch.setattr("taxiway.artifacts.workshop.sys", SimpleNamespace(executable=str(python)))
-    with Workshop(job_seconds=10.0) as one:
+    with Workshop(job_seconds=PATIENCE_SECONDS) as one:
         yield one
 
 

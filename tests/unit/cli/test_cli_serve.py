@@ -93,7 +93,7 @@ def test_it_tells_its_story_and_ends_when_asked(serve: Serve, models: Path, numb
         "curl http://127.0.0.1:PORT/v1/models/digits/metadata",
     ]
     process.send_signal(number)
-    errors = process.communicate(timeout=30)[1]
+    errors = process.communicate(timeout=60)[1]
     assert process.returncode == 0
     assert errors.endswith("stopping: finishing the requests under way\nstopped\n")
     assert "digits: version 2 answers, before None" in errors

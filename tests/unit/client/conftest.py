@@ -20,6 +20,7 @@ from taxiway.client import Client
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, TaxiwayError, Unavailable
 from taxiway.wire import messages
 from taxiway.wire.tensors import array_of, tensor_of
+from tests.waiting import PATIENCE_SECONDS
 
 OUTPUTS = ("count", "half", "said_bytes")
 
@@ -72,7 +73,7 @@ class Model:
         if self.faults:
             raise self.faults.pop(0)
         if self.hang is not None:
-            self.hang.wait(30)
+            self.hang.wait(PATIENCE_SECONDS)
         self.known(name)
         if signature == "double":
             return {"y": inputs["x"] * 2}
@@ -101,7 +102,7 @@ def url(request: pytest.FixtureRequest, model: Model) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str) -> Iterator[Client]:
-    with Client(url, timeout_seconds=20) as client:
+    with Client(url, timeout_seconds=PATIENCE_SECONDS) as client:
         yield client
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import http.client
 import json
 import socket
 import threading
@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from taxiway.client import admin
 from taxiway.client.admin import Admin
 from taxiway.errors import Internal, Unavailable
+from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
 ADMIN = {"api": "taxiway admin", "version": "0", "ports": {}}
 
@@ -43,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.server.asked.append((self.command, self.path, self.headers.get("Authorization")))
         if self.server.stalls:
-            self.server.over.wait(30)
+            self.server.over.wait(PATIENCE_SECONDS)
             return
         self.send(self.server.status, {"done": True})
 
@@ -62,12 +64,10 @@ class Handler(BaseHTTPRequestHandler):
 
 def in_a_row() -> list[int]:
     """Three ports, one after the other, that nobody listens on."""
-    while True:
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
-            first = held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            for port in (first + 1, first + 2):
-                held.enter_context(socket.create_server(("127.0.0.1", port)))
-            return [first, first + 1, first + 2]
+    ports = [free_port() for _ in range(3)]
+    while ports[2] - ports[1] != 1 or ports[1] - ports[0] != 1:
+        ports = [*ports[1:], free_port()]
+    return ports
 
 
 @pytest.fixture
@@ -80,14 +80,27 @@ def doors() -> Iterator[list[Door]]:
         door.server_close()
 
 
-def ask(port: int, verb: str = "promote") -> Any:
-    return Admin(f"http://127.0.0.1:{port}", token="secret", timeout_seconds=0.5).change("m", verb)
+def ask(port: int, seconds: float = PATIENCE_SECONDS) -> Any:
+    return Admin(f"http://127.0.0.1:{port}", token="secret", timeout_seconds=seconds).change("m", "promote")
+
+
+@pytest.fixture
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers is waited for; what the command itself answers is given up soon."""
+    exchange = admin._exchange
+
+    def hurried(connection: http.client.HTTPConnection, method: str, path: str, *rest: Any) -> Any:
+        if path != "/api/who" and connection.sock is not None:
+            connection.sock.settimeout(0.5)
+        return exchange(connection, method, path, *rest)
+
+    monkeypatch.setattr(admin, "_exchange", hurried)
 
 
 def test_the_admin_api_behind_a_rest_port_is_found_by_the_ports_that_it_tells(doors: list[Door]) -> None:
-    rest, admin, _ = in_a_row()
-    doors += [Door(rest, None), Door(admin, {**ADMIN, "ports": {"rest": rest}})]
-    assert ask(rest) == ask(admin) == {"done": True}
+    rest, beside, _ = in_a_row()
+    doors += [Door(rest, None), Door(beside, {**ADMIN, "ports": {"rest": rest}})]
+    assert ask(rest) == ask(beside) == {"done": True}
     assert doors[0].asked == []
     assert doors[1].asked == [("POST", "/api/v1/models/m:promote", "Bearer secret")] * 2
 
@@ -96,23 +109,26 @@ def test_a_server_that_stands_still_is_not_passed_over(doors: list[Door]) -> Non
     stalled, after, _ = in_a_row()
     doors.append(Door(after, {**ADMIN, "ports": {"rest": stalled}}))
     with socket.create_server(("127.0.0.1", stalled)), pytest.raises(Unavailable, match="nothing was asked of it"):
-        ask(stalled)
+        ask(stalled, 0.5)
     assert doors[0].asked == []
 
 
+@pytest.mark.usefixtures("in_a_hurry")
 @pytest.mark.parametrize("ends", ["no answer in time", "closed"])
 def test_a_command_without_an_answer_may_have_been_done_and_is_not_given_again(doors: list[Door], ends: str) -> None:
-    admin, after, _ = in_a_row()
-    doors += [Door(admin, ADMIN), Door(after, {**ADMIN, "ports": {"rest": admin}})]
+    port, after, _ = in_a_row()
+    doors += [Door(port, ADMIN), Door(after, {**ADMIN, "ports": {"rest": port}})]
     doors[0].stalls = True
     if ends == "closed":
         doors[0].over.set()
     with pytest.raises(Unavailable, match="it may have been done") as caught:
-        ask(admin)
+        ask(port)
     assert caught.value.hint == "taxiway history m, or taxiway rollout status m, shows whether it was done"
+    # It was sent; the door may be slower to note it than we are to give up.
+    eventually(lambda: doors[0].asked)
     assert [len(door.asked) for door in doors] == [1, 0]
     with pytest.raises(Unavailable, match="was asked and did not answer") as caught:
-        Admin(f"http://127.0.0.1:{admin}", timeout_seconds=0.5).get("status")
+        Admin(f"http://127.0.0.1:{port}", timeout_seconds=PATIENCE_SECONDS).get("status")
     assert "done" not in caught.value.message
 
 
@@ -128,8 +144,8 @@ def test_the_admin_api_of_another_server_gets_neither_command_nor_token(doors: l
 
 
 def test_an_answer_that_is_none_of_ours_is_the_end_of_it(doors: list[Door]) -> None:
-    admin, after, _ = in_a_row()
-    doors += [Door(admin, ADMIN, status=500), Door(after, ADMIN)]
+    port, after, _ = in_a_row()
+    doors += [Door(port, ADMIN, status=500), Door(after, ADMIN)]
     with pytest.raises(Internal, match="answers POST /api/v1/models/m:promote with status 500"):
-        ask(admin)
+        ask(port)
     assert doors[1].asked == []

@@ -12,6 +12,7 @@ import pytest
 from taxiway import errors
 from taxiway.client import Client, VersionStatus
 from tests.unit.client.conftest import Model, busy
+from tests.waiting import PATIENCE_SECONDS
 
 X = np.array([[1, 2], [3, 4]], np.float32)
 SAID = ["hé", b"\xff\x00"]
@@ -118,14 +119,15 @@ def test_a_server_that_does_not_answer_is_a_deadline(client: Client, model: Mode
     model.hang = threading.Event()
     with pytest.raises(errors.DeadlineExceeded, match=r"did not answer within 0\.2 s"):
         client.predict("m", {"x": X, "said": SAID}, timeout_seconds=0.2)
-    assert model.predict_calls == 1
+    # Not again; on a busy machine the time may be over before it comes to the server.
+    assert model.predict_calls <= 1
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_nobody_there_is_unavailable_with_a_hint(scheme: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        client = Client(f"{scheme}://127.0.0.1:{taken.getsockname()[1]}", retries=1, timeout_seconds=10)
+        client = Client(f"{scheme}://127.0.0.1:{taken.getsockname()[1]}", retries=1, timeout_seconds=PATIENCE_SECONDS)
         with client, pytest.raises(errors.Unavailable, match="Nobody answers at") as caught:
             client.predict("m", X)
     assert "taxiway serve" in str(caught.value.hint)

@@ -11,6 +11,7 @@ from taxiway.client import Client, Feedback
 from taxiway.client.feedback import give_all
 from taxiway.errors import InvalidArgument, Unavailable
 from tests.unit.client.conftest import Model
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_every_feedback_is_counted_by_what_became_of_it(client: Client, model: Model) -> None:
@@ -50,7 +51,7 @@ def test_a_server_that_is_gone_ends_it_and_nothing_more_is_taken(client: Client,
 
 
 def test_as_many_as_asked_are_under_way_together() -> None:
-    together = threading.Barrier(5, timeout=20)
+    together = threading.Barrier(5, timeout=PATIENCE_SECONDS)
 
     def give(_: Feedback) -> bool:
         together.wait()

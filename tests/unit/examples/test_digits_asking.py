@@ -12,6 +12,7 @@ import taxiway
 from examples.digits import asking
 from examples.digits.asking import Askers, Cases, ask
 from taxiway.errors import Unavailable
+from tests.waiting import PATIENCE_SECONDS
 
 _RIGHT = {1: np.full((3, 10), 0.1, np.float32), 2: np.eye(3, 10, dtype=np.float32)}
 CASES = Cases(np.zeros((3, 8, 8), np.float32), np.arange(3), _RIGHT)
@@ -77,12 +78,13 @@ def test_askers_see_a_version_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Client, "truth", 1)
     askers = Askers(["http://one", "grpc://two"], CASES, pace_seconds=0.0005)
     askers.start()
-    assert askers.wait_for(1, 10) is not None
+    assert askers.wait_for(1, PATIENCE_SECONDS) is not None
     assert askers.wait_for(2, 0.05) is None
     _Client.version = 2
     _Client.truth = 2
-    assert askers.wait_for(2, 10) is not None
+    assert askers.wait_for(2, PATIENCE_SECONDS) is not None
     askers.stop()
     count = len(askers.asked())
-    assert count > 4
+    # Each of the two from each version, at least.
+    assert count >= 4
     assert len(askers.asked()) == count

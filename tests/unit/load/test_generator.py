@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -16,12 +18,14 @@ from taxiway.load.generator import Generator
 from taxiway.load.plan import Plan
 from taxiway.load.window import Window, window_of
 from tests.unit.load.conftest import grpc_server, rest_server
-from tests.waiting import free_port
+from tests.waiting import PATIENCE_SECONDS, free_port
 
 pytest.importorskip("taxiway._server", reason="the data plane is not built: make setup")
 
 REQUESTS = [("/v1/models/m:predict", b"one"), ("/v1/models/m:predict", b"two")]
 SHORT: dict[str, Any] = {"seconds": 0.3, "warm_up_seconds": 0.0}
+# A busy machine may answer next to nothing in a short window; then one that is longer is tried.
+WINDOWS = (0.3, 3.0, 30.0)
 
 
 def run(generator: Generator, concurrency: int = 2, **plan: Any) -> Window:
@@ -43,28 +47,38 @@ def after(seconds: float) -> Callable[[int], tuple[int, bytes]]:
 
 
 def test_answers_are_counted_timed_and_alike() -> None:
-    with rest_server(lambda _: (200, b"{}")) as url:
-        generator = Generator(address_of(url), REQUESTS)
-        window = run(generator)
+    for seconds in WINDOWS:
+        with rest_server(lambda _: (200, b"{}")) as url:
+            generator = Generator(address_of(url), REQUESTS)
+            window = run(generator, seconds=seconds)
+        if window.answers > 3:
+            break
     assert window.answers > 3 and window.failed == 0
     assert sum(window.latencies.values()) == window.answers
     assert window.answers - 2 <= window.in_time == sum(window.slices) <= window.answers
-    assert 0.29 < window.seconds < 0.31 and len(window.busy) == 1
+    # As long as was asked for, to the nanosecond: what comes later is not counted.
+    assert window.seconds == pytest.approx(seconds) and len(window.busy) == 1
     assert generator.different() == []
 
 
 def test_refusals_are_counted_by_status_with_the_first_ones_words() -> None:
-    with rest_server(lambda number: (200, b"{}") if number % 2 else (503, b"busy")) as url:
-        window = run(Generator(address_of(url), REQUESTS))
+    for seconds in WINDOWS:
+        with rest_server(lambda number: (200, b"{}") if number % 2 else (503, b"busy")) as url:
+            window = run(Generator(address_of(url), REQUESTS), seconds=seconds)
+        if window.answers > 3:
+            break
     (failure,) = window.failures
     assert (failure.code, failure.message) == ("HTTP 503", "busy")
     assert abs(failure.count - window.answers) <= 2
 
 
 def test_an_answer_unlike_the_first_to_its_request_is_kept() -> None:
-    with rest_server(lambda number: (200, b"first" if number < 4 else b"later")) as url:
-        generator = Generator(address_of(url), REQUESTS[:1])
-        window = run(generator, 1)
+    for seconds in WINDOWS:
+        with rest_server(lambda number: (200, b"first" if number < 4 else b"later")) as url:
+            generator = Generator(address_of(url), REQUESTS[:1])
+            window = run(generator, 1, seconds=seconds)
+        if window.answers > 4:
+            break
     (found,) = generator.different()
     assert (found.request, found.first, found.not_kept) == (0, b"first", 0)
     assert found.others == ((b"later", window.answers - 4),)
@@ -81,8 +95,9 @@ def test_a_stall_is_felt_by_every_request_that_fell_due_in_it() -> None:
     with rest_server(answer) as url:
         window = run(Generator(address_of(url), REQUESTS), 1, seconds=0.8, rate=100.0)
     slow = sum(count for took, count in window.latencies.items() if took > 50e6)
-    # In a closed loop one request alone would be slow. Thirty fall due in 0.3 s, and 25 of them wait over 50 ms.
-    assert slow >= 20
+    # In a closed loop one request alone would be slow. Thirty fall due in 0.3 s, and 25 of them wait over 50 ms; on a
+    # busy machine some of these never have their turn.
+    assert slow + window.unsent >= 20
     assert window.answers + window.unsent == 80
 
 
@@ -93,15 +108,21 @@ def test_what_falls_due_and_is_never_sent_is_told() -> None:
 
 
 def test_nobody_there_is_a_failure_and_no_end() -> None:
-    window = run(Generator(address_of(f"http://127.0.0.1:{free_port()}"), REQUESTS))
+    for seconds in WINDOWS:
+        window = run(Generator(address_of(f"http://127.0.0.1:{free_port()}"), REQUESTS), seconds=seconds)
+        if window.failed > 5:
+            break
     (failure,) = window.failures
     assert failure.code == "CONNECTION" and "refused" in failure.message
     assert window.answers == 0 and failure.count > 5
 
 
 def test_a_request_that_takes_too_long_is_given_up() -> None:
-    with rest_server(after(0.5)) as url:
-        window = run(Generator(address_of(url), REQUESTS), 1, timeout_seconds=0.05)
+    for seconds in WINDOWS:
+        with rest_server(after(PATIENCE_SECONDS)) as url:
+            window = run(Generator(address_of(url), REQUESTS), 1, seconds=seconds, timeout_seconds=0.05)
+        if window.failed > 1:
+            break
     (failure,) = window.failures
     assert failure.code == "TIMEOUT" and failure.count >= 2 and window.answers == 0
 
@@ -115,9 +136,12 @@ def test_calls_carry_the_message_and_end_with_their_status() -> None:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
         return b"answer to " + message
 
-    with grpc_server(answer) as url:
-        generator = Generator(address_of(url), [("/s/M", b"one"), ("/s/M", b"two")])
-        window = run(generator)
+    for seconds in WINDOWS:
+        with grpc_server(answer) as url:
+            generator = Generator(address_of(url), [("/s/M", b"one"), ("/s/M", b"two")])
+            window = run(generator, seconds=seconds)
+        if window.answers > 1:
+            break
     assert seen == {b"one", b"two"} and generator.different() == []
     (failure,) = window.failures
     assert (failure.code, failure.message) == ("RESOURCE_EXHAUSTED", "no room")
@@ -125,26 +149,43 @@ def test_calls_carry_the_message_and_end_with_their_status() -> None:
 
 
 def test_a_calls_answer_is_its_message() -> None:
-    count = iter(range(1 << 30))
-    with grpc_server(lambda _, __: b"first" if next(count) == 0 else b"later") as url:
-        generator = Generator(address_of(url), [("/s/M", b"one")])
-        window = run(generator, 1)
+    for seconds in WINDOWS:
+        answers = itertools.chain([b"first"], itertools.repeat(b"later"))
+        with grpc_server(lambda _, __, answers=answers: next(answers)) as url:  # type: ignore[misc]
+            generator = Generator(address_of(url), [("/s/M", b"one")])
+            window = run(generator, 1, seconds=seconds)
+        if window.answers > 1:
+            break
     (found,) = generator.different()
     assert (found.first, found.others) == (b"first", ((b"later", window.answers - 1),))
 
 
 def test_an_interrupt_keeps_what_was_measured() -> None:
+    waiting = threading.Event()
+
     def answer(number: int) -> tuple[int, bytes]:
         if number == 9:
+            assert waiting.wait(PATIENCE_SECONDS)
             signal.raise_signal(signal.SIGINT)
         return 200, b""
 
     with rest_server(answer) as url:
         asked = Plan((1,), seconds=60, warm_up_seconds=0).document(1)
-        document, interrupted = Generator(address_of(url), REQUESTS).run(asked)
+        generator = Generator(address_of(url), REQUESTS)
+        load = generator._load
+
+        def wait(seconds: float) -> bool:
+            waiting.set()
+            return bool(load.wait(seconds))
+
+        # Not before the generator waits: elsewhere an interrupt is an interrupt.
+        watched = SimpleNamespace(start=load.start, wait=wait, finish=load.finish)
+        generator._load = watched  # type: ignore[assignment]
+        document, interrupted = generator.run(asked)
     window = window_of(asked, document)
     assert interrupted and not window.whole
-    assert window.answers >= 9 and window.seconds < 30
+    # The other connection's last answer may still be on its way.
+    assert window.answers >= 8 and window.seconds < 50
 
 
 def test_what_cannot_be_asked_is_refused() -> None:

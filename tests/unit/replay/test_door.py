@@ -44,7 +44,7 @@ def listening(address: str, credentials: grpc.ServerCredentials | None = None) -
 
 
 def asked(door: Door) -> str | None:
-    asker = Asker(door, "m", 20.0)
+    asker = Asker(door, "m", 60.0)
     try:
         return asker.ask(Recorded("f", 0, "predict_log", messages.PredictRequest()), 2).error
     finally:

@@ -17,15 +17,19 @@ from taxiway.settings import read_settings
 from taxiway.testing import FakeDataPlane, write_saved_model
 from taxiway.types import JsonObject
 from tests.unit.rollout.simulated import Counting, Rates, alike
+from tests.waiting import PATIENCE_SECONDS
 
 
 class SkippingClock(SystemClock):
-    """The machine's time, set forward when a test says so."""
+    """The machine's time, set forward when a test says so; ``passed`` sets what silence is measured with."""
 
-    skipped = 0.0
+    skipped = passed = 0.0
 
     def now(self) -> float:
         return time.time() + self.skipped
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.passed
 
 
 class CountingPlane(FakeDataPlane):
@@ -89,7 +93,7 @@ class Server:
         read = read_settings(environ={}, server=values, models=models)
         self.handle = ServeHandle(read, sort_paths({}), self.plane, self.clock, rollouts=attach, replays=replays)
         self.handle._start()
-        assert self.handle.wait_settled(30)
+        assert self.handle.wait_settled(PATIENCE_SECONDS)
 
     def publish(self, version: int) -> None:
         if not (self.root / "models" / "digits" / str(version)).exists():

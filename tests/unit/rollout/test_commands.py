@@ -10,7 +10,7 @@ import taxiway
 from taxiway.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated, Unavailable
 from taxiway.testing.clock import FakeClock
 from tests.unit.rollout.serving import Begin, Server
-from tests.waiting import free_port
+from tests.waiting import PATIENCE_SECONDS, free_port
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_what_operators_do_without_a_rollout(server: Server) -> None:
     [one] = taxiway.status("digits")
     assert (one["default"], one["held"]) == (1, [2])
     assert taxiway.release("digits", 2)["held"] == []
-    assert server.handle.wait_default("digits", 2, 10)
+    assert server.handle.wait_default("digits", 2, PATIENCE_SECONDS)
     done = taxiway.rollback("digits")
     assert (done["from"], done["to"], done["done"]) == (2, 1, True)
     assert taxiway.hold("digits", 3)["held"] == [2, 3]

@@ -11,13 +11,14 @@ import pytest
 from taxiway.errors import FailedPrecondition, NotFound
 from tests.unit.rollout.serving import Begin, Server
 from tests.unit.rollout.simulated import GOOD
+from tests.waiting import PATIENCE_SECONDS
 
 PLAN = {"steps": [10, 50], "step_duration": "30s", "measure": "60s"}
 
 
 def publish(server: Server, version: int) -> None:
     server.publish(version)
-    assert server.handle.loop.wait_until(lambda models: version in models["digits"].whole(), 10)
+    assert server.handle.loop.wait_until(lambda models: version in models["digits"].whole(), PATIENCE_SECONDS)
     server.controller.look()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -19,7 +20,13 @@ from taxiway.stores import Made, Shelf, add_artifacts, open_store
 from taxiway.testing.clock import FakeClock
 from taxiway.testing.dataplane import FakeVersion
 from taxiway.testing.stores import write_files
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each look wait for what the store says, however busy the machine is."""
+    monkeypatch.setattr("taxiway.serve.cloud._ANSWER_SECONDS", PATIENCE_SECONDS)
 
 
 def add(store: object, folder: Path, data: bytes) -> None:
@@ -57,6 +64,8 @@ def test_a_buckets_artefacts_are_brought_when_they_come_and_go(gcs: str, saved_m
         return bool(entry["path"]) and Path(entry["path"]).read_bytes() == data and entry["missing"] == ""
 
     assert source.look().found[0].artifacts == {}, "nothing is known before it is pulled"
+    # The thread of that look goes on to bring artefacts of what was pulled, which is nothing yet.
+    eventually(lambda: not any(one.name == "taxiway-look" for one in threading.enumerate()))
     assert not list(Path(cache.bring(f"{gcs}/m/1")).glob("artifacts/*"))
     clock.advance(1.0)
     (entry,) = source.look().found[0].artifacts.values()

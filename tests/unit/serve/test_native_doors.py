@@ -21,7 +21,7 @@ from tests.unit.serve.certificates import Authority
 
 pytest.importorskip("taxiway._server", reason="the extension is not built: make setup")
 
-LONG_SECONDS = 30.0
+LONG_SECONDS = 60.0
 # By itself gRPC names a socket by its path, written as no authority may be.
 AUTHORITY = (("grpc.default_authority", "localhost"),)
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"

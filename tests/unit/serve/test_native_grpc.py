@@ -16,7 +16,7 @@ from taxiway.settings import ServerSettings
 pytest.importorskip("taxiway._server", reason="the extension is not built: make setup")
 
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
-LONG_SECONDS = 30.0
+LONG_SECONDS = 60.0
 
 Ask = Callable[[str, bytes], bytes]
 

@@ -18,7 +18,7 @@ reflection: Any = pytest.importorskip(
     "grpc_reflection.v1alpha.proto_reflection_descriptor_database", reason="grpcio-reflection is not installed"
 )
 
-LONG_SECONDS = 30.0
+LONG_SECONDS = 60.0
 SERVING, NOT_SERVING = 1, 2
 READY = {"models": {}, "labels_used": False, "ready": True, "reason": ""}
 SERVICES = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -28,8 +30,20 @@ def s3_server() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    _one_at_a_time(server)
     yield f"http://{host}:{port}"
     server.stop()
+
+
+def _one_at_a_time(server: Any) -> None:
+    """Have moto look at a condition and put the object in one step, as S3 does; two threads of it may both find it met."""
+    answer, turn = server._server.app, threading.Lock()
+
+    def in_turn(environ: Any, start_response: Any) -> Any:
+        with turn:
+            return answer(environ, start_response)
+
+    server._server.app = in_turn
 
 
 @pytest.fixture(scope="session")

@@ -213,6 +213,7 @@ for point in sys.argv[3].split(","):
 """
 
 
+@pytest.mark.timeout(300)
 def test_killed_at_seeded_points_the_version_has_the_old_artefact_or_the_new_one(shelf: Shelf, tmp_path: Path) -> None:
     add_artifacts(shelf, 1, "edge", built(tmp_path, int8__tflite=b"old"), {"int8": INT8})
     source = built(tmp_path, int8__tflite=os.urandom(100_000))
@@ -221,7 +222,7 @@ def test_killed_at_seeded_points_the_version_has_the_old_artefact_or_the_new_one
     for point in points[:: 1 if shelf.store.root else 3]:
         command = [sys.executable, "-c", KILLED, str(source), shelf.store.location, str(point)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True)
         states.add((run.stdout.strip(), pull_artifact(shelf, 1, "artifacts/edge/int8.tflite", tmp_path).stat().st_size))
         shutil.rmtree(tmp_path / "artifacts")
     assert ("1", 3) in states, "none was killed before the manifest was there"

@@ -47,6 +47,7 @@ print(killed, len(points) - killed)
 """
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["directory", "s3", "gcs"])
 def test_killed_at_seeded_points_only_whole_versions_are_there(
     kind: str, request: pytest.FixtureRequest, saved_model: Path, tmp_path: Path
@@ -56,7 +57,7 @@ def test_killed_at_seeded_points_only_whole_versions_are_there(
     points = [random.Random(seed).randint(1, 34) for seed in range(POINTS)]
     command = [sys.executable, "-c", KILLED, str(saved_model), url, ",".join(map(str, points))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
     assert run.returncode == 0, run.stderr
     killed, done = map(int, run.stdout.split())
     assert killed >= POINTS / 2

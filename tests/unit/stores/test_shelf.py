@@ -50,6 +50,7 @@ print(*[publish(Path(sys.argv[1]), "m", sys.argv[2]).version for _ in range(5)])
 """
 
 
+@pytest.mark.timeout(300)
 def test_two_publishers_at_once_get_different_numbers(url: str, saved_model: Path) -> None:
     command = [sys.executable, "-c", PUBLISHER, str(saved_model), url]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -47,7 +47,7 @@ print(json.dumps([report.as_json(), again, other, replicas, logical, late, train
 @pytest.mark.tensorflow
 def test_the_runtime_is_set_up_once_and_before_anything_else(tmp_path: Path) -> None:
     environment = {**os.environ, "RUNS": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", STORY], capture_output=True, text=True, timeout=100, env=environment)
+    run = subprocess.run([sys.executable, "-c", STORY], capture_output=True, text=True, timeout=280, env=environment)
     assert run.returncode == 0, run.stderr
     report, again, other, replicas, logical, late, trained, asked = json.loads(run.stdout.splitlines()[-1])
     settings = report["settings"]

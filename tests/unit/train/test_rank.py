@@ -101,7 +101,7 @@ with ended_if_late(cluster, 30): pass
 with ended_if_late(cluster, 0.2): threading.Event().wait()
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, env=environment)
     assert done.returncode == 1
     assert "error: Not every rank started within 0.2 seconds: worker 1 (127.0.0.1:1) did not." in done.stderr
 

@@ -18,6 +18,7 @@ from taxiway.tune.claim import Claim, Ledger, Next, decide, too_many_failed
 from taxiway.tune.description import Budget, Description, Goal, Search, write_description
 from taxiway.tune.space import Choice, Float, Int, Space
 from taxiway.tune.trials import MAX_RETRIES, Trial, TrialState, best_of, failed, to_retry
+from tests.waiting import PATIENCE_SECONDS
 
 SPACE = Space({"x": Float(-5, 5), "n": Int(1, 8), "kind": Choice(["a", "b"])})
 GRID = Space({"n": Int(1, 3), "kind": Choice(["a", "b"])})
@@ -110,7 +111,8 @@ def test_the_best_of_equals_is_the_earlier_one() -> None:
 
 
 def test_several_processes_finish_exactly_the_trials_asked_for(tmp_path: Path) -> None:
-    with opened(tmp_path, described(trials=6)):
+    # A thread that has to wait for long between two heartbeats is not taken for lost.
+    with opened(tmp_path, described(trials=6, heartbeat_seconds=PATIENCE_SECONDS)):
         pass
 
     def one_process(name: str) -> None:
@@ -123,7 +125,7 @@ def test_several_processes_finish_exactly_the_trials_asked_for(tmp_path: Path) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     with contextlib.closing(Ledger(tmp_path)) as ledger:
         assert [one.state for one in ledger.trials()] == [C] * 6
 
@@ -204,7 +206,7 @@ def test_a_heartbeat_keeps_a_slow_trial(tmp_path: Path) -> None:
 
         ledger._store.record_heartbeat = counted  # type: ignore[method-assign]
         with ledger.alive(claim):
-            assert beaten.wait(60)
+            assert beaten.wait(PATIENCE_SECONDS)
         assert ledger.finish(claim, value=1.0)
 
 

@@ -9,7 +9,7 @@ use taxiway_server::proto::{ModelSpec, PredictRequest};
 use tonic::Code;
 
 use crate::grpc_client::{refusal, spec};
-use crate::serving::{Serving, table};
+use crate::serving::{LONG, Serving, table};
 
 fn floats(values: &[f32]) -> taxiway_engine::proto::TensorProto {
     Tensor::from_values([values.len()], values).unwrap().to_proto(WireForm::TypedFields)
@@ -191,7 +191,12 @@ fn a_request_that_takes_too_long_is_told_so_and_the_next_is_answered() {
     let expected = (Code::DeadlineExceeded, "Timed out waiting for notification".to_owned());
     assert_eq!(refusal(serving.grpc().predict(&request(spec("half")))), expected);
     engine.open();
-    let answer = http.post("/v1/models/half:predict", ONE);
+    // On a busy machine one that comes after may take too long by itself.
+    let began = std::time::Instant::now();
+    let mut answer = http.post("/v1/models/half:predict", ONE);
+    while answer.status == 504 && began.elapsed() < LONG {
+        answer = http.post("/v1/models/half:predict", ONE);
+    }
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 

@@ -63,6 +63,16 @@ fn wait_for(serving: &Serving, code: &str, count: usize) {
     }
 }
 
+/// Calls for a user until so many calls of the canary ran out of time. One whose time is up before it has found its
+/// version, as on a busy machine, is nobody's.
+fn run_out_of_time(serving: &Serving, user: &str, timeout: &str, count: usize) {
+    let began = Instant::now();
+    while arm(serving, "canary", 2)["codes"]["DEADLINE_EXCEEDED"] != count {
+        assert!(began.elapsed() < LONG, "{}", arm(serving, "canary", 2));
+        assert_eq!(predict_within(serving, user, timeout), "4");
+    }
+}
+
 /// A canary that hangs, beside a version that does not.
 struct Hanging {
     gate: Arc<Gated<FakeEngine>>,
@@ -97,10 +107,9 @@ fn what_hangs_until_its_callers_leave_is_bad_and_nothing_for_the_brake() {
         drop(client);
         wait_for(&serving, "CANCELLED", place + 1);
     }
-    for user in &canary[12..14] {
-        assert_eq!(predict_within(&serving, user, "200m"), "4");
+    for (user, count) in canary[12..14].iter().zip(1..) {
+        run_out_of_time(&serving, user, "200m", count);
     }
-    wait_for(&serving, "DEADLINE_EXCEEDED", 2);
     assert!(control.iter().all(|user| post(&serving, user).receive().unwrap().status == 200));
 
     let (bad, good) = (arm(&serving, "canary", 2), arm(&serving, "control", 1));
@@ -109,8 +118,7 @@ fn what_hangs_until_its_callers_leave_is_bad_and_nothing_for_the_brake() {
     assert_eq!(bad["recent"], json!({"bad": 0, "answers": 0, "bad_ever": 0}));
 
     // A caller who waits for longer than the server does is no part of it: the version alone is.
-    assert_eq!(predict_within(&serving, &canary[14], "60S"), "4");
-    wait_for(&serving, "DEADLINE_EXCEEDED", 3);
+    run_out_of_time(&serving, &canary[14], "60S", 3);
     assert_eq!(arm(&serving, "canary", 2)["recent"], json!({"bad": 1, "answers": 1, "bad_ever": 1}));
     hanging.open();
 }

@@ -121,6 +121,8 @@ impl HttpClient {
             // A reset is the end, too: the server closed while bytes of ours were on their way.
             Ok(0) => false,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            // Who is stopped and goes on is told so by a socket with a time limit.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => self.more(),
             Ok(length) => {
                 self.received.extend_from_slice(&chunk[..length]);
                 true

@@ -30,7 +30,7 @@ fn names(space: &XSpace) -> Vec<&str> {
 // tfs: grpc-profiler
 #[test]
 fn a_profile_holds_the_requests_until_its_session_is_ended() {
-    let (serving, _version) = Serving::half_plus_two(&json!({"limits": {"request_timeout_ms": 10_000}}));
+    let (serving, _version) = Serving::half_plus_two(&json!({"limits": {"request_timeout_ms": 60_000}}));
     let (profiler, other) = (serving.grpc(), serving.grpc());
     let hour = asked(3_600_000, true);
     std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! A gRPC call that is only what the test says: tonic keeps a `grpc-timeout` itself, and gives up before the server.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -46,8 +47,13 @@ pub(crate) async fn status_and_length(answer: Response<Incoming>) -> ((String, S
 
 /// Runs a test's client.
 pub(crate) fn run<T>(client: impl Future<Output = T>) -> T {
+    run_within(LONG, client)
+}
+
+/// Runs a test's client that has more to do.
+pub(crate) fn run_within<T>(time: Duration, client: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(LONG, client).await.unwrap() })
+    runtime.block_on(async { tokio::time::timeout(time, client).await.unwrap() })
 }
 
 /// Calls Predict with a `grpc-timeout` on a connection of its own; the status and its text.

@@ -41,10 +41,10 @@ def test_versions_are_numbers_and_the_last_of_two_names_wins(tmp_path: Path) -> 
 
 def test_a_whole_version_is_loaded_when_it_is_quiet(tmp_path: Path) -> None:
     clock = HandClock()
-    base = BasePath("m", str(tmp_path), Patience(10.0, 60.0), clock)
+    base = BasePath("m", str(tmp_path), Patience(100.0, 600.0), clock)
     write_tflite(tmp_path / "1")
     assert waiting(base) == {1: True}
-    clock.seconds = 11
+    clock.seconds = 101
     assert waiting(base) == {1: False}
 
 

@@ -13,6 +13,7 @@ from taxiway.serve.tfserving.model_config import ModelEntry, transition
 from taxiway.serve.tfserving.poll import ConfigPoller
 from taxiway.serve.tfserving.reload import Policy, Reloader, Unserved, did_not_become_available
 from taxiway.wire import message
+from tests.waiting import PATIENCE_SECONDS
 
 BROKEN = NotFound("Could not find SavedModel")
 
@@ -207,7 +208,7 @@ def test_reloads_take_turns() -> None:
             names = list(names)
             if "b" in names:
                 entered.set()
-                assert go_on.wait(10)
+                assert go_on.wait(PATIENCE_SECONDS)
             return super().wait(names, timeout_seconds)
 
     roster = Waiting()
@@ -215,12 +216,12 @@ def test_reloads_take_turns() -> None:
     first = threading.Thread(target=reloader.reload, args=[config("a", "b")])
     second = threading.Thread(target=reloader.reload, args=[config("a", "b", "c")])
     first.start()
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE_SECONDS)
     second.start()
     assert roster.wanted[-1] == ("a", "b")
     go_on.set()
-    first.join(10)
-    second.join(10)
+    first.join(PATIENCE_SECONDS)
+    second.join(PATIENCE_SECONDS)
     assert in_force(reloader) == ["a", "b", "c"]
     assert roster.waited[-1][0] == ["c"]
 
@@ -264,15 +265,15 @@ def test_the_file_is_applied_at_each_interval_until_stopped(tmp_path: Path) -> N
     poller = ConfigPoller(str(path), 7, reloader, clock)
     poller.start()
     for names in (["a", "b"], ["b"]):
-        assert clock.waiting.acquire(timeout=10)
+        assert clock.waiting.acquire(timeout=PATIENCE_SECONDS)
         write(path, *names)
         clock.permits.release()
-        assert clock.waiting.acquire(timeout=10)
+        assert clock.waiting.acquire(timeout=PATIENCE_SECONDS)
         assert in_force(reloader) == names
         clock.waiting.release()
     poller.stop()
     clock.permits.release()
-    poller._thread.join(10)
+    poller._thread.join(PATIENCE_SECONDS)
     assert not poller._thread.is_alive()
 
 
@@ -315,9 +316,9 @@ def test_a_fault_in_one_reading_does_not_end_the_polling(tmp_path: Path, caplog:
     poller = ConfigPoller(str(path), 7, reloader, clock)
     poller.start()
     for _ in range(2):
-        assert clock.waiting.acquire(timeout=10)
+        assert clock.waiting.acquire(timeout=PATIENCE_SECONDS)
         clock.permits.release()
-    assert clock.waiting.acquire(timeout=10)
+    assert clock.waiting.acquire(timeout=PATIENCE_SECONDS)
     assert caplog.text.count("RuntimeError: a fault") == 2
     poller.stop()
     clock.permits.release()
