@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from taxiway.wire import message
-from tests.conformance.running import Server, models_config, put, run_to_its_end
+from taxiway.wire.records import write_records
+from tests.conformance.running import Server, environment, models_config, put, run_to_its_end
 from tests.waiting import PATIENCE_SECONDS, eventually, free_port
 
 STARTED = "Failed to start server. Error: INVALID_ARGUMENT: "
@@ -212,3 +213,46 @@ def test_examples_are_batched(models: Path, tmp_path: Path, start: Callable[...,
     task = request.tasks.add(method_name="tensorflow/serving/regress")
     task.model_spec.name, task.model_spec.signature_name = "half", "regress_x_to_y"
     assert server.call("PredictionService/MultiInference", request).text == text
+
+
+def hangs(models: Path, base: Path) -> Path:
+    """A model whose warm-up never ends."""
+    put(models, "functions", 1, base)
+    log = message("tensorflow.serving.PredictionLog")()
+    log.predict_log.request.model_spec.signature_name = "spin"
+    number = log.predict_log.request.inputs["n"]
+    number.dtype = 1
+    number.tensor_shape.dim.add(size=1)
+    number.float_val.append(1e15)
+    (base / "1" / "assets.extra").mkdir()
+    write_records(base / "1" / "assets.extra" / "tf_serving_warmup_requests", [log.SerializeToString()])
+    return base
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed on Linux alone")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["-m", "taxiway.cli.model_server", "--port={0}", "--model_name=m", "--model_base_path={2}"],
+        ["-m", "taxiway", "serve", "m={2}", "--grpc-port", "{0}", "--rest-port", "{1}", "--state", ""],
+    ],
+    ids=["taxiway-model-server", "taxiway serve"],
+)
+def test_a_signal_ends_it_also_while_a_version_loads_for_ever(models: Path, tmp_path: Path, command: list[str]) -> None:
+    ports, base = (free_port(), free_port()), hangs(models, tmp_path / "m")
+    arguments = [one.format(*ports, base) for one in command]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log, env=environment())
+
+    def runs_graphs() -> bool:
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        threads = Path(f"/proc/{process.pid}/task").iterdir()
+        return "tf_graph_runner" in {(one / "comm").read_text().strip() for one in threads}
+
+    try:
+        eventually(runs_graphs, instead=(tmp_path / "log").read_text)
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0, (tmp_path / "log").read_text()
+    finally:
+        process.kill()
+        process.wait()

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +13,7 @@ import click
 from taxiway import __version__
 from taxiway.cli import output
 from taxiway.errors import TaxiwayError
+from taxiway.serve.ending import Ending
 
 if TYPE_CHECKING:
     from taxiway.serve.api import ServeHandle
@@ -45,8 +43,11 @@ def serve(paths: Sequence[str], config: str | None, **options: Any) -> int:
     PATH is a directory of models, or one model (a directory with versions 1/, 2/, …); an s3:// or gs:// URL likewise. A
     new version takes over by itself when its files are whole; the one before goes on serving until then.
     """
-    stop = _signals()
-    settings, watched = _read(paths, config, {k: v for k, v in options.items() if v is not None})
+    with Ending(second_ends=True) as stop:
+        return _serve(stop, *_read(paths, config, {k: v for k, v in options.items() if v is not None}))
+
+
+def _serve(stop: Ending, settings: Settings, watched: Watched) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s")
     from taxiway.replay.live import LiveReplays
     from taxiway.rollout.controller import attach
@@ -65,23 +66,6 @@ def serve(paths: Sequence[str], config: str | None, **options: Any) -> int:
         drained = handle.stop()
     output.print_note("stopped" if drained else "stopped; some requests took too long and were cut off")
     return 0
-
-
-def _signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set.
-
-    Explicit handlers, because the first process of a container has no default ones. A second signal ends at once.
-    """
-    stop = threading.Event()
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if stop.is_set():
-            raise SystemExit(128 + number)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-    return stop
 
 
 def _read(paths: Sequence[str], config: str | None, options: dict[str, Any]) -> tuple[Settings, Watched]:

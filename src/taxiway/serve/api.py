@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from taxiway.clock import Clock, SystemClock
 from taxiway.errors import DeadlineExceeded, Unimplemented
 from taxiway.journal import Journal, MemoryJournal
 from taxiway.serve.cloud import Cache, cache_root
+from taxiway.serve.daemons import DaemonExecutor
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.following import FOLLOW_SECONDS, Following
 from taxiway.serve.loop import Loop, Surroundings
@@ -75,9 +75,9 @@ class ServeHandle:
         self._plane = plane
         self._clock = clock or SystemClock()
         self._journal = open_journal(settings.server.state)
-        self._loads = ThreadPoolExecutor(settings.server.load_threads, thread_name_prefix="taxiway-load")
+        self._loads = DaemonExecutor(settings.server.load_threads, "taxiway-load")
         # Unloads wait for requests. One that has to wait must not keep another from beginning.
-        self._unloads = ThreadPoolExecutor(8, thread_name_prefix="taxiway-unload")
+        self._unloads = DaemonExecutor(8, "taxiway-unload")
         spec = load_spec(settings.server)
         cache = Cache(cache_root(settings.server), self._clock)
         around = Surroundings(plane, self._journal, self._loads, self._unloads, spec, self._clock, local=cache.bring)

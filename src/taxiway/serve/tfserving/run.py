@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import signal
 import socket
 import threading
 
 from taxiway.clock import SystemClock
+from taxiway.serve.ending import Ending
 from taxiway.serve.server import NativeDataPlane, TlsTexts, load_spec
 from taxiway.serve.tfserving.options import ServerOptions, Tls
 from taxiway.serve.tfserving.service import ModelServer
@@ -17,7 +17,6 @@ from taxiway.serve.tfserving.translate import server_settings
 __all__ = ["run"]
 
 log = logging.getLogger(__name__)
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(options: ServerOptions) -> int:
@@ -29,17 +28,11 @@ def run(options: ServerOptions) -> int:
     Raises:
         TaxiwayError: the server could not start.
     """
-    ended = threading.Event()
-    # Handlers of our own also make a process 1, which has no default ones, listen to signals.
-    before = {one: signal.signal(one, lambda *_: ended.set()) for one in _SIGNALS}
-    try:
+    with Ending() as ended:
         return _run(_with_free_rest_port(options), ended)
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
-def _run(options: ServerOptions, ended: threading.Event) -> int:
+def _run(options: ServerOptions, ended: Ending) -> int:
     settings = server_settings(options)
     spec = load_spec(settings, options.loading.op_libraries)
     server = ModelServer(options, NativeDataPlane(settings, _tls(options.tls)), spec, SystemClock())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 
 from taxiway.clock import Clock
 from taxiway.errors import InvalidArgument, TaxiwayError
 from taxiway.journal import MemoryJournal
 from taxiway.serve.cloud import Cache, StoreSource, cache_root
+from taxiway.serve.daemons import DaemonExecutor
 from taxiway.serve.dataplane import DataPlane
 from taxiway.serve.loop import Loop, Surroundings
 from taxiway.serve.marks import Holding, Marks
@@ -48,8 +48,8 @@ class ModelServer:
         self._options = options
         self._plane = LabelledPlane(plane)
         settings = server_settings(options)
-        self._loads = ThreadPoolExecutor(settings.load_threads, thread_name_prefix="taxiway-load")
-        self._unloads = ThreadPoolExecutor(_UNLOAD_THREADS, thread_name_prefix="taxiway-unload")
+        self._loads = DaemonExecutor(settings.load_threads, "taxiway-load")
+        self._unloads = DaemonExecutor(_UNLOAD_THREADS, "taxiway-unload")
         cache = Cache(cache_root(settings), clock)
         around = Surroundings(
             self._plane,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from taxiway.errors import FailedPrecondition
+from taxiway.serve.ending import Ending
 from taxiway.serve.tfserving import run
 from taxiway.serve.tfserving.options import read_options
 from taxiway.serve.tfserving.syntax import parse
@@ -44,10 +45,10 @@ class Refused(Stopped):
 def ended(monkeypatch: pytest.MonkeyPatch, server: type[Stopped], asked: bool) -> int:
     monkeypatch.setattr(run, "ModelServer", server)
     monkeypatch.setattr(run, "NativeDataPlane", lambda *_: None)
-    event = threading.Event()
-    if asked:
-        event.set()
-    return run._run(read_options(parse(["--model_base_path=/models/m"]).values), event)
+    with Ending() as event:
+        if asked:
+            event.set()
+        return run._run(read_options(parse(["--model_base_path=/models/m"]).values), event)
 
 
 def test_an_end_that_comes_while_it_starts_is_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
