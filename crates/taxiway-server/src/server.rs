@@ -318,7 +318,8 @@ impl Server {
     }
 
     /// Refuses new connections, lets requests in flight finish for at most `drain`, closes every connection and gives
-    /// back the table's leases. Returns whether all had finished. A stopped server does not start again.
+    /// back the table's leases. Returns whether all had finished, runs whose callers had left among them. A stopped server
+    /// does not start again.
     pub fn stop(&self, drain: Duration) -> bool {
         self.core.draining.store(true, Ordering::Relaxed);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-/// How long threads may take to end at least, though no time was left for what they do.
+/// The least time that threads get to end, also when that of the drain is used up.
 pub(crate) const LAST_RUNS: Duration = Duration::from_millis(500);
 
 /// Waits for threads that have nothing left to do but what they are at, and returns whether all have ended in time. The

@@ -13,7 +13,7 @@ import click
 from taxiway import __version__
 from taxiway.cli import output
 from taxiway.errors import TaxiwayError
-from taxiway.serve.ending import Ending
+from taxiway.serve.ending import Ending, leave
 
 if TYPE_CHECKING:
     from taxiway.serve.api import ServeHandle
@@ -44,7 +44,12 @@ def serve(paths: Sequence[str], config: str | None, **options: Any) -> int:
     new version takes over by itself when its files are whole; the one before goes on serving until then.
     """
     with Ending(second_ends=True) as stop:
-        return _serve(stop, *_read(paths, config, {k: v for k, v in options.items() if v is not None}))
+        code = _serve(stop, *_read(paths, config, {k: v for k, v in options.items() if v is not None}))
+    from taxiway.serve.daemons import any_runs
+
+    if any_runs():
+        leave(code)
+    return code
 
 
 def _serve(stop: Ending, settings: Settings, watched: Watched) -> int:
@@ -63,7 +68,7 @@ def _serve(stop: Ending, settings: Settings, watched: Watched) -> int:
             _tell_models(handle)
         stop.wait()
         output.print_note("stopping: finishing the requests under way")
-        drained = handle.stop()
+        drained = stop.run(handle.stop)
     output.print_note("stopped" if drained else "stopped; some requests took too long and were cut off")
     return 0
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
-__all__ = ["DaemonExecutor"]
+__all__ = ["DaemonExecutor", "any_runs"]
 
 T = TypeVar("T")
+# How long the interpreter waits for what runs. TensorFlow's library must not be opened while its destructors run.
+_LAST_SECONDS = 10.0
+_executors: weakref.WeakSet[DaemonExecutor] = weakref.WeakSet()
 
 
 class DaemonExecutor(Executor):
-    """An executor whose threads the interpreter does not wait for when it ends.
+    """An executor whose threads the interpreter does not wait for when it ends, or for some seconds only.
 
-    It waits for those of :class:`concurrent.futures.ThreadPoolExecutor`, also after ``shutdown(wait=False)``.
+    It waits for ever for those of :class:`concurrent.futures.ThreadPoolExecutor`, also after ``shutdown(wait=False)``.
 
     Args:
         threads: how many there are at most; each is begun when it is needed.
@@ -28,8 +34,13 @@ class DaemonExecutor(Executor):
         self._changed = threading.Condition()
         self._jobs: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._idle = self._running = 0
         self._over = False
+        _executors.add(self)
+
+    def runs(self) -> bool:
+        """Whether something runs."""
+        return self._running > 0
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run it on a thread as soon as one is free.
@@ -41,11 +52,11 @@ class DaemonExecutor(Executor):
         with self._changed:
             if self._over:
                 raise RuntimeError("nothing can be run after the shutdown")
-            self._jobs.append((future, lambda: fn(*args, **kwargs)))
-            if self._idle < len(self._jobs) and len(self._threads) < self._most:
+            if self._idle <= len(self._jobs) and len(self._threads) < self._most:
                 thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
                 thread.start()
                 self._threads.append(thread)
+            self._jobs.append((future, lambda: fn(*args, **kwargs)))
             self._changed.notify()
         return future
 
@@ -63,13 +74,13 @@ class DaemonExecutor(Executor):
     def _work(self) -> None:
         while (job := self._next()) is not None:
             future, run = job
-            if future.set_running_or_notify_cancel():
-                try:
-                    result = run()
-                except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
-                    future.set_exception(error)
-                else:
-                    future.set_result(result)
+            try:
+                if future.set_running_or_notify_cancel():
+                    future.set_result(run())
+            except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+                future.set_exception(error)
+            with self._changed:
+                self._running -= 1
             del job, future, run  # held for no longer than needed: what was loaded, above all
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
@@ -77,4 +88,19 @@ class DaemonExecutor(Executor):
             self._idle += 1
             self._changed.wait_for(lambda: self._jobs or self._over)
             self._idle -= 1
-            return self._jobs.popleft() if self._jobs else None
+            if not self._jobs:
+                return None
+            self._running += 1
+            return self._jobs.popleft()
+
+
+def any_runs() -> bool:
+    """Whether something runs on an executor of this process."""
+    return any(one.runs() for one in list(_executors))
+
+
+@atexit.register
+def _wait() -> None:
+    until = time.monotonic() + _LAST_SECONDS
+    while any_runs() and time.monotonic() < until:
+        threading.Event().wait(0.02)

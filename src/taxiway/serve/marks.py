@@ -35,7 +35,7 @@ def in_use(model: Model) -> frozenset[int]:
 
 
 class Marks:
-    """One server's marks, a document in each model's place; once they are taken away there are none again.
+    """One server's marks, a document in each model's place; after :meth:`clear` none is written.
 
     A directory that Taxiway never published to is not written to. A store that may only be read is served from all the
     same; that is said once.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from taxiway.serve.ending import Ending
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of threads are POSIX's")
 
@@ -23,8 +26,8 @@ def test_a_signal_that_another_thread_gets_ends_the_wait_of_the_main_one(number:
     with Ending() as ended:
         # A thread signals itself, as the kernel may choose it; the main one sleeps, or is about to.
         other = threading.Timer(0.1, lambda: sent(number, threading.get_ident()))
-        other.start()
         assert not ended.is_set()
+        other.start()
         ended.wait()
         assert ended.is_set()
         other.join()
@@ -47,23 +50,42 @@ def test_other_signals_do_not_end_it() -> None:
     try:
         with Ending() as ended:
             sent(signal.SIGUSR1, threading.get_ident())
-            other = threading.Timer(0.1, lambda: sent(signal.SIGTERM, threading.get_ident()))
+            later = threading.Event()
+
+            def end() -> None:
+                later.set()
+                sent(signal.SIGTERM, threading.get_ident())
+
+            other = threading.Timer(0.1, end)
             other.start()
             ended.wait()
-            assert other.finished.is_set()
+            assert later.is_set()
             other.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
 
 
+SECOND = """
+import os, signal, sys, threading
+from taxiway.serve.ending import Ending
+with Ending(second_ends=True) as ended:
+    ended.run(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    ended.wait()
+    print("first", ended.run(lambda: 7), flush=True)
+    print("for ever")
+    ended.run(lambda: (os.kill(os.getpid(), signal.SIGTERM), threading.Event().wait()))
+"""
+
+
 def test_a_second_signal_ends_at_once_where_that_is_wanted() -> None:
-    with Ending(second_ends=True) as ended:
-        sent(signal.SIGTERM, threading.get_ident())
-        ended.wait()
-        with pytest.raises(SystemExit) as raised:
-            sent(signal.SIGTERM, threading.get_ident())
-        assert raised.value.code == 128 + signal.SIGTERM
+    done = subprocess.run([sys.executable, "-c", SECOND], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "first 7\nfor ever\n"), done.stderr
     with Ending() as ended:
         sent(signal.SIGTERM, threading.get_ident())
         sent(signal.SIGTERM, threading.get_ident())
         ended.wait()
+
+
+def test_what_is_run_beside_it_raises_where_it_was_asked_for() -> None:
+    with Ending() as ended, pytest.raises(ValueError, match="no"):
+        ended.run(lambda: int("no"))

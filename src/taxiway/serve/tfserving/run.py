@@ -8,7 +8,8 @@ import socket
 import threading
 
 from taxiway.clock import SystemClock
-from taxiway.serve.ending import Ending
+from taxiway.serve.daemons import any_runs
+from taxiway.serve.ending import Ending, leave
 from taxiway.serve.server import NativeDataPlane, TlsTexts, load_spec
 from taxiway.serve.tfserving.options import ServerOptions, Tls
 from taxiway.serve.tfserving.service import ModelServer
@@ -29,7 +30,10 @@ def run(options: ServerOptions) -> int:
         TaxiwayError: the server could not start.
     """
     with Ending() as ended:
-        return _run(_with_free_rest_port(options), ended)
+        code = _run(_with_free_rest_port(options), ended)
+    if any_runs():
+        leave(code)
+    return code
 
 
 def _run(options: ServerOptions, ended: Ending) -> int:

@@ -28,8 +28,12 @@ def listens(address: str) -> bool:
     """Whether something accepts connections at ``host:port``."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS) as probe:
-            # One that was given the very port it asks for, of the range for those who ask for none, answers itself.
-            return bool(probe.getsockname() != probe.getpeername())
+        probe = socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS)
     except OSError:
         return False
+    with probe:
+        try:
+            # One that was given the very port it asks for, of the range for those who ask for none, answers itself.
+            return bool(probe.getsockname() != probe.getpeername())
+        except OSError:
+            return True  # whoever accepted it has hung up

@@ -19,7 +19,7 @@ __all__ = ["RankProcess"]
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_ERROR_CHARACTERS = 2000
-# Its group is killed by then, so the pipe ends with its last line; only a child that left the group holds it.
+# Where there is waitid, its group is killed by then and the pipe ends with its last line.
 _DRAIN_SECONDS = 15.0
 
 
