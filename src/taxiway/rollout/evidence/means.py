@@ -113,7 +113,7 @@ def log_e_differs(total: ArrayLike, z: ArrayLike, alpha: float, expected: float)
 
 
 def standard_error(canary: Arm, control: Arm) -> float | None:
-    """SE; None while too little was seen for the normal approximation."""
+    """SE; None while too little was seen for the normal approximation, and where it is too small to be a number."""
     if min(canary.count, control.count) < MINIMUM or min(canary.variance, control.variance) <= 0:
         return None
-    return math.sqrt(canary.variance / canary.count + control.variance / control.count)
+    return math.sqrt(canary.variance / canary.count + control.variance / control.count) or None

@@ -74,6 +74,13 @@ def test_it_says_nothing_before_it_can(arm: Arm) -> None:
     assert mean_evidence(arm, CONTROL, 0.05, 5000).p == 1
 
 
+def test_it_says_nothing_of_what_varies_by_less_than_a_number_can_say() -> None:
+    least = Arm(100, 0.0, 5e-324)
+    found = mean_difference(least, least, 0.05, 5000)
+    assert (found.low, found.high) == (-math.inf, math.inf)
+    assert mean_evidence(least, least, 0.05, 5000).p == 1
+
+
 def test_it_stays_a_number_at_a_hundred_million() -> None:
     big = mean_difference(Arm(10**8, 0.5001, 0.25), Arm(10**8, 0.5, 0.25), 0.05, 5000)
     assert 0 < big.high - big.low < 1e-3
