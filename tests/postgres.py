@@ -109,8 +109,9 @@ class Cluster:
 
 def patient_journals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have journals wait for the database of a busy machine, where a test gives no time of its own."""
-    given = {"answer_seconds": float(PATIENCE_SECONDS), "clock": None}
-    monkeypatch.setattr(PostgresJournal.__init__, "__kwdefaults__", given)
+    defaults = PostgresJournal.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "answer_seconds", float(PATIENCE_SECONDS))
     monkeypatch.setattr("taxiway.journal.postgres._CONNECT_SECONDS", PATIENCE_SECONDS)
 
 

@@ -328,13 +328,11 @@ impl Server {
         let began = Instant::now();
         drop(socket_file); // nobody new comes in
         self.core.stop.send_replace(true);
-        let mut finished = runtime.block_on(async { tokio::time::timeout(drain, connections.recv()).await.is_ok() });
+        let answered = runtime.block_on(async { tokio::time::timeout(drain, connections.recv()).await.is_ok() });
         self.core.pool.close();
         self.core.shadows.stop();
-        if finished {
-            // Nobody waits for an answer any more, but a run may go on whose caller left.
-            finished = self.core.pool.join(drain.saturating_sub(began.elapsed()).max(LAST_RUNS));
-        }
+        // Nobody may wait for an answer any more while a run goes on whose caller left.
+        let finished = answered && self.core.pool.join(drain.saturating_sub(began.elapsed()).max(LAST_RUNS));
         // Not waiting for what is left: a run that never ends must not keep the process.
         runtime.shutdown_background();
         self.core.table.store(Arc::default());

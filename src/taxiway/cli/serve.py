@@ -13,7 +13,7 @@ import click
 from taxiway import __version__
 from taxiway.cli import output
 from taxiway.errors import TaxiwayError
-from taxiway.serve.ending import Ending, leave
+from taxiway.serve.ending import Ending
 
 if TYPE_CHECKING:
     from taxiway.serve.api import ServeHandle
@@ -45,11 +45,9 @@ def serve(paths: Sequence[str], config: str | None, **options: Any) -> int:
     """
     with Ending(second_ends=True) as stop:
         code = _serve(stop, *_read(paths, config, {k: v for k, v in options.items() if v is not None}))
-    from taxiway.serve.daemons import any_runs
+    from taxiway.serve.daemons import ended
 
-    if any_runs():
-        leave(code)
-    return code
+    return ended(code)
 
 
 def _serve(stop: Ending, settings: Settings, watched: Watched) -> int:

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
-__all__ = ["DaemonExecutor", "any_runs"]
+from taxiway.serve.ending import leave
+
+__all__ = ["DaemonExecutor", "ended"]
 
 T = TypeVar("T")
 # How long the interpreter waits for what runs. TensorFlow's library must not be opened while its destructors run.
@@ -38,9 +40,10 @@ class DaemonExecutor(Executor):
         self._over = False
         _executors.add(self)
 
-    def runs(self) -> bool:
-        """Whether something runs."""
-        return self._running > 0
+    def settles(self, seconds: float) -> bool:
+        """Whether nothing runs, now or within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._running == 0, seconds)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run it on a thread as soon as one is free.
@@ -81,6 +84,7 @@ class DaemonExecutor(Executor):
                 future.set_exception(error)
             with self._changed:
                 self._running -= 1
+                self._changed.notify_all()
             del job, future, run  # held for no longer than needed: what was loaded, above all
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
@@ -94,13 +98,15 @@ class DaemonExecutor(Executor):
             return self._jobs.popleft()
 
 
-def any_runs() -> bool:
-    """Whether something runs on an executor of this process."""
-    return any(one.runs() for one in list(_executors))
+def ended(code: int) -> int:
+    """The exit code of a command that is over. While something runs on an executor, the end of the process."""
+    if not all(one.settles(0) for one in list(_executors)):
+        leave(code)
+    return code
 
 
 @atexit.register
 def _wait() -> None:
     until = time.monotonic() + _LAST_SECONDS
-    while any_runs() and time.monotonic() < until:
-        threading.Event().wait(0.02)
+    for one in list(_executors):
+        one.settles(until - time.monotonic())

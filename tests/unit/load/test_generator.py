@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,25 @@ def run(generator: Generator, concurrency: int = 2, **plan: Any) -> Window:
     return window_of(asked, document)
 
 
+def measured(
+    serve: Callable[[], AbstractContextManager[str]],
+    enough: Callable[[Window], bool],
+    requests: Sequence[tuple[str, bytes]] = REQUESTS,
+    concurrency: int = 2,
+    **plan: Any,
+) -> tuple[Generator, Window]:
+    """The first of WINDOWS in which a server, begun anew for each, comes to enough; the last when none does."""
+    for seconds in WINDOWS:
+        with serve() as url:
+            generator = Generator(address_of(url), requests)
+            window = run(generator, concurrency, seconds=seconds, **plan)
+        # As long as was asked for, to the nanosecond: what comes later is not counted.
+        assert window.seconds == pytest.approx(seconds)
+        if enough(window):
+            break
+    return generator, window
+
+
 def after(seconds: float) -> Callable[[int], tuple[int, bytes]]:
     """A server's answers that take so long."""
     wait = threading.Event()
@@ -47,38 +67,29 @@ def after(seconds: float) -> Callable[[int], tuple[int, bytes]]:
 
 
 def test_answers_are_counted_timed_and_alike() -> None:
-    for seconds in WINDOWS:
-        with rest_server(lambda _: (200, b"{}")) as url:
-            generator = Generator(address_of(url), REQUESTS)
-            window = run(generator, seconds=seconds)
-        if window.answers > 3:
-            break
+    generator, window = measured(lambda: rest_server(lambda _: (200, b"{}")), lambda found: found.answers > 3)
     assert window.answers > 3 and window.failed == 0
     assert sum(window.latencies.values()) == window.answers
     assert window.answers - 2 <= window.in_time == sum(window.slices) <= window.answers
-    # As long as was asked for, to the nanosecond: what comes later is not counted.
-    assert window.seconds == pytest.approx(seconds) and len(window.busy) == 1
+    assert len(window.busy) == 1
     assert generator.different() == []
 
 
 def test_refusals_are_counted_by_status_with_the_first_ones_words() -> None:
-    for seconds in WINDOWS:
-        with rest_server(lambda number: (200, b"{}") if number % 2 else (503, b"busy")) as url:
-            window = run(Generator(address_of(url), REQUESTS), seconds=seconds)
-        if window.answers > 3:
-            break
+    _, window = measured(
+        lambda: rest_server(lambda number: (200, b"{}") if number % 2 else (503, b"busy")),
+        lambda found: found.answers > 3,
+    )
     (failure,) = window.failures
     assert (failure.code, failure.message) == ("HTTP 503", "busy")
     assert abs(failure.count - window.answers) <= 2
 
 
 def test_an_answer_unlike_the_first_to_its_request_is_kept() -> None:
-    for seconds in WINDOWS:
-        with rest_server(lambda number: (200, b"first" if number < 4 else b"later")) as url:
-            generator = Generator(address_of(url), REQUESTS[:1])
-            window = run(generator, 1, seconds=seconds)
-        if window.answers > 4:
-            break
+    generator, window = measured(
+        lambda: rest_server(lambda number: (200, b"first" if number < 4 else b"later")),
+        lambda found: found.answers > 4, REQUESTS[:1], 1,
+    )  # fmt: skip
     (found,) = generator.different()
     assert (found.request, found.first, found.not_kept) == (0, b"first", 0)
     assert found.others == ((b"later", window.answers - 4),)
@@ -108,21 +119,17 @@ def test_what_falls_due_and_is_never_sent_is_told() -> None:
 
 
 def test_nobody_there_is_a_failure_and_no_end() -> None:
-    for seconds in WINDOWS:
-        window = run(Generator(address_of(f"http://127.0.0.1:{free_port()}"), REQUESTS), seconds=seconds)
-        if window.failed > 5:
-            break
+    nobody = nullcontext(f"http://127.0.0.1:{free_port()}")
+    _, window = measured(lambda: nobody, lambda found: found.failed > 5)
     (failure,) = window.failures
     assert failure.code == "CONNECTION" and "refused" in failure.message
     assert window.answers == 0 and failure.count > 5
 
 
 def test_a_request_that_takes_too_long_is_given_up() -> None:
-    for seconds in WINDOWS:
-        with rest_server(after(PATIENCE_SECONDS)) as url:
-            window = run(Generator(address_of(url), REQUESTS), 1, seconds=seconds, timeout_seconds=0.05)
-        if window.failed > 1:
-            break
+    _, window = measured(
+        lambda: rest_server(after(PATIENCE_SECONDS)), lambda found: found.failed > 1, REQUESTS, 1, timeout_seconds=0.05
+    )
     (failure,) = window.failures
     assert failure.code == "TIMEOUT" and failure.count >= 2 and window.answers == 0
 
@@ -136,12 +143,9 @@ def test_calls_carry_the_message_and_end_with_their_status() -> None:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no room")
         return b"answer to " + message
 
-    for seconds in WINDOWS:
-        with grpc_server(answer) as url:
-            generator = Generator(address_of(url), [("/s/M", b"one"), ("/s/M", b"two")])
-            window = run(generator, seconds=seconds)
-        if window.answers > 1:
-            break
+    generator, window = measured(
+        lambda: grpc_server(answer), lambda found: found.answers > 1, [("/s/M", b"one"), ("/s/M", b"two")]
+    )
     assert seen == {b"one", b"two"} and generator.different() == []
     (failure,) = window.failures
     assert (failure.code, failure.message) == ("RESOURCE_EXHAUSTED", "no room")
@@ -149,13 +153,11 @@ def test_calls_carry_the_message_and_end_with_their_status() -> None:
 
 
 def test_a_calls_answer_is_its_message() -> None:
-    for seconds in WINDOWS:
+    def serve() -> AbstractContextManager[str]:
         answers = itertools.chain([b"first"], itertools.repeat(b"later"))
-        with grpc_server(lambda _, __, answers=answers: next(answers)) as url:  # type: ignore[misc]
-            generator = Generator(address_of(url), [("/s/M", b"one")])
-            window = run(generator, 1, seconds=seconds)
-        if window.answers > 1:
-            break
+        return grpc_server(lambda _, __: next(answers))
+
+    generator, window = measured(serve, lambda found: found.answers > 1, [("/s/M", b"one")], 1)
     (found,) = generator.different()
     assert (found.first, found.others) == (b"first", ((b"later", window.answers - 1),))
 

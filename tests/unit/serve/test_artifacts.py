@@ -20,13 +20,9 @@ from taxiway.stores import Made, Shelf, add_artifacts, open_store
 from taxiway.testing.clock import FakeClock
 from taxiway.testing.dataplane import FakeVersion
 from taxiway.testing.stores import write_files
-from tests.waiting import PATIENCE_SECONDS, eventually
+from tests.waiting import eventually
 
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each look wait for what the store says, however busy the machine is."""
-    monkeypatch.setattr("taxiway.serve.cloud._ANSWER_SECONDS", PATIENCE_SECONDS)
+pytestmark = pytest.mark.usefixtures("patient_looks")
 
 
 def add(store: object, folder: Path, data: bytes) -> None:

@@ -19,13 +19,8 @@ from taxiway.testing import FakeClock
 from tests.unit.stores.gcs import GcsStandIn
 from tests.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.usefixtures("patient_looks")
 SETTINGS = ServerSettings(store_poll_seconds=1.0, quiet_seconds=5.0)
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each look wait for what the store says, however busy the machine is."""
-    monkeypatch.setattr("taxiway.serve.cloud._ANSWER_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture

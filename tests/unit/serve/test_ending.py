@@ -16,16 +16,12 @@ from tests.waiting import PATIENCE_SECONDS
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of threads are POSIX's")
 
 
-def sent(number: signal.Signals, thread: int) -> None:
-    signal.pthread_kill(thread, number)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_another_thread_gets_ends_the_wait_of_the_main_one(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Ending() as ended:
         # A thread signals itself, as the kernel may choose it; the main one sleeps, or is about to.
-        other = threading.Timer(0.1, lambda: sent(number, threading.get_ident()))
+        other = threading.Timer(0.1, signal.raise_signal, [number])
         assert not ended.is_set()
         other.start()
         ended.wait()
@@ -49,12 +45,12 @@ def test_other_signals_do_not_end_it() -> None:
     before = signal.signal(signal.SIGUSR1, lambda *_: None)
     try:
         with Ending() as ended:
-            sent(signal.SIGUSR1, threading.get_ident())
+            signal.raise_signal(signal.SIGUSR1)
             later = threading.Event()
 
             def end() -> None:
                 later.set()
-                sent(signal.SIGTERM, threading.get_ident())
+                signal.raise_signal(signal.SIGTERM)
 
             other = threading.Timer(0.1, end)
             other.start()
@@ -81,8 +77,8 @@ def test_a_second_signal_ends_at_once_where_that_is_wanted() -> None:
     done = subprocess.run([sys.executable, "-c", SECOND], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "first 7\nfor ever\n"), done.stderr
     with Ending() as ended:
-        sent(signal.SIGTERM, threading.get_ident())
-        sent(signal.SIGTERM, threading.get_ident())
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         ended.wait()
 
 

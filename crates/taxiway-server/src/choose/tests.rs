@@ -54,10 +54,10 @@ fn chosen(second: Arc<dyn Engine>, shown: &[String], requests: &[Vec<u8>]) -> Ch
     choose(&contenders, version(requests).path())
 }
 
-/// Chooses until it comes out right, five times at most: what else the machine does can make an engine look slower than it
-/// is, and not each time.
-fn settled(choose: impl Fn() -> Choice, is_right: impl Fn(&Choice) -> bool) -> Choice {
-    (0..4).map(|_| choose()).find(is_right).unwrap_or_else(choose)
+/// Measures until it comes out right, five times at most: what else the machine does can make an engine look slower than it
+/// is, or end the measuring early, and not each time.
+pub(super) fn settled<T>(measure: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
+    (0..4).map(|_| measure()).find(is_right).unwrap_or_else(measure)
 }
 
 fn why(choice: &Choice, signature: &str) -> (String, String) {

@@ -8,8 +8,8 @@ import socket
 import threading
 
 from taxiway.clock import SystemClock
-from taxiway.serve.daemons import any_runs
-from taxiway.serve.ending import Ending, leave
+from taxiway.serve.daemons import ended
+from taxiway.serve.ending import Ending
 from taxiway.serve.server import NativeDataPlane, TlsTexts, load_spec
 from taxiway.serve.tfserving.options import ServerOptions, Tls
 from taxiway.serve.tfserving.service import ModelServer
@@ -29,14 +29,12 @@ def run(options: ServerOptions) -> int:
     Raises:
         TaxiwayError: the server could not start.
     """
-    with Ending() as ended:
-        code = _run(_with_free_rest_port(options), ended)
-    if any_runs():
-        leave(code)
-    return code
+    with Ending() as ending:
+        code = _run(_with_free_rest_port(options), ending)
+    return ended(code)
 
 
-def _run(options: ServerOptions, ended: Ending) -> int:
+def _run(options: ServerOptions, ending: Ending) -> int:
     settings = server_settings(options)
     spec = load_spec(settings, options.loading.op_libraries)
     server = ModelServer(options, NativeDataPlane(settings, _tls(options.tls)), spec, SystemClock())
@@ -47,13 +45,13 @@ def _run(options: ServerOptions, ended: Ending) -> int:
             server.start()
         except Exception as error:  # noqa: BLE001 - raised again in the main thread
             # What is ended while it starts may fail to start for that; it ends as asked.
-            if not ended.is_set():
+            if not ending.is_set():
                 failures.append(error)
-                ended.set()
+                ending.set()
 
     # In a thread of its own: models may take for ever to come, and a signal must end the process all the same.
     threading.Thread(target=start, name="taxiway-start", daemon=True).start()
-    ended.wait()
+    ending.wait()
     server.stop()
     if failures:
         raise failures[0]

@@ -7,6 +7,7 @@ use taxiway_engine::fake::{FakeEngine, definition};
 use taxiway_engine::{DType, Error, WireForm};
 
 use super::*;
+use crate::choose::tests::settled;
 use crate::proto::{ModelSpec, PredictRequest};
 use crate::warm_up::records::tests::{record, version};
 
@@ -51,11 +52,9 @@ fn found(engine: &dyn Engine, requests: &[Vec<u8>]) -> (Option<Pays>, Value) {
     (pays, found.evidence["signatures"]["serving_default"].clone())
 }
 
-/// Looks until it comes out right, five times at most: a machine that stands still for seconds ends the measuring early, and
-/// not each time.
-fn settled(engine: impl Fn() -> FakeEngine, is_right: impl Fn(Option<Pays>) -> bool) -> (Option<Pays>, Value) {
-    let look = || found(&engine(), &[request(&[[1.0, 0.25]])]);
-    (0..4).map(|_| look()).find(|(pays, _)| is_right(*pays)).unwrap_or_else(look)
+/// What is found of a new engine each time, until it is right.
+fn found_at_last(engine: impl Fn() -> FakeEngine, is_right: impl Fn(Option<Pays>) -> bool) -> (Option<Pays>, Value) {
+    settled(|| found(&engine(), &[request(&[[1.0, 0.25]])]), |(pays, _)| is_right(*pays))
 }
 
 fn each(rows: &[[f32; 2]]) -> Result<Vec<f32>> {
@@ -65,7 +64,7 @@ fn each(rows: &[[f32; 2]]) -> Result<Vec<f32>> {
 #[test]
 fn rows_that_answer_alike_are_gathered_where_that_pays() {
     let is_large = |pays: Option<Pays>| pays.is_some_and(|pays| pays.rows >= 16);
-    let (pays, evidence) = settled(|| engine(CHEAP_ROWS, each), is_large);
+    let (pays, evidence) = found_at_last(|| engine(CHEAP_ROWS, each), is_large);
     let rows = pays.unwrap().rows;
     assert!(rows >= 16, "{evidence}");
     assert_eq!((evidence["rows"].as_u64(), evidence["largest_difference"].as_f64()), (Some(rows as u64), Some(0.0)));
@@ -74,7 +73,7 @@ fn rows_that_answer_alike_are_gathered_where_that_pays() {
 
 #[test]
 fn rows_that_cost_as_much_together_are_not() {
-    let (pays, evidence) = settled(|| engine(DEAR_ROWS, each), |pays| pays.is_none());
+    let (pays, evidence) = found_at_last(|| engine(DEAR_ROWS, each), |pays| pays.is_none());
     assert_eq!(pays, None);
     assert_eq!(evidence["why"], "its rows answer alike, alone and together, but a batch gains too little");
     assert!(evidence["batch_us"].as_f64().is_some());
@@ -140,7 +139,7 @@ fn rows_that_look_at_each_other_are_never_gathered() {
     for (what, answer) in DEPENDENT {
         // Where measuring ended before so many rows were tried, fewer are gathered, which is right.
         let may_be = |pays: Pays| what == "does otherwise with many" && pays.rows <= 20;
-        let (pays, evidence) = settled(|| engine(CHEAP_ROWS, answer), |pays| !pays.is_some_and(may_be));
+        let (pays, evidence) = found_at_last(|| engine(CHEAP_ROWS, answer), |pays| !pays.is_some_and(may_be));
         assert_eq!(pays, None, "what {what} is gathered: {evidence}");
         let why = evidence["why"].as_str().unwrap();
         let is_seen = why.starts_with("a row among ") && why.ends_with(" is answered otherwise");
@@ -174,7 +173,7 @@ fn what_changes_from_call_to_call_or_remembers_is_not_gathered() {
                 Ok(each(rows)?.iter().map(|one| one + more).collect())
             })
         };
-        let (pays, evidence) = settled(changing, |pays| pays.is_none());
+        let (pays, evidence) = found_at_last(changing, |pays| pays.is_none());
         assert_eq!(pays, None);
         assert!(evidence["why"].as_str().unwrap().contains(said), "{evidence}");
     }
